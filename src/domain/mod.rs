@@ -1,0 +1,14 @@
+//! Nouns. Nothing here reads a clock, a file, an environment or a database.
+
+/// What a bank is told, and what it says: the shapes that every profile maps to.
+pub mod exchange;
+/// Identity numbers (公民身份号码), references, digests.
+pub mod ids;
+/// Names, identity numbers and cards that print masked.
+pub mod masked;
+/// Money: an integer count of fen (分).
+pub mod money;
+/// Why a payment failed, and what that asks of whom.
+pub mod reason;
+/// Instants and business dates.
+pub mod time;
