@@ -134,14 +134,17 @@ impl Stepped {
             tokio::pin!(changed);
             // Enabled before looking, so that a step between the look and the wait is not missed.
             changed.as_mut().enable();
-            {
+            let (now_millis, moved) = {
                 let mut state = self.lock();
-                state.step();
-                if state.now_millis >= until {
-                    break;
-                }
+                let moved = state.step();
+                (state.now_millis, moved)
+            };
+            if moved {
+                self.changed.notify_waiters();
             }
-            self.changed.notify_waiters();
+            if now_millis >= until {
+                break;
+            }
             changed.await;
         }
         drop(ticket);
@@ -149,13 +152,14 @@ impl Stepped {
 }
 
 impl SteppedState {
-    /// Jumps to the earliest appointment once everybody waits.
-    fn step(&mut self) {
-        if self.participants > 0
-            && self.waiting.len() >= self.participants
-            && let Some(next) = self.waiting.values().min()
-        {
-            self.now_millis = self.now_millis.max(*next);
+    /// Jumps to the earliest appointment once everybody waits. Says whether it did.
+    fn step(&mut self) -> bool {
+        match self.waiting.values().min() {
+            Some(next) if self.participants > 0 && self.waiting.len() >= self.participants && *next > self.now_millis => {
+                self.now_millis = *next;
+                true
+            }
+            Some(_) | None => false,
         }
     }
 }
