@@ -2,8 +2,14 @@
 
 /// What a bank is told, and what it says: the shapes that every profile maps to.
 pub mod exchange;
+/// Payment files and answer files, where they stand.
+pub mod file;
 /// Identity numbers (公民身份号码), references, digests.
 pub mod ids;
+/// One attempt to pay, and its only door between states.
+pub mod instruction;
+/// Accounts, entries, movements.
+pub mod ledger;
 /// Names, identity numbers and cards that print masked.
 pub mod masked;
 /// Money: an integer count of fen (分).

@@ -1,1 +1,264 @@
-//! (room)
+//! Wire: the database. The only SQL stands here; `README.md` beside this file says how state is kept and why.
+
+/// Batches at the gate, and the admitted rows behind it.
+pub mod admission;
+/// Many rows at once.
+pub mod bulk;
+/// The ledger: accounts, entries, postings.
+pub mod ledger;
+/// The schema and its versions.
+pub mod migrate;
+/// One SQL text for two engines.
+pub mod sql;
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use self::sql::{Pool, Tx, TxEngine};
+use crate::args;
+use crate::domain::instruction::TRANSITIONS;
+use crate::domain::time::Timestamp;
+
+/// What went wrong between us and the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A statement failed.
+    #[error("the database refused `{statement}`: {source}")]
+    Sql {
+        /// The statement's first words.
+        statement: String,
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+    /// A row is not what the statement promised.
+    #[error("column {column} of a row is not {wanted}")]
+    Column {
+        /// From 0.
+        column: usize,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// The address of the database cannot be read.
+    #[error("database url: {0}")]
+    Url(String),
+    /// A migration failed.
+    #[error("migration: {0}")]
+    Migration(String),
+    /// The database was written by a newer bankgate.
+    #[error("the database has schema {found}, this program knows {known}: run the newer bankgate, or restore a backup of schema {known}")]
+    SchemaNewer {
+        /// The database's.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The database needs a migration.
+    #[error("the database lacks schema version {wanted}: run `bankgate migrate` (with --dry-run to see what it would do)")]
+    SchemaOlder {
+        /// The first version that it lacks.
+        wanted: i64,
+    },
+    /// Rows contradict each other; nothing was changed.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl StoreError {
+    pub(crate) fn sql(statement: &str, source: sqlx::Error) -> Self {
+        let words: Vec<&str> = statement.split_whitespace().take(12).collect();
+        Self::Sql { statement: words.join(" "), source }
+    }
+
+    pub(crate) const fn column(column: usize, wanted: &'static str) -> Self {
+        Self::Column { column, wanted }
+    }
+
+    /// Whether a unique constraint spoke: somebody was faster; read again.
+    #[must_use]
+    pub fn is_unique_violation(&self) -> bool {
+        matches!(self, Self::Sql { source: sqlx::Error::Database(e), .. } if e.is_unique_violation())
+    }
+
+    /// Whether a check constraint spoke (an account would go below zero).
+    #[must_use]
+    pub fn is_check_violation(&self) -> bool {
+        matches!(self, Self::Sql { source: sqlx::Error::Database(e), .. } if e.is_check_violation())
+    }
+
+    /// Whether the same call may succeed later without anybody's doing.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        let Self::Sql { source, .. } = self else { return false };
+        if let sqlx::Error::Database(e) = source {
+            // 40001 serialization, 40P01 deadlock, 57P0x shutdown, 53xxx resources, 08xxx connection; SQLite busy and locked.
+            let code = e.code().unwrap_or_default();
+            return matches!(&*code, "40001" | "40P01" | "5" | "6") || ["57P0", "53", "08"].iter().any(|c| code.starts_with(c));
+        }
+        matches!(source, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed)
+    }
+}
+
+/// The shared database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: Pool,
+}
+
+/// How to reach it.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// `postgres://…` or `sqlite:PATH`.
+    pub url: String,
+    /// The schema inside a PostgreSQL database.
+    pub schema: String,
+    /// How many connections at the most.
+    pub pool_max: u32,
+    /// The password, when the server asks one.
+    pub password: Option<secrecy::SecretString>,
+}
+
+impl Store {
+    /// Connects. On PostgreSQL the schema is made if it is not there and may be.
+    ///
+    /// # Errors
+    /// The address is unreadable or the server does not answer.
+    pub async fn connect(address: &Address) -> Result<Self, StoreError> {
+        let fail = |e| StoreError::sql("connect", e);
+        if let Some(path) = address.url.strip_prefix("sqlite:") {
+            let options = SqliteConnectOptions::from_str(&format!("sqlite://{}", path.trim_start_matches("//")))
+                .map_err(|e| StoreError::Url(e.to_string()))?
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(Duration::from_secs(30));
+            let pool = SqlitePoolOptions::new().max_connections(address.pool_max.clamp(2, 8)).connect_with(options).await.map_err(fail)?;
+            return Ok(Self { pool: Pool::Sqlite(pool) });
+        }
+        if !address.url.starts_with("postgres://") && !address.url.starts_with("postgresql://") {
+            return Err(StoreError::Url("expected postgres://… or sqlite:PATH".to_owned()));
+        }
+        let schema_ok =
+            !address.schema.is_empty() && address.schema.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if !schema_ok {
+            return Err(StoreError::Url(format!("schema {:?}: lower-case letters, digits and _ only", address.schema)));
+        }
+        let mut options = PgConnectOptions::from_str(&address.url).map_err(|e| StoreError::Url(e.to_string()))?;
+        if let Some(password) = &address.password {
+            use secrecy::ExposeSecret as _;
+            options = options.password(password.expose_secret());
+        }
+        let options = options.application_name("bankgate").options([("search_path", address.schema.as_str())]);
+        let pool = PgPoolOptions::new()
+            .max_connections(address.pool_max.max(2))
+            .acquire_timeout(Duration::from_secs(15))
+            .connect_with(options)
+            .await
+            .map_err(fail)?;
+        let exists: Option<i32> = sqlx::query_scalar("select 1 from information_schema.schemata where schema_name = $1")
+            .bind(&address.schema)
+            .fetch_optional(&pool)
+            .await
+            .map_err(fail)?;
+        if exists.is_none() {
+            let sql = format!("create schema if not exists {}", address.schema);
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.map_err(fail)?;
+        }
+        Ok(Self { pool: Pool::Pg(pool) })
+    }
+
+    /// Begins a transaction that will write.
+    ///
+    /// # Errors
+    /// The database could not be reached.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let engine = match &self.pool {
+            Pool::Pg(pool) => TxEngine::Pg(pool.begin().await.map_err(|e| StoreError::sql("begin", e))?),
+            // A write lock from the start: an upgrade in the middle could only fail.
+            Pool::Sqlite(pool) => TxEngine::Sqlite(pool.begin_with("begin immediate").await.map_err(|e| StoreError::sql("begin", e))?),
+        };
+        Ok(Tx { engine })
+    }
+
+    /// Begins a transaction that only reads: one picture of all tables.
+    ///
+    /// # Errors
+    /// The database could not be reached.
+    pub async fn read(&self) -> Result<Tx, StoreError> {
+        let engine = match &self.pool {
+            Pool::Pg(pool) => TxEngine::Pg(
+                pool.begin_with("begin isolation level repeatable read read only").await.map_err(|e| StoreError::sql("begin", e))?,
+            ),
+            Pool::Sqlite(pool) => TxEngine::Sqlite(pool.begin().await.map_err(|e| StoreError::sql("begin", e))?),
+        };
+        Ok(Tx { engine })
+    }
+
+    /// Which engine it is, for people.
+    #[must_use]
+    pub const fn engine(&self) -> &'static str {
+        match self.pool {
+            Pool::Pg(_) => "PostgreSQL",
+            Pool::Sqlite(_) => "SQLite",
+        }
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        match &self.pool {
+            Pool::Pg(pool) => pool.close().await,
+            Pool::Sqlite(pool) => pool.close().await,
+        }
+    }
+
+    /// The database's own clock: leases live by it, whatever the nodes' clocks show.
+    ///
+    /// # Errors
+    /// The database could not be reached.
+    pub async fn database_time(&self, tx: &mut Tx) -> Result<Timestamp, StoreError> {
+        let row = match &self.pool {
+            Pool::Pg(_) => tx.one("select cast(floor(extract(epoch from clock_timestamp()) * 1000) as bigint)", args![]).await?,
+            Pool::Sqlite(_) => tx.one("select cast(unixepoch('subsec') * 1000 as integer)", args![]).await?,
+        };
+        row.int(0).map(Timestamp::from_millis)
+    }
+
+    /// A receiver of the database's wake-up calls, where the engine has them.
+    ///
+    /// # Errors
+    /// The database could not be reached.
+    pub async fn listen(&self) -> Result<Option<sqlx::postgres::PgListener>, StoreError> {
+        match &self.pool {
+            Pool::Pg(pool) => {
+                let mut listener = sqlx::postgres::PgListener::connect_with(pool).await.map_err(|e| StoreError::sql("listen", e))?;
+                listener.listen("bankgate").await.map_err(|e| StoreError::sql("listen", e))?;
+                Ok(Some(listener))
+            }
+            Pool::Sqlite(_) => Ok(None),
+        }
+    }
+
+    /// Puts the code's transition table where bulk SQL can join it. The code is the truth; the rows follow it.
+    async fn load_transitions(&self) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let known = tx.one("select count(*) from transition", args![]).await?.int(0)?;
+        let mut right = 0;
+        for t in TRANSITIONS {
+            let found =
+                tx.opt("select next from transition where state = $1 and event = $2", args![t.state.code(), t.event.code()]).await?;
+            if found.is_some_and(|r| r.text(0).is_ok_and(|n| n == t.next.code())) {
+                right += 1;
+            }
+        }
+        if i64::try_from(TRANSITIONS.len()) == Ok(known) && known == right {
+            return Ok(());
+        }
+        tx.exec("delete from transition", args![]).await?;
+        let rows = TRANSITIONS.iter().map(|t| args![t.state.code(), t.event.code(), t.next.code()]).collect();
+        tx.bulk("transition", &["state", "event", "next"], rows).await?;
+        tx.commit().await
+    }
+}

@@ -1,0 +1,12 @@
+create trigger entry_no_update before update on entry begin select raise(abort, 'table entry is append-only'); end;
+create trigger entry_no_delete before delete on entry begin select raise(abort, 'table entry is append-only'); end;
+create trigger posting_no_update before update on posting begin select raise(abort, 'table posting is append-only'); end;
+create trigger posting_no_delete before delete on posting begin select raise(abort, 'table posting is append-only'); end;
+create trigger event_no_update before update on event begin select raise(abort, 'table event is append-only'); end;
+create trigger event_no_delete before delete on event begin select raise(abort, 'table event is append-only'); end;
+create trigger audit_no_update before update on audit begin select raise(abort, 'table audit is append-only'); end;
+create trigger audit_no_delete before delete on audit begin select raise(abort, 'table audit is append-only'); end;
+create trigger answer_line_no_update before update on answer_line begin select raise(abort, 'table answer_line is append-only'); end;
+create trigger answer_line_no_delete before delete on answer_line begin select raise(abort, 'table answer_line is append-only'); end;
+create trigger final_answer_no_update before update on final_answer begin select raise(abort, 'table final_answer is append-only'); end;
+create trigger final_answer_no_delete before delete on final_answer begin select raise(abort, 'table final_answer is append-only'); end;
