@@ -316,8 +316,10 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn ineligible_in_batch(&mut self, batch: &str, project: &str, on: &str) -> Result<Vec<(i64, String)>, StoreError> {
-        let sql = "select p.seq, n.reason from ineligible n join payment p on p.batch = $1 and (p.entitled_id = n.id_number or p.payee_id = n.id_number) \
-                   where n.id_number <> '' and n.project in ('', $2) and n.from_date <= $3";
+        let sql = "select p.seq, n.reason from ineligible n join payment p on p.entitled_id = n.id_number \
+                   where p.batch = $1 and n.id_number <> '' and n.project in ('', $2) and n.from_date <= $3 \
+                   union select p.seq, n.reason from ineligible n join payment p on p.payee_id = n.id_number \
+                   where p.batch = $1 and n.id_number <> '' and n.project in ('', $2) and n.from_date <= $3";
         self.rows(sql, args![batch, project, on]).await?.iter().map(|r| Ok((r.int(0)?, r.string(1)?))).collect()
     }
 
@@ -452,7 +454,7 @@ impl Tx {
             let mut values = args![batch];
             values.extend(some.iter().map(|k| Value::Int(*k)));
             for row in self.rows(sqlx::AssertSqlSafe(sql), values).await? {
-                taken.push((row.int(0)?, i64::from(row.int(1)?) == 1));
+                taken.push((row.int(0)?, row.int(1)? == 1));
             }
         }
         Ok(taken)

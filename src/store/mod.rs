@@ -8,6 +8,8 @@ pub mod bulk;
 pub mod ledger;
 /// The schema and its versions.
 pub mod migrate;
+/// Payment files: planned, sealed, published.
+pub mod outbound;
 /// One SQL text for two engines.
 pub mod sql;
 

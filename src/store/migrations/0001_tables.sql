@@ -314,7 +314,6 @@ create table answer_line (
   raw_text text not null,
   bank_ref text not null,
   on_date text not null,
-  differs text not null,
   primary key (file_in, line)
 );
 
@@ -502,6 +501,7 @@ create table sighting (
   bytes bigint not null,
   modified_s bigint not null,
   seen_at bigint not null,
+  file_in bigint,
   primary key (bank, path)
 );
 

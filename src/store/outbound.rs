@@ -1,0 +1,607 @@
+//! Payment files: planned, sealed, published. Every move is a compare-and-set on what was read.
+
+use chrono::NaiveDate;
+
+use super::StoreError;
+use super::sql::{Row, Tx};
+use crate::args;
+use crate::domain::exchange::PaymentLine;
+use crate::domain::file::{Evidence, FileOutState};
+use crate::domain::ids::EndToEndId;
+use crate::domain::instruction::InstructionState;
+use crate::domain::ledger::Purse;
+use crate::domain::masked::{Account, IdNumber, Mobile, Name};
+use crate::domain::money::Fen;
+use crate::domain::time::Timestamp;
+
+/// Admitted rows that wait for a file.
+#[derive(Clone, Debug)]
+pub struct Tranche {
+    /// Its key.
+    pub id: i64,
+    /// The batch.
+    pub batch: String,
+    /// The agreement that pays it.
+    pub agreement: String,
+    /// `first`, `retry` or `reissue`.
+    pub kind: String,
+    /// The first instruction in no file.
+    pub next_id: i64,
+    /// The last instruction.
+    pub last_id: i64,
+    /// The date on which the department wants it paid.
+    pub pay_on: NaiveDate,
+    /// Not before this date.
+    pub not_before: NaiveDate,
+    /// Whose money it is.
+    pub purse: Purse,
+}
+
+/// A file about to be planned.
+#[derive(Clone, Debug)]
+pub struct NewFile<'a> {
+    /// The bank.
+    pub bank: &'a str,
+    /// The agreement.
+    pub agreement: &'a str,
+    /// The tranche.
+    pub tranche: i64,
+    /// The batch.
+    pub batch: &'a str,
+    /// The profile and its digest, pinned.
+    pub profile: (&'a str, &'a str),
+    /// The date for which the bank shall execute.
+    pub business_date: NaiveDate,
+    /// Its number on that date.
+    pub seq_no: i64,
+    /// Directory under the bank's inbox.
+    pub dir: &'a str,
+    /// File name.
+    pub name: &'a str,
+    /// The flag's name, or empty.
+    pub flag_name: &'a str,
+    /// What ties request and results.
+    pub key: &'a str,
+    /// First and last instruction.
+    pub range: (i64, i64),
+    /// Their sum.
+    pub total: Fen,
+}
+
+/// A payment file of ours.
+#[derive(Clone, Debug)]
+pub struct FileOut {
+    /// Its key.
+    pub id: i64,
+    /// The bank.
+    pub bank: String,
+    /// The agreement.
+    pub agreement: String,
+    /// The tranche.
+    pub tranche: i64,
+    /// The batch.
+    pub batch: String,
+    /// The profile.
+    pub profile: String,
+    /// The digest of the profile that it was planned with.
+    pub profile_digest: String,
+    /// The date for which the bank shall execute.
+    pub business_date: NaiveDate,
+    /// Its number on that date.
+    pub seq_no: i64,
+    /// Directory under the bank's inbox.
+    pub dir: String,
+    /// File name.
+    pub name: String,
+    /// The flag's name, or empty.
+    pub flag_name: String,
+    /// What ties request and results.
+    pub key: String,
+    /// First instruction.
+    pub first_id: i64,
+    /// Last instruction.
+    pub last_id: i64,
+    /// How many lines.
+    pub rows: i64,
+    /// Their sum.
+    pub total: Fen,
+    /// Where it stands.
+    pub state: FileOutState,
+    /// Where its lines stand that have no row of their own.
+    pub lines_state: InstructionState,
+    /// The fence of its last upload.
+    pub fence: i64,
+    /// How often an upload was begun.
+    pub attempt: i64,
+    /// The part that may be renamed.
+    pub part_name: String,
+    /// The flag's part that may be renamed.
+    pub flag_part_name: String,
+    /// What its bytes hash to.
+    pub sha256: String,
+    /// How many bytes.
+    pub bytes: i64,
+    /// How we know that it is out.
+    pub evidence: String,
+    /// How many copies may have gone out.
+    pub copies: i64,
+    /// Whose money it moves.
+    pub purse: Purse,
+}
+
+/// What a file's head says of its batch.
+#[derive(Clone, Debug)]
+pub struct FileFacts {
+    /// Department's name.
+    pub department: String,
+    /// Project's name.
+    pub project: String,
+    /// Project's short name.
+    pub project_short: String,
+    /// The subsidy's period.
+    pub period: String,
+    /// When the file was planned.
+    pub created_at: Timestamp,
+}
+
+const FILE_COLUMNS: &str = "f.id, f.bank, f.agreement, f.tranche, f.batch, f.profile, f.profile_digest, f.business_date, f.seq_no, f.dir, f.name, \
+     f.flag_name, f.exchange_key, f.first_id, f.last_id, f.rows, f.total_fen, f.state, f.lines_state, f.fence, f.attempt, f.part_name, \
+     f.flag_part_name, f.sha256, f.bytes, f.evidence, f.copies, b.department, b.project, a.year";
+const FILE_FROM: &str = "from file_out f join batch b on b.number = f.batch join admission a on a.batch = f.batch";
+
+fn file_out(r: &Row) -> Result<FileOut, StoreError> {
+    let bank = r.string(1)?;
+    Ok(FileOut {
+        id: r.int(0)?,
+        agreement: r.string(2)?,
+        tranche: r.int(3)?,
+        batch: r.string(4)?,
+        profile: r.string(5)?,
+        profile_digest: r.string(6)?,
+        business_date: r.date(7)?,
+        seq_no: r.int(8)?,
+        dir: r.string(9)?,
+        name: r.string(10)?,
+        flag_name: r.string(11)?,
+        key: r.string(12)?,
+        first_id: r.int(13)?,
+        last_id: r.int(14)?,
+        rows: r.int(15)?,
+        total: r.fen(16)?,
+        state: r.code(17, FileOutState::from_code, "a file's state")?,
+        lines_state: r.code(18, InstructionState::from_code, "an instruction's state")?,
+        fence: r.int(19)?,
+        attempt: r.int(20)?,
+        part_name: r.string(21)?,
+        flag_part_name: r.string(22)?,
+        sha256: r.string(23)?,
+        bytes: r.int(24)?,
+        evidence: r.string(25)?,
+        copies: r.int(26)?,
+        purse: Purse { department: r.string(27)?, project: r.string(28)?, year: year(r, 29)?, bank: bank.clone() },
+        bank,
+    })
+}
+
+fn year(r: &Row, column: usize) -> Result<i32, StoreError> {
+    i32::try_from(r.int(column)?).map_err(|_| StoreError::column(column, "a year"))
+}
+
+impl FileOut {
+    /// The path under the bank's inbox.
+    #[must_use]
+    pub fn path(&self) -> String {
+        if self.dir.is_empty() { self.name.clone() } else { format!("{}/{}", self.dir, self.name) }
+    }
+}
+
+impl Tx {
+    /// Tranches of a bank with rows that wait for a file and may have one today.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn tranches_due(&mut self, bank: &str, today: NaiveDate) -> Result<Vec<Tranche>, StoreError> {
+        let sql = "select t.id, t.batch, t.agreement, t.kind, t.next_id, t.last_id, b.pay_on, t.not_before, b.department, b.project, a.year \
+                   from tranche t join batch b on b.number = t.batch join admission a on a.batch = t.batch \
+                   where t.bank = $1 and t.next_id <= t.last_id and t.not_before <= $2 order by t.id";
+        let rows = self.rows(sql, args![bank, today]).await?;
+        rows.iter()
+            .map(|r| {
+                Ok(Tranche {
+                    id: r.int(0)?,
+                    batch: r.string(1)?,
+                    agreement: r.string(2)?,
+                    kind: r.string(3)?,
+                    next_id: r.int(4)?,
+                    last_id: r.int(5)?,
+                    pay_on: r.date(6)?,
+                    not_before: r.date(7)?,
+                    purse: Purse { department: r.string(8)?, project: r.string(9)?, year: year(r, 10)?, bank: bank.to_owned() },
+                })
+            })
+            .collect()
+    }
+
+    /// How many instructions stand in a range, and their sum, counted from the rows themselves.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn range_total(&mut self, range: (i64, i64)) -> Result<(i64, Fen), StoreError> {
+        let sql = "select count(*), cast(coalesce(sum(amount_fen), 0) as bigint) from instruction where id >= $1 and id <= $2 and live = 1";
+        let row = self.one(sql, args![range.0, range.1]).await?;
+        Ok((row.int(0)?, row.fen(1)?))
+    }
+
+    /// Instructions of a range that may not be sent any more: voided, or their person has become ineligible since.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn unsendable(&mut self, range: (i64, i64), project: &str, on: NaiveDate) -> Result<Vec<(i64, String)>, StoreError> {
+        let sql = "select i.id, n.reason from ineligible n join instruction i on i.payee_id = n.id_number \
+                   where i.id >= $1 and i.id <= $2 and n.id_number <> '' and n.project in ('', $3) and n.from_date <= $4 \
+                   union select i.id, n.reason from ineligible n join payment p on p.entitled_id = n.id_number join instruction i on i.payment_id = p.id \
+                   where i.id >= $1 and i.id <= $2 and n.id_number <> '' and n.project in ('', $3) and n.from_date <= $4 \
+                   union select s.instruction_id, '' from instruction_state s where s.instruction_id >= $1 and s.instruction_id <= $2 and s.state = 'voided'";
+        self.rows(sql, args![range.0, range.1, project, on]).await?.iter().map(|r| Ok((r.int(0)?, r.string(1)?))).collect()
+    }
+
+    /// Puts a file on the books, `planned`. A path that is taken is a unique violation.
+    ///
+    /// # Errors
+    /// The path is taken, or the database refused.
+    pub async fn insert_file(&mut self, f: &NewFile<'_>, now: Timestamp) -> Result<i64, StoreError> {
+        let path = if f.dir.is_empty() { f.name.to_owned() } else { format!("{}/{}", f.dir, f.name) };
+        let sql = "insert into file_out (bank, agreement, tranche, batch, profile, profile_digest, business_date, seq_no, dir, name, flag_name, path_taken, \
+                   exchange_key, first_id, last_id, rows, total_fen, state, lines_state, created_at, updated_at) \
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'planned', 'planned', $18, $18) returning id";
+        self.one(
+            sql,
+            args![
+                f.bank,
+                f.agreement,
+                f.tranche,
+                f.batch,
+                f.profile.0,
+                f.profile.1,
+                f.business_date,
+                f.seq_no,
+                f.dir,
+                f.name,
+                f.flag_name,
+                path,
+                f.key,
+                f.range.0,
+                f.range.1,
+                f.range.1 - f.range.0 + 1,
+                f.total,
+                now
+            ],
+        )
+        .await?
+        .int(0)
+    }
+
+    /// Moves a tranche on behind the rows that a file took.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn advance_tranche(&mut self, tranche: i64, from: i64, to: i64, taken: Fen) -> Result<bool, StoreError> {
+        let sql = "update tranche set next_id = $3, open_fen = open_fen - $4 where id = $1 and next_id = $2";
+        self.exec_one(sql, args![tranche, from, to, taken]).await
+    }
+
+    /// Marks the predecessors of a range as instructed again.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn mark_reissued(&mut self, range: (i64, i64), now: Timestamp) -> Result<u64, StoreError> {
+        let sql = "update instruction_state set state = t.next, since = $3 from transition t \
+                   where t.event = 'reissue' and t.state = instruction_state.state and instruction_state.instruction_id in \
+                   (select i.previous_id from instruction i where i.id >= $1 and i.id <= $2 and i.previous_id is not null)";
+        self.exec(sql, args![range.0, range.1, now]).await
+    }
+
+    /// Money of a range by where it comes from: predecessors' class (`IR` or other); empty for a first attempt.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn sources_of_range(&mut self, range: (i64, i64)) -> Result<Vec<(String, Fen, u64)>, StoreError> {
+        let sql = "select case when s.instruction_id is null then '' else s.class end, cast(sum(i.amount_fen) as bigint), count(*) \
+                   from instruction i left join instruction_state s on s.instruction_id = i.previous_id \
+                   where i.id >= $1 and i.id <= $2 group by 1 order by 1";
+        self.rows(sql, args![range.0, range.1]).await?.iter().map(|r| Ok((r.string(0)?, r.fen(1)?, r.count(2)?))).collect()
+    }
+
+    /// Numbers the repeated accounts of a bank's day, for banks that ask an occurrence ordinal.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn number_occurrences(&mut self, bank: &str, date: NaiveDate, range: (i64, i64)) -> Result<u64, StoreError> {
+        let sql = "update instruction set ordinal = x.n from (select i.id, row_number() over (partition by i.account order by i.id) as n \
+                   from instruction i join file_out f on f.bank = $1 and f.business_date = $2 and f.state not in ('voided', 'abandoned') \
+                   and i.id >= f.first_id and i.id <= f.last_id) x where instruction.id = x.id and x.n > 1 and instruction.id >= $3 and instruction.id <= $4";
+        self.exec(sql, args![bank, date, range.0, range.1]).await
+    }
+
+    /// Files of a bank in these states, oldest first.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn files_in(&mut self, bank: &str, states: &[FileOutState]) -> Result<Vec<FileOut>, StoreError> {
+        let marks: Vec<String> = states.iter().map(|s| format!("'{}'", s.code())).collect();
+        let sql = format!("select {FILE_COLUMNS} {FILE_FROM} where f.bank = $1 and f.state in ({}) order by f.id", marks.join(", "));
+        self.rows(sqlx::AssertSqlSafe(sql), args![bank]).await?.iter().map(file_out).collect()
+    }
+
+    /// A file by its key.
+    ///
+    /// # Errors
+    /// There is none, or the database refused.
+    pub async fn file(&mut self, id: i64) -> Result<FileOut, StoreError> {
+        let sql = format!("select {FILE_COLUMNS} {FILE_FROM} where f.id = $1");
+        file_out(&self.one(sqlx::AssertSqlSafe(sql), args![id]).await?)
+    }
+
+    /// The newest file that a bank's key names, if any.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn file_by_key(&mut self, bank: &str, profile: &str, key: &str) -> Result<Option<FileOut>, StoreError> {
+        let sql = format!(
+            "select {FILE_COLUMNS} {FILE_FROM} where f.bank = $1 and f.profile = $2 and f.exchange_key = $3 and f.state not in ('voided', 'abandoned') order by f.id desc limit 1"
+        );
+        self.opt(sqlx::AssertSqlSafe(sql), args![bank, profile, key]).await?.as_ref().map(file_out).transpose()
+    }
+
+    /// What a file's head says of its batch.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn file_facts(&mut self, id: i64) -> Result<FileFacts, StoreError> {
+        let sql = "select d.name, p.name, p.short_name, b.period, f.created_at from file_out f join batch b on b.number = f.batch \
+                   join department d on d.code = b.department join project p on p.code = b.project where f.id = $1";
+        let r = self.one(sql, args![id]).await?;
+        Ok(FileFacts {
+            department: r.string(0)?,
+            project: r.string(1)?,
+            project_short: r.string(2)?,
+            period: r.string(3)?,
+            created_at: Timestamp::from_millis(r.int(4)?),
+        })
+    }
+
+    /// A page of a file's lines, in order, from this instruction on.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn lines_from(&mut self, file: &FileOut, from: i64, limit: i64, project_short: &str) -> Result<Vec<PaymentLine>, StoreError> {
+        let sql = "select id, payee_name, payee_id, account, bank_code, amount_fen, mobile, remark, ordinal from instruction \
+                   where id >= $1 and id <= $2 order by id limit $3";
+        let rows = self.rows(sql, args![from, file.last_id, limit]).await?;
+        rows.iter()
+            .map(|r| {
+                let id = r.int(0)?;
+                Ok(PaymentLine {
+                    reference: EndToEndId(id).to_string(),
+                    seq: u64::try_from(id - file.first_id + 1).map_err(|_| StoreError::column(0, "a line of this file"))?,
+                    payee_name: Name::new(r.text(1)?),
+                    id_number: IdNumber::new(r.text(2)?),
+                    account: Account::new(r.text(3)?),
+                    bank_code: r.string(4)?,
+                    amount: r.fen(5)?,
+                    mobile: Mobile::new(r.text(6)?),
+                    project_short: project_short.to_owned(),
+                    remark: r.string(7)?,
+                    ordinal: u32::try_from(r.int(8)?).map_err(|_| StoreError::column(8, "an ordinal"))?,
+                })
+            })
+            .collect()
+    }
+
+    /// `planned → sealed`: the hash is written once and never changed.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn seal_file(&mut self, id: i64, sha256: &str, bytes: u64, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "update file_out set state = 'sealed', sha256 = $2, bytes = $3, updated_at = $4 where id = $1 and state = 'planned'";
+        self.exec_one(sql, args![id, sha256, bytes, now]).await
+    }
+
+    /// `sealed | uploading → uploading`, stamped with this fence and the next attempt. Says the attempt.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn stamp_file(&mut self, file: &FileOut, fence: i64, now: Timestamp) -> Result<Option<i64>, StoreError> {
+        let sql = "update file_out set state = 'uploading', fence = $2, attempt = attempt + 1, updated_at = $3 \
+                   where id = $1 and state in ('sealed', 'uploading') and fence <= $2 and attempt = $4 returning attempt";
+        self.opt(sql, args![file.id, fence, now, file.attempt]).await?.map(|r| r.int(0)).transpose()
+    }
+
+    /// `uploading → publishing`, with the exact parts that may be renamed from now on. Refused to whoever lost the lease.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn intend(
+        &mut self,
+        file: &FileOut,
+        lease: &Lease,
+        attempt: i64,
+        parts: (&str, &str),
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "update file_out set state = 'publishing', part_name = $4, flag_part_name = $5, copies = copies + 1, updated_at = $6 \
+                   where id = $1 and state = 'uploading' and fence = $2 and attempt = $3 \
+                   and exists (select 1 from lease l where l.bank = $7 and l.fence = $2 and l.holder = $8)";
+        self.exec_one(sql, args![file.id, lease.fence, attempt, parts.0, parts.1, now, &lease.bank, &lease.holder]).await
+    }
+
+    /// Moves a file from the state that was read to another, with a word why.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn move_file(
+        &mut self,
+        file: &FileOut,
+        to: FileOutState,
+        why: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "update file_out set state = $3, held_reason = $4, updated_at = $5 where id = $1 and state = $2";
+        let moved = self.exec_one(sql, args![file.id, file.state.code(), to.code(), why, now]).await?;
+        if moved {
+            self.event("file_out", file.id, ("move", file.state.code(), to.code()), actor, why, now).await?;
+        }
+        Ok(moved)
+    }
+
+    /// Records a file as out, with how we know and when the bank's words are due.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn record_sent(&mut self, file: &FileOut, sent: &SentRecord, actor: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "update file_out set state = 'sent', lines_state = $4, evidence = $5, sent_at = $6, ack_due_at = $7, result_due_at = $8, held_reason = '', \
+                   updated_at = $6 where id = $1 and state = $2 and lines_state = $3";
+        let moved = self
+            .exec_one(
+                sql,
+                args![
+                    file.id,
+                    file.state.code(),
+                    file.lines_state.code(),
+                    sent.lines_state.code(),
+                    sent.evidence.code(),
+                    now,
+                    sent.ack_due_at,
+                    sent.result_due_at
+                ],
+            )
+            .await?;
+        if moved {
+            self.event("file_out", file.id, ("sent", file.state.code(), "sent"), actor, sent.evidence.code(), now).await?;
+        }
+        Ok(moved)
+    }
+
+    /// Appends to the history.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn event(
+        &mut self,
+        subject: &str,
+        id: i64,
+        (what, from, to): (&str, &str, &str),
+        actor: &str,
+        detail: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = "insert into event (at, subject, subject_id, what, from_state, to_state, actor, detail) values ($1, $2, $3, $4, $5, $6, $7, $8)";
+        self.exec(sql, args![now, subject, id, what, from, to, actor, detail]).await.map(|_| ())
+    }
+
+    /// Takes or renews the lease on a bank's edge, by the database's clock. A new holder gets a higher fence.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn take_lease(
+        &mut self,
+        bank: &str,
+        holder: &str,
+        ttl_millis: i64,
+        database_now: Timestamp,
+    ) -> Result<Option<Lease>, StoreError> {
+        let sql = "insert into lease (bank, holder, fence, expires_at) values ($1, $2, 1, $3) on conflict (bank) do update set \
+                   fence = case when lease.holder = excluded.holder then lease.fence else lease.fence + 1 end, \
+                   holder = excluded.holder, expires_at = excluded.expires_at \
+                   where lease.holder = excluded.holder or lease.expires_at <= $4 returning fence";
+        let until = database_now.plus_millis(ttl_millis);
+        let row = self.opt(sql, args![bank, holder, until, database_now]).await?;
+        row.map(|r| Ok(Lease { bank: bank.to_owned(), holder: holder.to_owned(), fence: r.int(0)? })).transpose()
+    }
+
+    /// Gives the leases of a stopping node back.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn drop_leases(&mut self, holder: &str) -> Result<u64, StoreError> {
+        self.exec("update lease set expires_at = 0 where holder = $1", args![holder]).await
+    }
+
+    /// Every bank and its mode.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn banks(&mut self) -> Result<Vec<BankRow>, StoreError> {
+        let rows = self.rows("select code, name, mode, contacts from bank order by code", args![]).await?;
+        rows.iter().map(|r| Ok(BankRow { code: r.string(0)?, name: r.string(1)?, mode: r.string(2)?, contacts: r.string(3)? })).collect()
+    }
+
+    /// The profiles of a bank's agreements.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn profiles_of(&mut self, bank: &str) -> Result<Vec<String>, StoreError> {
+        self.rows("select distinct profile from agreement where bank = $1 order by profile", args![bank])
+            .await?
+            .iter()
+            .map(|r| r.string(0))
+            .collect()
+    }
+
+    /// When a bank's edge may be touched again, and after how many failures.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn edge(&mut self, bank: &str) -> Result<(Timestamp, i64), StoreError> {
+        let row = self.opt("select next_at, failures from edge where bank = $1", args![bank]).await?;
+        row.map_or(Ok((Timestamp::from_millis(0), 0)), |r| Ok((Timestamp::from_millis(r.int(0)?), r.int(1)?)))
+    }
+
+    /// Remembers how a bank's edge fared, so that backing off survives a restart.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn set_edge(&mut self, bank: &str, failures: i64, next_at: Timestamp, error: &str) -> Result<(), StoreError> {
+        let sql = "insert into edge (bank, failures, next_at, last_error) values ($1, $2, $3, $4) on conflict (bank) do update set \
+                   failures = excluded.failures, next_at = excluded.next_at, last_error = excluded.last_error";
+        self.exec(sql, args![bank, failures, next_at, error]).await.map(|_| ())
+    }
+}
+
+/// What is recorded of a file that is out.
+#[derive(Clone, Copy, Debug)]
+pub struct SentRecord {
+    /// Where its lines stand now.
+    pub lines_state: InstructionState,
+    /// How we know.
+    pub evidence: Evidence,
+    /// When the bank's ack is due, where it gives one.
+    pub ack_due_at: Option<Timestamp>,
+    /// When its result is due.
+    pub result_due_at: Option<Timestamp>,
+}
+
+/// The right to touch a bank's edge, until it expires by the database's clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The bank.
+    pub bank: String,
+    /// The process.
+    pub holder: String,
+    /// Higher with each new holder.
+    pub fence: i64,
+}
+
+/// A bank and its mode.
+#[derive(Clone, Debug)]
+pub struct BankRow {
+    /// Its code.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+    /// `live`, `shadow` or `paused`.
+    pub mode: String,
+    /// Its operators' mail addresses.
+    pub contacts: String,
+}
