@@ -1,5 +1,7 @@
 //! Nouns. Nothing here reads a clock, a file, an environment or a database.
 
+/// Working days, cut-offs and windows.
+pub mod calendar;
 /// What a bank is told, and what it says: the shapes that every profile maps to.
 pub mod exchange;
 /// Payment files and answer files, where they stand.
@@ -10,6 +12,8 @@ pub mod ids;
 pub mod instruction;
 /// Accounts, entries, movements.
 pub mod ledger;
+/// The language of what people read.
+pub mod language;
 /// Names, identity numbers and cards that print masked.
 pub mod masked;
 /// Money: an integer count of fen (分).
