@@ -2,6 +2,8 @@
 
 /// Working days, cut-offs and windows.
 pub mod calendar;
+/// The projects that a list may name (补贴项目目录).
+pub mod catalogue;
 /// What a bank is told, and what it says: the shapes that every profile maps to.
 pub mod exchange;
 /// Payment files and answer files, where they stand.

@@ -1,2 +1,4 @@
 //! The one integration-test binary: goldens, stories, transport, mail, the house rules.
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set up its world should stop there"))]
+
+mod config;
