@@ -2,3 +2,4 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set up its world should stop there"))]
 
 mod config;
+mod unit;
