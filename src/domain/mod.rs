@@ -12,10 +12,10 @@ pub mod file;
 pub mod ids;
 /// One attempt to pay, and its only door between states.
 pub mod instruction;
-/// Accounts, entries, movements.
-pub mod ledger;
 /// The language of what people read.
 pub mod language;
+/// Accounts, entries, movements.
+pub mod ledger;
 /// Names, identity numbers and cards that print masked.
 pub mod masked;
 /// Money: an integer count of fen (分).

@@ -4,6 +4,10 @@
 pub mod admission;
 /// Many rows at once.
 pub mod bulk;
+/// What people are told and decide.
+pub mod desk;
+/// Files of the banks: seen, kept, read, proven, applied.
+pub mod inbound;
 /// The ledger: accounts, entries, postings.
 pub mod ledger;
 /// The schema and its versions.
