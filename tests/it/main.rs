@@ -2,4 +2,5 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set up its world should stop there"))]
 
 mod config;
+mod tidy;
 mod unit;
