@@ -1,1 +1,4 @@
 //! (room)
+
+/// Payment lists that departments bring.
+pub mod list;
