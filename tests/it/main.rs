@@ -5,3 +5,4 @@ mod config;
 mod tidy;
 mod unit;
 mod lists;
+mod people;
