@@ -7,7 +7,8 @@
 //! Names are not judged here beyond what no name can hold (controls, `?`, private characters). Whether a bank can write
 //! them, whether an identity number's check character holds, or whether an amount is allowed, is for admission.
 //!
-//! CSV and XLSX are read as a stream: what grows with the list is one number a row, to see a sequence number twice.
+//! All three are read as a stream: what grows with the list is one number a row, to see a sequence number twice (and in a
+//! workbook its table of shared texts).
 
 use std::io::{Read, Seek};
 use std::ops::ControlFlow;

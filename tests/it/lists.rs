@@ -8,7 +8,7 @@ use bankgate::domain::ids::EndToEndId;
 use bankgate::domain::masked::{Account, IdNumber, Mobile, Name};
 use bankgate::domain::money::Fen;
 use bankgate::format::list::{
-    Charset, ListError, ListFault, ListFile, ListHead, ListKind, ListRow, PayeeRole, read_csv, read_list, write_csv, write_json,
+    Charset, ListError, ListFault, ListFile, ListHead, ListKind, ListRow, PayeeRole, read_csv, read_list, visit_list, write_csv, write_json,
 };
 use proptest::prelude::*;
 use rust_xlsxwriter::{Format, Formula, Workbook};
@@ -182,6 +182,8 @@ fn nothing_is_repaired() {
         ("序号", "0"),
         ("序号", "+1"),
         ("村", "石桥\u{200B}村"),
+        ("村", " 石桥村"),
+        ("乡镇", "青禾镇\u{A0}"),
     ] {
         let list = read("a.csv", csv_of(&[row_with(column, value)]));
         let fault = only_fault(&list);
@@ -433,7 +435,18 @@ fn json_amounts_are_strings_of_yuan_or_integers_of_fen() {
         let list = read("a.json", format!(r#"{{"batch": {{{head}}}, "rows": [{}]}}"#, json_row(r#", "amount": "1.00""#)));
         assert_eq!((only_fault(&list).line, only_fault(&list).column.as_str()), (0, column));
     }
-    for broken in ["", "[]", "{\"rows\": [", "{\"rows\": [\"6299990100000000017\"]}"] {
+    let sound = json_row(r#", "amount": "1.00""#);
+    for broken in [
+        format!(r#"{{"rows": [{sound}]}} x"#),
+        format!(r#"{{"rows": [{sound}], "rows": []}}"#),
+        format!(r#"{{"rows": [{sound}], "foot": 1}}"#),
+    ] {
+        assert!(matches!(error("a.json", broken), ListError::Json { .. }));
+    }
+    let text = format!(r#"{{"rows": [{sound}, {sound}]}}"#);
+    let stopped = visit_list("a.json", Cursor::new(text), &mut |_| ControlFlow::Break(()));
+    assert!(matches!(stopped, Err(ListError::Stopped)));
+    for broken in ["", "[]", "{\"rows\": [", "{\"rows\": [\"6299990100000000017\"]}", "{\"batch\": {}}"] {
         let told = error("a.json", broken).to_string();
         assert!(!told.contains("62999901"), "{told}");
     }

@@ -6,11 +6,11 @@
 //! where most readers would take the last one.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 
 use chrono::NaiveDate;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::cells::Cell;
@@ -25,15 +25,6 @@ const TOTAL_FEN: &str = "declared_total_fen";
 /// An object with its keys as they stand, twice too.
 #[derive(Default)]
 struct Object(Vec<(String, Value)>);
-
-/// The list.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(default)]
-    batch: Object,
-    rows: Vec<Object>,
-}
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -55,32 +46,104 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
-pub(super) fn read_json<R: Read>(mut reader: R, sink: &mut dyn FnMut(ListRow) -> ControlFlow<()>) -> Result<ListSummary, ListError> {
-    let mut bytes = Vec::new();
-    reader.read_to_end(&mut bytes)?;
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    let document: Document = serde_json::from_slice(bytes).map_err(|error| syntax(&error))?;
-    let mut rows = Rows::new(sink);
-    let head = read_head(&document.batch, &mut rows.faults);
-    let header = Header::default();
-    for (line, object) in (1..).zip(&document.rows) {
-        let mut cells = no_cells();
-        for (at, (key, value)) in object.0.iter().enumerate() {
-            let column = if key == AMOUNT_FEN { Some(Column::Amount) } else { Column::from_header(key) };
-            let Some(column) = column else {
-                rows.faults.tell(line, key, "no list has a column of this name", "rename the key, or remove it");
-                continue;
-            };
-            if object.0.iter().take(at).any(|(earlier, _)| column_of(earlier) == Some(column)) {
-                rows.faults.tell(line, key, "the value stands twice in the row", "keep one of them");
-            }
-            if let Some(target) = cells.get_mut(column.index()) {
-                *target = cell(key, value);
+/// What stands at the top, read row by row: held whole, the values of a list are many times its size.
+struct Document<'d, 's> {
+    rows: &'d mut Rows<'s>,
+    head: &'d mut ListHead,
+    /// Why the rows could not be taken; the parser's own error cannot carry it.
+    stopped: &'d mut Option<ListError>,
+}
+
+impl<'de> Visitor<'de> for Document<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with batch and rows")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (mut has_batch, mut has_rows) = (false, false);
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "batch" if !has_batch => {
+                    *self.head = read_head(&map.next_value()?, &mut self.rows.faults);
+                    has_batch = true;
+                }
+                "rows" if !has_rows => {
+                    map.next_value_seed(Payments { rows: &mut *self.rows, stopped: &mut *self.stopped })?;
+                    has_rows = true;
+                }
+                _ => return Err(A::Error::custom("neither batch nor rows, or twice")),
             }
         }
-        rows.take(line, &header, &cells)?;
+        if has_rows { Ok(()) } else { Err(A::Error::missing_field("rows")) }
     }
-    Ok(rows.finish(head, None))
+}
+
+/// The rows, each taken before the next is read.
+struct Payments<'d, 's> {
+    rows: &'d mut Rows<'s>,
+    stopped: &'d mut Option<ListError>,
+}
+
+impl<'de> DeserializeSeed<'de> for Payments<'_, '_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Payments<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of payments")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let header = Header::default();
+        let mut line = 1;
+        while let Some(object) = seq.next_element::<Object>()? {
+            if let Err(stopped) = take(line, &header, &object, self.rows) {
+                *self.stopped = Some(stopped);
+                return Err(A::Error::custom("stopped"));
+            }
+            line += 1;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn read_json<R: Read + Seek>(mut reader: R, sink: &mut dyn FnMut(ListRow) -> ControlFlow<()>) -> Result<ListSummary, ListError> {
+    let mut opening = Vec::new();
+    reader.by_ref().take(3).read_to_end(&mut opening)?;
+    reader.seek(SeekFrom::Start(if opening == b"\xEF\xBB\xBF" { 3 } else { 0 }))?;
+    let (mut rows, mut head, mut stopped) = (Rows::new(sink), ListHead::default(), None);
+    let mut parser = serde_json::Deserializer::from_reader(BufReader::new(reader));
+    let read = parser.deserialize_map(Document { rows: &mut rows, head: &mut head, stopped: &mut stopped }).and_then(|()| parser.end());
+    match (stopped, read) {
+        (Some(stopped), _) => Err(stopped),
+        (None, Err(error)) if error.is_io() => Err(ListError::Read(error.into())),
+        (None, Err(error)) => Err(syntax(&error)),
+        (None, Ok(())) => Ok(rows.finish(head, None)),
+    }
+}
+
+fn take(line: u64, header: &Header, object: &Object, rows: &mut Rows<'_>) -> Result<(), ListError> {
+    let mut cells = no_cells();
+    for (at, (key, value)) in object.0.iter().enumerate() {
+        let Some(column) = column_of(key) else {
+            rows.faults.tell(line, key, "no list has a column of this name", "rename the key, or remove it");
+            continue;
+        };
+        if object.0.iter().take(at).any(|(earlier, _)| column_of(earlier) == Some(column)) {
+            rows.faults.tell(line, key, "the value stands twice in the row", "keep one of them");
+        }
+        if let Some(target) = cells.get_mut(column.index()) {
+            *target = cell(key, value);
+        }
+    }
+    rows.take(line, header, &cells)
 }
 
 fn column_of(key: &str) -> Option<Column> {
