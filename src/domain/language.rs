@@ -1,14 +1,37 @@
-//! The language of what people read: mails, reports, the console. Chinese unless the configuration says otherwise.
+//! Outputs are in Chinese by default, and in English by setting.
 
 use serde::{Deserialize, Serialize};
 
-/// A language of the outputs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The language of what people read: mails, workbooks, tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Language {
-    /// Chinese.
+    /// 中文
     #[default]
     Zh,
-    /// English.
+    /// English
     En,
+}
+
+impl Language {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Zh, Self::En];
+
+    /// How the language stands in the configuration, and in HTML's `lang`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Zh => "zh",
+            Self::En => "en",
+        }
+    }
+
+    /// Of two wordings, the one in this language.
+    #[must_use]
+    pub const fn pick<'a>(self, zh: &'a str, en: &'a str) -> &'a str {
+        match self {
+            Self::Zh => zh,
+            Self::En => en,
+        }
+    }
 }

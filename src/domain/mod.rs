@@ -16,11 +16,17 @@ pub mod instruction;
 pub mod language;
 /// Accounts, entries, movements.
 pub mod ledger;
+/// Chinese by default, English by setting.
+pub mod language;
 /// Names, identity numbers and cards that print masked.
 pub mod masked;
 /// Money: an integer count of fen (分).
 pub mod money;
 /// Why a payment failed, and what that asks of whom.
 pub mod reason;
+/// What is told to departments, banks and finance IT: the facts, before anybody words them.
+pub mod report;
+/// A bank's words without the identities in them.
+pub mod scrub;
 /// Instants and business dates.
 pub mod time;
