@@ -6,3 +6,5 @@ mod tidy;
 mod unit;
 mod lists;
 mod people;
+mod harness;
+mod mail;
