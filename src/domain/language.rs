@@ -28,7 +28,7 @@ impl Language {
 
     /// Of two wordings, the one in this language.
     #[must_use]
-    pub const fn pick<'a>(self, zh: &'a str, en: &'a str) -> &'a str {
+    pub const fn pick(self, zh: &'static str, en: &'static str) -> &'static str {
         match self {
             Self::Zh => zh,
             Self::En => en,

@@ -1,9 +1,13 @@
 //! What is told to departments, banks and finance IT: the facts alone. `passes::letters` finds the words,
 //! `format::workbook` the sheets. Names and numbers are masked types, so that words cannot give them away.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
+use super::language::Language;
 use super::masked::{Account, IdNumber, Name};
 use super::money::Fen;
 use super::reason::{Reason, ReasonClass};
@@ -238,4 +242,116 @@ pub struct FileFault {
     pub line: Option<u64>,
     /// What is wrong. Scrubbed where it is written.
     pub what: String,
+}
+
+/// Failures of one reason that ask for the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReasonSum {
+    /// Why.
+    pub reason: Reason,
+    /// What that asks for.
+    pub class: ReasonClass,
+    /// How many.
+    pub count: u64,
+    /// How much.
+    pub amount: Fen,
+}
+
+/// Payments of one result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultSum {
+    /// What became of them.
+    pub result: PaymentResult,
+    /// How many.
+    pub count: u64,
+    /// How much.
+    pub amount: Fen,
+}
+
+impl FailureReport {
+    /// How much failed in all.
+    #[must_use]
+    pub fn amount(&self) -> Fen {
+        self.rows.iter().map(|row| row.amount).sum()
+    }
+
+    /// The day by which the first of them is due.
+    #[must_use]
+    pub fn first_due(&self) -> Option<NaiveDate> {
+        self.rows.iter().map(|row| row.due).min()
+    }
+
+    /// The failures by reason, the most frequent first.
+    #[must_use]
+    pub fn by_reason(&self) -> Vec<ReasonSum> {
+        let mut sums: BTreeMap<(Reason, ReasonClass), (u64, Fen)> = BTreeMap::new();
+        for row in &self.rows {
+            let (count, amount) = sums.entry((row.reason, row.class)).or_default();
+            *count += 1;
+            *amount = [*amount, row.amount].into_iter().sum();
+        }
+        let mut sums: Vec<_> =
+            sums.into_iter().map(|((reason, class), (count, amount))| ReasonSum { reason, class, count, amount }).collect();
+        sums.sort_by_key(|sum| Reverse(sum.count));
+        sums
+    }
+}
+
+impl CompletedList {
+    /// How much the batch is in all.
+    #[must_use]
+    pub fn amount(&self) -> Fen {
+        self.rows.iter().map(|row| row.amount).sum()
+    }
+
+    /// The payments by result, best first; results that did not occur are left out.
+    #[must_use]
+    pub fn by_result(&self) -> Vec<ResultSum> {
+        let sum = |result| {
+            let of_it = || self.rows.iter().filter(move |row| row.result == result);
+            let count = u64::try_from(of_it().count()).unwrap_or(u64::MAX);
+            ResultSum { result, count, amount: of_it().map(|row| row.amount).sum() }
+        };
+        PaymentResult::ALL.into_iter().map(sum).filter(|sum| sum.count > 0).collect()
+    }
+}
+
+impl FailureKind {
+    /// How people say it.
+    #[must_use]
+    pub const fn words(self, language: Language) -> &'static str {
+        match self {
+            Self::RejectedBefore => language.pick("发放前退回", "refused before sending"),
+            Self::FailedAtBank => language.pick("银行发放失败", "failed at the bank"),
+            Self::Returned => language.pick("退票", "credited, then returned"),
+        }
+    }
+}
+
+impl PaymentResult {
+    /// How people say it.
+    #[must_use]
+    pub const fn words(self, language: Language) -> &'static str {
+        match self {
+            Self::Paid => language.pick("发放成功", "paid"),
+            Self::Failed => language.pick("发放失败", "failed"),
+            Self::Returned => language.pick("退票", "returned"),
+            Self::Rejected => language.pick("发放前退回", "refused before sending"),
+            Self::Refunded => language.pick("已退回国库", "refunded to the treasury"),
+            Self::Unknown => language.pick("结果待查", "outcome unknown"),
+            Self::Cancelled => language.pick("已取消", "cancelled"),
+        }
+    }
+}
+
+/// The reason as people say it.
+#[must_use]
+pub const fn reason_words(reason: Reason, language: Language) -> &'static str {
+    language.pick(reason.zh(), reason.en())
+}
+
+/// What a clerk should do.
+#[must_use]
+pub const fn advice_words(class: ReasonClass, language: Language) -> &'static str {
+    language.pick(class.advice_zh(), class.advice_en())
 }

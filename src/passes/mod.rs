@@ -1,1 +1,3 @@
 //! (room)
+/// Facts to the words of a mail.
+pub mod letters;

@@ -7,4 +7,5 @@ mod unit;
 mod lists;
 mod people;
 mod harness;
+mod letters;
 mod mail;

@@ -1,0 +1,441 @@
+//! Workbooks (.xlsx) for departments. The only user of `rust_xlsxwriter`.
+//!
+//! A failure workbook goes out with a report and comes back filled in, so it is made for both ways: identity numbers and
+//! accounts are text cells (a number cell would round a card to fifteen digits), only the correction columns are
+//! unlocked, and a hidden sheet `_bankgate` says which workbook this is and which column holds what, by keys that do
+//! not change with the language. The protection has no password: it guards against slips, and whoever reads a workbook
+//! back believes nothing in it but the unlocked columns.
+//!
+//! Nothing a bank or a list wrote can become a formula: every value is written as a string cell, and one that a
+//! spreadsheet would read as a formula when typed or pasted carries the quote prefix as well.
+//!
+//! Rows stream to a temporary file (constant memory). The same facts give the same bytes.
+
+use rust_xlsxwriter::{
+    DataValidation, DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, ProtectionOptions, Workbook, Worksheet, XlsxError,
+};
+
+use crate::domain::language::Language;
+use crate::domain::money::Fen;
+use crate::domain::report::{CompletedList, CompletedRow, FailureReport, FailureRow, advice_words, reason_words};
+use crate::domain::scrub::scrub_bank_text;
+use crate::domain::time::Timestamp;
+
+/// The hidden sheet that describes the workbook: keys in its first column, values in the second.
+pub const SHEET_ABOUT: &str = "_bankgate";
+/// The row of the column titles, from 0; the rows behind it are payments.
+pub const HEADER_ROW: u32 = 2;
+/// What a department can decide (处理意见): key, Chinese, English. The drop-down offers the words.
+pub const DECISIONS: [(&str, &str, &str); 4] = [
+    ("reissue", "更正重发", "correct and reissue"),
+    ("tell_person", "通知本人", "person to act"),
+    ("refund", "退回国库", "refund to treasury"),
+    ("enquire", "待查", "to be found out"),
+];
+/// What a sheet can hold, less the title rows.
+const ROWS_MAX: usize = 1_048_000;
+/// No field of ours is longer; Excel's own limit is 32,767.
+const TEXT_MAX: usize = 1_000;
+
+/// Why there is no workbook.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkbookError {
+    /// More rows than a sheet has.
+    #[error("{rows} rows do not fit a sheet ({ROWS_MAX}); report the batch by township")]
+    TooManyRows { rows: usize },
+    /// The library refuses, or its temporary file cannot be written.
+    #[error("cannot write the workbook: {0}. Look for room in the temporary directory, then run again")]
+    Xlsx(#[from] XlsxError),
+}
+
+/// One column: its key in `_bankgate`, its title, its width in pixels, and what its cells are.
+struct Column {
+    key: &'static str,
+    zh: &'static str,
+    en: &'static str,
+    width: u32,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Money,
+    Count,
+    /// Unlocked, for the department.
+    Input,
+    /// Unlocked, with the drop-down of decisions.
+    Decision,
+    Hidden,
+}
+
+const fn column(key: &'static str, zh: &'static str, en: &'static str, width: u32, kind: Kind) -> Column {
+    Column { key, zh, en, width, kind }
+}
+
+const FAILURE_COLUMNS: [Column; 24] = [
+    column("seq", "序号", "No.", 45, Kind::Count),
+    column("township", "镇乡", "Township", 85, Kind::Text),
+    column("village", "村", "Village", 85, Kind::Text),
+    column("payee_name", "户主/姓名", "Payee", 95, Kind::Text),
+    column("id_last_four", "身份证号后四位", "ID, last four", 75, Kind::Text),
+    column("account_last_four", "卡号后四位", "Card, last four", 75, Kind::Text),
+    column("payment_no", "支付编号", "Payment no.", 110, Kind::Text),
+    column("batch_no", "批次号", "Batch", 120, Kind::Text),
+    column("project", "项目", "Project", 140, Kind::Text),
+    column("amount", "金额（元）", "Amount (yuan)", 90, Kind::Money),
+    column("kind", "失败环节", "Failed at", 95, Kind::Text),
+    column("reason", "失败原因", "Reason", 150, Kind::Text),
+    column("bank_words", "银行说明", "Bank's words", 150, Kind::Text),
+    column("advice", "处理办法", "What to do", 220, Kind::Text),
+    column("due", "办理期限", "By when", 85, Kind::Text),
+    column("new_name", "更正姓名", "Corrected name", 95, Kind::Input),
+    column("new_id_number", "更正身份证号", "Corrected ID number", 150, Kind::Input),
+    column("new_account", "更正卡号", "Corrected card", 160, Kind::Input),
+    column("new_bank_code", "更正开户行号", "Corrected bank no.", 110, Kind::Input),
+    column("decision", "处理意见", "Decision", 100, Kind::Decision),
+    column("note", "备注", "Note", 160, Kind::Input),
+    column("reference", "原支付指令号", "Failed instruction", 140, Kind::Hidden),
+    column("reason_code", "原因代码", "Reason code", 120, Kind::Hidden),
+    column("class", "处理类别", "Class", 60, Kind::Hidden),
+];
+
+const COMPLETED_COLUMNS: [Column; 12] = [
+    column("seq", "序号", "No.", 45, Kind::Count),
+    column("township", "镇乡", "Township", 85, Kind::Text),
+    column("village", "村", "Village", 85, Kind::Text),
+    column("payee_name", "户主/姓名", "Payee", 95, Kind::Text),
+    column("id_last_four", "身份证号后四位", "ID, last four", 75, Kind::Text),
+    column("account_last_four", "卡号后四位", "Card, last four", 75, Kind::Text),
+    column("payment_no", "支付编号", "Payment no.", 110, Kind::Text),
+    column("bank", "银行", "Bank", 130, Kind::Text),
+    column("amount", "金额（元）", "Amount (yuan)", 90, Kind::Money),
+    column("result", "结果", "Result", 100, Kind::Text),
+    column("paid_on", "到账日期", "Credited on", 85, Kind::Text),
+    column("reason", "原因", "Reason", 170, Kind::Text),
+];
+
+const REASON_COLUMNS: [Column; 4] = [
+    column("reason", "失败原因", "Reason", 220, Kind::Text),
+    column("count", "笔数", "Count", 70, Kind::Count),
+    column("amount", "金额（元）", "Amount (yuan)", 110, Kind::Money),
+    column("advice", "处理办法", "What to do", 380, Kind::Text),
+];
+
+const RESULT_COLUMNS: [Column; 3] = [
+    column("result", "结果", "Result", 160, Kind::Text),
+    column("count", "笔数", "Count", 80, Kind::Count),
+    column("amount", "金额（元）", "Amount (yuan)", 130, Kind::Money),
+];
+
+/// What a cell holds.
+enum Cell {
+    Text(String),
+    Money(Fen),
+    Count(u64),
+    Empty,
+}
+
+fn text(words: impl Into<String>) -> Cell {
+    Cell::Text(words.into())
+}
+
+/// The workbook of a failure report (发放失败明细), with unlocked columns for the correction.
+///
+/// # Errors
+/// More rows than a sheet holds, or no room for temporary files.
+pub fn failure_workbook(report: &FailureReport, language: Language) -> Result<Vec<u8>, WorkbookError> {
+    fits(report.rows.len())?;
+    let mut book = Book::new(report.generated_at, language)?;
+    let made = report.generated_at.local(report.zone).format("%Y-%m-%d %H:%M");
+    let (count, amount) = (report.rows.len(), report.amount());
+    let title = match language {
+        Language::Zh => {
+            format!("{} 发放失败明细　{}　{}　共{count}笔 {amount}元　数据截至 {made}", report.department, report.bank, report.date)
+        }
+        Language::En => {
+            format!("{}: failed payments, {}, {}: {count}, {amount} yuan; as of {made}", report.department, report.bank, report.date)
+        }
+    };
+    let hint = language.pick(
+        "请只填写黄色各栏；身份证号、卡号请按文本填写全部数字。每行对应一笔失败的支付，请勿增删行。更正后须重新审批、发放。",
+        "Fill in the yellow columns only; write identity and card numbers whole, as text. One row is one failed payment: add and delete none. A correction is approved and released anew.",
+    );
+    let rows = report.rows.iter().zip(1..).map(|(row, seq)| failure_cells(row, seq, language));
+    book.sheet(language.pick("失败明细", "Failures"), &title, hint, &FAILURE_COLUMNS, rows)?;
+    let sums = report.by_reason().into_iter().map(|sum| {
+        vec![
+            text(reason_words(sum.reason, language)),
+            Cell::Count(sum.count),
+            Cell::Money(sum.amount),
+            text(advice_words(sum.class, language)),
+        ]
+    });
+    book.sheet(language.pick("按原因汇总", "By reason"), &title, "", &REASON_COLUMNS, sums)?;
+    book.about("failure_report", &report.workbook_id, count, &FAILURE_COLUMNS)?;
+    book.bytes()
+}
+
+fn failure_cells(row: &FailureRow, seq: u64, language: Language) -> Vec<Cell> {
+    vec![
+        Cell::Count(seq),
+        text(&row.township),
+        text(&row.village),
+        text(row.payee_name.reveal()),
+        text(row.id_number.last_four()),
+        text(row.account.last_four()),
+        text(&row.payment_no),
+        text(&row.batch_no),
+        text(&row.project),
+        Cell::Money(row.amount),
+        text(row.kind.words(language)),
+        text(reason_words(row.reason, language)),
+        text(scrub_bank_text(&row.bank_words)),
+        text(advice_words(row.class, language)),
+        text(row.due.to_string()),
+        Cell::Empty,
+        Cell::Empty,
+        Cell::Empty,
+        Cell::Empty,
+        Cell::Empty,
+        Cell::Empty,
+        text(&row.reference),
+        text(row.reason.code()),
+        text(row.class.code()),
+    ]
+}
+
+/// The workbook of a completed list (发放完成清单): every payment of a batch with its result.
+///
+/// # Errors
+/// More rows than a sheet holds, or no room for temporary files.
+pub fn completed_workbook(list: &CompletedList, language: Language) -> Result<Vec<u8>, WorkbookError> {
+    fits(list.rows.len())?;
+    let mut book = Book::new(list.generated_at, language)?;
+    let made = list.generated_at.local(list.zone).format("%Y-%m-%d %H:%M");
+    let (count, amount) = (list.rows.len(), list.amount());
+    let title = match language {
+        Language::Zh => format!(
+            "{} {}（{}）发放完成清单　批次 {}　共{count}笔 {amount}元　数据截至 {made}",
+            list.department, list.project, list.period, list.batch_no
+        ),
+        Language::En => format!(
+            "{}: completed list of {} ({}), batch {}: {count}, {amount} yuan; as of {made}",
+            list.department, list.project, list.period, list.batch_no
+        ),
+    };
+    let rows = list.rows.iter().zip(1..).map(|(row, seq)| completed_cells(row, seq, language));
+    book.sheet(language.pick("发放完成清单", "Completed list"), &title, "", &COMPLETED_COLUMNS, rows)?;
+    let sums =
+        list.by_result().into_iter().map(|sum| vec![text(sum.result.words(language)), Cell::Count(sum.count), Cell::Money(sum.amount)]);
+    book.sheet(language.pick("按结果汇总", "By result"), &title, "", &RESULT_COLUMNS, sums)?;
+    book.about("completed_list", &list.workbook_id, count, &COMPLETED_COLUMNS)?;
+    book.bytes()
+}
+
+fn completed_cells(row: &CompletedRow, seq: u64, language: Language) -> Vec<Cell> {
+    vec![
+        Cell::Count(seq),
+        text(&row.township),
+        text(&row.village),
+        text(row.payee_name.reveal()),
+        text(row.id_number.last_four()),
+        text(row.account.last_four()),
+        text(&row.payment_no),
+        text(&row.bank),
+        Cell::Money(row.amount),
+        text(row.result.words(language)),
+        row.paid_on.map_or(Cell::Empty, |day| text(day.to_string())),
+        row.reason.map_or(Cell::Empty, |reason| text(reason_words(reason, language))),
+    ]
+}
+
+fn fits(rows: usize) -> Result<(), WorkbookError> {
+    if rows > ROWS_MAX { Err(WorkbookError::TooManyRows { rows }) } else { Ok(()) }
+}
+
+/// A workbook being written.
+struct Book {
+    workbook: Workbook,
+    language: Language,
+    styles: Styles,
+}
+
+struct Styles {
+    title: Format,
+    hint: Format,
+    header: Format,
+    header_input: Format,
+    text: Format,
+    quoted: Format,
+    money: Format,
+    count: Format,
+    input: Format,
+}
+
+impl Styles {
+    fn new() -> Self {
+        let cell = Format::new().set_border(FormatBorder::Thin).set_border_color("#BFBFBF").set_align(FormatAlign::Top);
+        let written = cell.clone().set_num_format("@").set_text_wrap();
+        let header = cell.clone().set_bold().set_text_wrap().set_align(FormatAlign::Center).set_background_color("#DCE6F1");
+        Self {
+            title: Format::new().set_bold().set_font_size(13),
+            hint: Format::new().set_font_color("#7F6000"),
+            header_input: header.clone().set_background_color("#FFE699"),
+            header,
+            quoted: written.clone().set_quote_prefix(),
+            money: cell.clone().set_num_format("#,##0.00").set_align(FormatAlign::Right),
+            count: cell.set_num_format("0"),
+            input: written.clone().set_unlocked().set_background_color("#FFFBE6"),
+            text: written,
+        }
+    }
+}
+
+impl Book {
+    /// The creation time is the report's, never the clock's: the same facts give the same bytes.
+    fn new(made: Timestamp, language: Language) -> Result<Self, WorkbookError> {
+        let mut workbook = Workbook::new();
+        let made = ExcelDateTime::parse_from_str(&made.to_string())?;
+        workbook.set_properties(&DocProperties::new().set_author("bankgate").set_creation_datetime(&made));
+        Ok(Self { workbook, language, styles: Styles::new() })
+    }
+
+    /// One table: title, hint, header, rows; locked but for the inputs, filtered, ready to print.
+    fn sheet(
+        &mut self,
+        name: &str,
+        title: &str,
+        hint: &str,
+        columns: &[Column],
+        rows: impl Iterator<Item = Vec<Cell>>,
+    ) -> Result<(), WorkbookError> {
+        let (language, styles) = (self.language, &self.styles);
+        let sheet = self.workbook.add_worksheet_with_constant_memory()?;
+        sheet.set_name(name)?;
+        sheet.write_string_with_format(0, 0, clip(title), &styles.title)?;
+        sheet.write_string_with_format(1, 0, hint, &styles.hint)?;
+        for (at, column) in (0..).zip(columns) {
+            sheet.set_column_width_pixels(at, column.width)?;
+            if column.kind == Kind::Hidden {
+                sheet.set_column_hidden(at)?;
+            }
+            let style = if is_input(column.kind) { &styles.header_input } else { &styles.header };
+            sheet.write_string_with_format(HEADER_ROW, at, language.pick(column.zh, column.en), style)?;
+        }
+        let mut last = HEADER_ROW;
+        for cells in rows {
+            last += 1;
+            for ((at, column), cell) in (0..).zip(columns).zip(cells) {
+                write_cell(sheet, styles, (last, at), column.kind, &cell)?;
+            }
+        }
+        furnish(sheet, language, columns, last)
+    }
+
+    /// The hidden sheet by which a workbook that comes back is known.
+    fn about(&mut self, kind: &str, id: &str, rows: usize, columns: &[Column]) -> Result<(), WorkbookError> {
+        let sheet = self.workbook.add_worksheet_with_constant_memory()?;
+        sheet.set_name(SHEET_ABOUT)?;
+        let header = (HEADER_ROW + 1).to_string();
+        let keys = columns.iter().map(|column| column.key).collect::<Vec<_>>().join(",");
+        let facts = [
+            ("kind", kind),
+            ("workbook_id", id),
+            ("layout", "1"),
+            ("language", self.language.code()),
+            ("header_row", &header),
+            ("rows", &rows.to_string()),
+            ("columns", &keys),
+        ];
+        for (row, (key, value)) in (0..).zip(facts) {
+            sheet.write_string_with_format(row, 0, key, &self.styles.text)?;
+            sheet.write_string_with_format(row, 1, value, &self.styles.text)?;
+        }
+        sheet.set_very_hidden(true);
+        sheet.protect();
+        Ok(())
+    }
+
+    fn bytes(mut self) -> Result<Vec<u8>, WorkbookError> {
+        Ok(self.workbook.save_to_buffer()?)
+    }
+}
+
+/// Everything around the cells.
+fn furnish(sheet: &mut Worksheet, language: Language, columns: &[Column], last: u32) -> Result<(), WorkbookError> {
+    let width = u16::try_from(columns.len()).unwrap_or(u16::MAX).saturating_sub(1);
+    sheet.set_freeze_panes(HEADER_ROW + 1, if width > 5 { 4 } else { 0 })?;
+    sheet.autofilter(HEADER_ROW, 0, last, width)?;
+    for (at, _) in (0..).zip(columns).filter(|(_, column)| column.kind == Kind::Decision) {
+        let words: Vec<_> = DECISIONS.iter().map(|(_, zh, en)| language.pick(zh, en)).collect();
+        let list = DataValidation::new()
+            .allow_list_strings(&words)?
+            .set_error_title(language.pick("处理意见", "Decision"))?
+            .set_error_message(language.pick("请从列表中选择", "Choose from the list"))?;
+        sheet.add_data_validation(HEADER_ROW + 1, at, last.max(HEADER_ROW + 1), at, &list)?;
+    }
+    sheet.protect_with_options(&ProtectionOptions {
+        format_columns: true,
+        format_rows: true,
+        sort: true,
+        use_autofilter: true,
+        ..ProtectionOptions::default()
+    });
+    sheet.set_landscape().set_paper_size(9).set_print_fit_to_pages(1, 0).set_repeat_rows(HEADER_ROW, HEADER_ROW)?;
+    sheet.set_footer(language.pick("&C第 &P 页 共 &N 页", "&CPage &P of &N"));
+    Ok(())
+}
+
+fn write_cell(sheet: &mut Worksheet, styles: &Styles, at: (u32, u16), kind: Kind, cell: &Cell) -> Result<(), WorkbookError> {
+    let (row, column) = at;
+    match cell {
+        Cell::Empty => {
+            let style = if is_input(kind) { &styles.input } else { &styles.text };
+            sheet.write_blank(row, column, style)?;
+        }
+        Cell::Text(words) => {
+            let style = if reads_as_formula(words) { &styles.quoted } else { &styles.text };
+            sheet.write_string_with_format(row, column, clip(words), style)?;
+        }
+        // Counts of a sheet fit 32 bits, which a cell holds exactly.
+        Cell::Count(count) => {
+            sheet.write_number_with_format(row, column, u32::try_from(*count).unwrap_or(u32::MAX), &styles.count)?;
+        }
+        Cell::Money(amount) => write_money(sheet, styles, at, *amount)?,
+    }
+    Ok(())
+}
+
+/// A number cell, so that clerks can sum. A spreadsheet knows only binary floating point with fifteen decimal digits:
+/// up to there the digits that stand in the file are exactly ours; a larger amount stands as text.
+#[expect(clippy::disallowed_types, reason = "the one door to a spreadsheet's number cell; parsed from our digits, never computed with")]
+fn write_money(sheet: &mut Worksheet, styles: &Styles, (row, column): (u32, u16), amount: Fen) -> Result<(), WorkbookError> {
+    const FIFTEEN_DIGITS: u64 = 1_000_000_000_000_000;
+    match amount.to_string().parse::<f64>() {
+        Ok(number) if amount.get().unsigned_abs() < FIFTEEN_DIGITS => {
+            sheet.write_number_with_format(row, column, number, &styles.money)?;
+        }
+        Ok(_) | Err(_) => {
+            sheet.write_string_with_format(row, column, amount.to_string(), &styles.text)?;
+        }
+    }
+    Ok(())
+}
+
+const fn is_input(kind: Kind) -> bool {
+    match kind {
+        Kind::Input | Kind::Decision => true,
+        Kind::Text | Kind::Money | Kind::Count | Kind::Hidden => false,
+    }
+}
+
+/// What a spreadsheet takes for a formula when it is typed, pasted or saved as CSV and opened again.
+fn reads_as_formula(words: &str) -> bool {
+    words.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠', '|'])
+}
+
+/// Control characters as spaces (XML has no place for them), and an end to what would not fit a cell.
+fn clip(words: &str) -> String {
+    words.chars().take(TEXT_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
