@@ -66,8 +66,18 @@ const STOPS: &str = "，,。；;、！!?？）)】]」』>》|/\"'”";
 /// identity numbers and control characters. Dates, codes and our own references stay. Doing it twice changes nothing.
 #[must_use]
 pub fn scrub_bank_text(text: &str) -> String {
+    scrub(text, 4)
+}
+
+/// The same, and not even the last four characters stay: for letters that leave the department's circle.
+#[must_use]
+pub fn scrub_wholly(text: &str) -> String {
+    scrub(text, 0)
+}
+
+fn scrub(text: &str, tail: usize) -> String {
     let plain: Vec<char> = text.chars().map(plain_char).collect();
-    let shown = scrub_numbers(&scrub_names(&plain));
+    let shown = scrub_numbers(&scrub_names(&plain), tail);
     // Cut last: a cut through a number would leave a part of it that is short enough to pass.
     if shown.chars().count() > LENGTH_MAX { shown.chars().take(LENGTH_MAX).chain(['…']).collect() } else { shown }
 }
@@ -195,7 +205,7 @@ fn short_name_at(text: &[char], at: usize) -> bool {
         && words.first().is_some_and(|c| !NOT_A_NAME.contains(*c))
 }
 
-fn scrub_numbers(text: &str) -> String {
+fn scrub_numbers(text: &str, tail: usize) -> String {
     let text: Vec<char> = text.chars().collect();
     let mut out = String::new();
     let mut at = 0;
@@ -205,7 +215,7 @@ fn scrub_numbers(text: &str) -> String {
             at = copy(&text, at, EndToEndId::LEN, &mut out);
         } else if c.is_ascii_digit() {
             let date = date_length(&text, at);
-            at = if date > 0 { copy(&text, at, date, &mut out) } else { take_number(&text, at, &mut out) };
+            at = if date > 0 { copy(&text, at, date, &mut out) } else { take_number(&text, at, tail, &mut out) };
         } else {
             at = copy(&text, at, 1, &mut out);
         }
@@ -213,8 +223,8 @@ fn scrub_numbers(text: &str) -> String {
     out
 }
 
-/// Reads a number with single spaces or hyphens inside; a long one keeps its last four characters.
-fn take_number(text: &[char], at: usize, out: &mut String) -> usize {
+/// Reads a number with single spaces or hyphens inside; of a long one only the tail stays.
+fn take_number(text: &[char], at: usize, tail: usize, out: &mut String) -> usize {
     let mut number = String::new();
     let mut end = at;
     while let Some(c) = text.get(end).copied() {
@@ -238,7 +248,7 @@ fn take_number(text: &[char], at: usize, out: &mut String) -> usize {
         out.extend(text.get(at..end).unwrap_or_default());
     } else {
         out.push_str("****");
-        out.push_str(number.get(number.len() - 4..).unwrap_or_default());
+        out.push_str(number.get(number.len() - tail..).unwrap_or_default());
     }
     end
 }
@@ -319,6 +329,7 @@ mod tests {
         ] {
             assert_eq!(scrub_bank_text(said), shown, "{said}");
         }
+        assert_eq!(scrub_wholly("账号6217001234567890014不存在"), "账号****不存在");
         let long = format!("{}6217001234567890014", "符".repeat(LENGTH_MAX - 10));
         assert!(!scrub_bank_text(&long).contains("6217"));
     }

@@ -32,6 +32,10 @@ pub const DECISIONS: [(&str, &str, &str); 4] = [
     ("refund", "退回国库", "refund to treasury"),
     ("enquire", "待查", "to be found out"),
 ];
+/// ECMA-376's own formats `@`, `0` and `#,##0.00`. By number, since only number 49 is what every program calls text.
+const NUMBER_FORMAT_TEXT: u8 = 49;
+const NUMBER_FORMAT_COUNT: u8 = 1;
+const NUMBER_FORMAT_MONEY: u8 = 4;
 /// What a sheet can hold, less the title rows.
 const ROWS_MAX: usize = 1_048_000;
 /// No field of ours is longer; Excel's own limit is 32,767.
@@ -276,7 +280,7 @@ struct Styles {
 impl Styles {
     fn new() -> Self {
         let cell = Format::new().set_border(FormatBorder::Thin).set_border_color("#BFBFBF").set_align(FormatAlign::Top);
-        let written = cell.clone().set_num_format("@").set_text_wrap();
+        let written = cell.clone().set_num_format_index(NUMBER_FORMAT_TEXT).set_text_wrap();
         let header = cell.clone().set_bold().set_text_wrap().set_align(FormatAlign::Center).set_background_color("#DCE6F1");
         Self {
             title: Format::new().set_bold().set_font_size(13),
@@ -284,8 +288,8 @@ impl Styles {
             header_input: header.clone().set_background_color("#FFE699"),
             header,
             quoted: written.clone().set_quote_prefix(),
-            money: cell.clone().set_num_format("#,##0.00").set_align(FormatAlign::Right),
-            count: cell.set_num_format("0"),
+            money: cell.clone().set_num_format_index(NUMBER_FORMAT_MONEY).set_align(FormatAlign::Right),
+            count: cell.set_num_format_index(NUMBER_FORMAT_COUNT),
             input: written.clone().set_unlocked().set_background_color("#FFFBE6"),
             text: written,
         }

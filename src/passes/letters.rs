@@ -18,6 +18,7 @@ pub use crate::domain::report::{
 };
 use crate::domain::report::{advice_words, reason_words};
 pub use crate::domain::scrub::scrub_bank_text;
+use crate::domain::scrub::scrub_wholly;
 use crate::domain::time::Timestamp;
 use crate::format::workbook::{WorkbookError, completed_workbook, failure_workbook};
 use crate::mail::Attachment;
@@ -76,7 +77,7 @@ pub fn failure_report(report: &FailureReport, language: Language) -> Result<Lett
         ),
         (Language::Zh, None) => format!("{department}：{date}经{bank}发放的补贴没有失败。"),
         (Language::En, Some(due)) => format!(
-            "To {department}: of the subsidies paid through {bank} on {date}, {count} failed, {amount} yuan in all ({capitals}). Please settle them by {due}."
+            "To {department}: of the subsidies paid through {bank} on {date}, {count} failed, {amount} yuan in all. Please settle them by {due}."
         ),
         (Language::En, None) => format!("To {department}: no subsidy paid through {bank} on {date} failed."),
     };
@@ -162,9 +163,7 @@ pub fn completed_list(list: &CompletedList, language: Language) -> Result<Letter
         ),
         Language::En => (
             format!("[Batch done] {department}, {project} ({period}), batch {batch_no}: {count}, {amount} yuan; {paid} paid, {other} not"),
-            format!(
-                "To {department}: batch {batch_no} of {project} ({period}) is done: {count} payments, {amount} yuan in all ({capitals})."
-            ),
+            format!("To {department}: batch {batch_no} of {project} ({period}) is done: {count} payments, {amount} yuan in all."),
         ),
     };
     let mut rows: Vec<Vec<String>> =
@@ -201,7 +200,7 @@ pub fn alert(alert: &Alert, language: Language) -> Result<Letter, LetterError> {
         Urgency::Now => language.pick("立即处理", "act now"),
         Urgency::Today => language.pick("今日处理", "act today"),
     };
-    let what = scrub_bank_text(&alert.what);
+    let what = scrub_wholly(&alert.what);
     let short: String = what.chars().take(60).collect();
     let subject = match language {
         Language::Zh => format!("【告警·{urgency}】{short} [{}]", alert.incident),
@@ -213,7 +212,7 @@ pub fn alert(alert: &Alert, language: Language) -> Result<Letter, LetterError> {
     facts.extend(alert.count.map(|count| ("涉及笔数", "Payments", count.to_string())));
     facts.extend(alert.amount.map(|amount| ("涉及金额", "Amount", format!("{} {}", yuan(amount), language.pick("元", "yuan")))));
     let facts = facts.into_iter().map(|(zh, en, value)| (language.pick(zh, en).to_owned(), value)).collect();
-    let steps = alert.next.iter().map(|step| (scrub_bank_text(&step.what), step.command.clone())).collect();
+    let steps = alert.next.iter().map(|step| (scrub_wholly(&step.what), step.command.clone())).collect();
     let blocks = vec![
         Block::Heed(what),
         Block::Facts(facts),
@@ -312,7 +311,7 @@ fn faults(notice: &BankNotice, language: Language) -> Table {
     let mut rows: Vec<Vec<String>> = notice
         .faults
         .iter()
-        .map(|fault| vec![fault.line.map_or_else(|| whole.to_owned(), |line| line.to_string()), scrub_bank_text(&fault.what)])
+        .map(|fault| vec![fault.line.map_or_else(|| whole.to_owned(), |line| line.to_string()), scrub_wholly(&fault.what)])
         .collect();
     if notice.more > 0 {
         let more = match language {

@@ -88,11 +88,13 @@ async fn a_certificate_by_a_stranger_or_for_another_name_is_refused() {
     send(SmtpSettings { host: "127.0.0.1".to_owned(), ..relay.settings() }, &["mz"]).await.unwrap();
 }
 
+type Case = (&'static [&'static str], fn(&MailError) -> bool, bool, bool, usize);
+
 #[tokio::test]
 async fn each_way_to_fail_says_whether_to_try_again_and_whether_somebody_has_the_letter() {
     let relay = Relay::start();
     // (recipients, what it is, transient, may have been sent, letters that the relay took)
-    let cases: [(&[&str], fn(&MailError) -> bool, bool, bool, usize); 6] = [
+    let cases: [Case; 6] = [
         (&["busy"], |e| matches!(e, MailError::Deferred { code: 450, .. }), true, false, 0),
         (&["mz", "busy"], |e| matches!(e, MailError::Deferred { code: 450, .. }), true, false, 0),
         (&["later"], |e| matches!(e, MailError::Deferred { code: 451, .. }), true, false, 0),
