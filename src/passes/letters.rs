@@ -97,8 +97,10 @@ pub fn failure_report(report: &FailureReport, language: Language) -> Result<Lett
     }
     blocks.push(foot(report.generated_at, report.zone, &report.workbook_id, &report.contact, language));
     let title = language.pick("补贴发放失败报告", "Failed subsidy payments").to_owned();
-    let workbook = Attachment { name: file, mime: XLSX.to_owned(), bytes: failure_workbook(report, language)? };
-    let attachments = if count > 0 { vec![workbook] } else { Vec::new() };
+    let attachments = match count {
+        0 => Vec::new(),
+        _ => vec![Attachment { name: file, mime: XLSX.to_owned(), bytes: failure_workbook(report, language)? }],
+    };
     letter(subject, &Page { language, title, blocks }, attachments)
 }
 
