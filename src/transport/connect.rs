@@ -149,10 +149,10 @@ pub fn reach(at: &SftpEndpoint, life: &Life) -> Result<TcpStream, TransportError
             Err(error) => last = error,
         }
     }
-    match last.kind() {
-        std::io::ErrorKind::TimedOut => Err(TransportError::Timeout { during, after: at.timeouts.connect }),
-        _ => Err(unreachable(last)),
+    if last.kind() == std::io::ErrorKind::TimedOut {
+        return Err(TransportError::Timeout { during, after: at.timeouts.connect });
     }
+    Err(unreachable(last))
 }
 
 /// What we are willing to use of what libssh2 can.

@@ -237,6 +237,7 @@ fn entry(path: String, name: String, meta: &Metadata) -> Entry {
     Entry { name, path, is_dir: meta.is_dir(), bytes: meta.len(), modified_s: meta.mtime() }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the system's kinds of errors are not ours, and more are added")]
 fn fault(during: &'static str, path: &str, error: &io::Error) -> TransportError {
     let path = path.to_owned();
     match error.kind() {

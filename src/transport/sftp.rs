@@ -217,14 +217,16 @@ impl SftpSession {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
-        match self.fault(during, from, &error) {
-            fault @ TransportError::ServerFailure { .. } if self.stat(from)?.is_some() && self.stat(to)?.is_some() => {
-                tracing::debug!(%fault, from, to, "the name was taken between the look and the rename");
-                Err(TransportError::AlreadyExists { path: to.to_owned() })
-            }
-            TransportError::NotFound { .. } if self.stat(from)?.is_some() => Err(TransportError::NotFound { path: to.to_owned() }),
-            fault => Err(fault),
+        let fault = self.fault(during, from, &error);
+        let is_coarse = matches!(fault, TransportError::ServerFailure { .. });
+        if is_coarse && self.stat(to)?.is_some() && self.stat(from)?.is_some() {
+            // Taken between our look and the rename.
+            return Err(TransportError::AlreadyExists { path: to.to_owned() });
         }
+        if matches!(fault, TransportError::NotFound { .. }) && self.stat(from)?.is_some() {
+            return Err(TransportError::NotFound { path: to.to_owned() });
+        }
+        Err(fault)
     }
 
     pub fn get(&self, path: &str, target: &Path) -> Result<Received, TransportError> {

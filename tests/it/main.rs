@@ -9,3 +9,5 @@ mod people;
 mod harness;
 mod letters;
 mod mail;
+mod harness;
+mod transport;
