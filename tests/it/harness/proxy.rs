@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Which way bytes go.
@@ -85,10 +85,10 @@ impl Proxy {
 
     /// What shall befall the connections to come. Counting begins anew, and the gate is shut.
     pub fn set(&self, fault: Fault) {
-        *self.shared.fault.lock().unwrap() = fault;
+        *lock(&self.shared.fault) = fault;
         self.shared.there.store(0, Ordering::SeqCst);
         self.shared.back.store(0, Ordering::SeqCst);
-        *self.shared.gate.lock().unwrap() = Gate::default();
+        *lock(&self.shared.gate) = Gate::default();
     }
 
     /// How many bytes went this way since `set`.
@@ -98,7 +98,7 @@ impl Proxy {
 
     /// Waits until something is held.
     pub fn wait_held(&self) {
-        let gate = self.shared.gate.lock().unwrap();
+        let gate = lock(&self.shared.gate);
         let (gate, timeout) = self.shared.gate_moved.wait_timeout_while(gate, Duration::from_secs(20), |gate| gate.held == 0).unwrap();
         assert!(!timeout.timed_out(), "nothing was held");
         drop(gate);
@@ -106,7 +106,7 @@ impl Proxy {
 
     /// Lets what is held go on, and whatever follows.
     pub fn release(&self) {
-        self.shared.gate.lock().unwrap().is_open = true;
+        lock(&self.shared.gate).is_open = true;
         self.shared.gate_moved.notify_all();
     }
 }
@@ -117,7 +117,7 @@ impl Drop for Proxy {
         self.release();
         // One more connection, for the listener to see that it is over.
         drop(TcpStream::connect(("127.0.0.1", self.port)));
-        for socket in self.shared.open.lock().unwrap().drain(..) {
+        for socket in lock(&self.shared.open).drain(..) {
             drop(socket.shutdown(Shutdown::Both));
         }
     }
@@ -132,13 +132,18 @@ impl Shared {
     }
 }
 
+/// A test that failed holding it must still be swept up after.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn connect(shared: &Arc<Shared>, client: TcpStream) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", shared.upstream)) else { return };
     for socket in [&client, &server] {
         socket.set_nodelay(true).unwrap();
-        shared.open.lock().unwrap().push(socket.try_clone().unwrap());
+        lock(&shared.open).push(socket.try_clone().unwrap());
     }
-    let fault = *shared.fault.lock().unwrap();
+    let fault = *lock(&shared.fault);
     for (way, from, to) in [(Way::There, &client, &server), (Way::Back, &server, &client)] {
         let (shared, from, to) = (Arc::clone(shared), from.try_clone().unwrap(), to.try_clone().unwrap());
         std::thread::spawn(move || {
@@ -171,7 +176,7 @@ fn pump(shared: &Shared, fault: Fault, way: Way, mut from: &TcpStream, mut to: &
         match fault {
             Fault::Cut(..) => return,
             Fault::Hold(..) => {
-                let mut gate = shared.gate.lock().unwrap();
+                let mut gate = lock(&shared.gate);
                 gate.held += 1;
                 shared.gate_moved.notify_all();
                 let gate = shared.gate_moved.wait_while(gate, |gate| !gate.is_open).unwrap();
