@@ -1,6 +1,48 @@
-//! (room)
+//! Shapes: bytes to records and back, driven by a bank's profile. A bank is data: everything that tells one bank from
+//! another stands in its `profile.toml`, and this room knows none of them.
+//!
+//! The way of a profile: [`Profile::load`] reads it once into a plan and refuses what does not add up; after that
+//! [`Profile::renderer`] and [`Profile::parse`] stream, in bounded memory, whatever the file's size. Parsing gives records
+//! *and* faults: one bad line never hides the others. Nothing here reads a clock or decides what an answer does to money.
 
-/// Payment lists that departments bring.
+/// One line's columns, understood.
+mod cells;
+/// Character sets: strict, and careful with what banks misread.
+pub mod charset;
+/// What a column may hold.
+mod field;
+/// Flag files.
+mod flag;
+/// Lines and columns.
+mod layout;
+/// Lines out of a stream of bytes.
+mod lines;
+/// Status map and reason map.
+mod meaning;
+/// Bytes to records.
+mod parse;
+/// The written profile, checked.
+mod plan;
+/// A bank's profile: the one door to this room.
+pub mod profile;
+/// Records to bytes.
+pub mod render;
+/// The language of `profile.toml`.
+mod spec;
+/// Templates for names, flags and composed texts.
+mod template;
+/// Counts, sums, digests.
+pub mod totals;
+
+pub use charset::{Dialect, fold_name};
+pub use parse::{Echo, FileWord, LineFault, ParseSummary, Parsed};
+pub use profile::{
+    Absence, BindingKey, DebitModel, Exchange, InboundName, NameError, OutboundNames, Profile, ProfileError, PublishMode, Readiness,
+    Response, ReturnSemantics, RoleSpec,
+};
+pub use render::{FieldFault, RenderError, Rendered, Renderer};
+pub use totals::{DigestKind, Tallier, Tally, Totals};
+/// Lists that departments bring.
 pub mod list;
-/// Workbooks for departments: failures with room for the correction, completed lists.
+/// Workbooks.
 pub mod workbook;

@@ -2,12 +2,13 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set up its world should stop there"))]
 
 mod config;
-mod tidy;
-mod unit;
-mod lists;
-mod people;
+mod format;
 mod harness;
 mod letters;
+mod lists;
 mod mail;
-mod harness;
+mod people;
+mod sandbox;
+mod tidy;
 mod transport;
+mod unit;

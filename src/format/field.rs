@@ -1,0 +1,283 @@
+//! What a column may hold: the values of a payment line and of its batch, which we write, and the values of an answer or a
+//! statement, which we read. Names here are the vocabulary of `profile.toml`.
+
+use super::template::{DateFormat, Piece};
+
+/// A value of a payment line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineValue {
+    Reference,
+    Seq,
+    PayeeName,
+    IdNumber,
+    Account,
+    BankCode,
+    Amount,
+    Mobile,
+    ProjectShort,
+    Remark,
+    Ordinal,
+}
+
+/// A value of the batch, or of the file that carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BatchValue {
+    BatchNo,
+    Date,
+    SeqNo,
+    UnitNo,
+    PayerAccount,
+    PayerName,
+    PayerBank,
+    Department,
+    Project,
+    Period,
+    Count,
+    Total,
+    FileName,
+    FileStem,
+    Extra(String),
+}
+
+/// A value in a composed text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextValue {
+    Line(LineValue),
+    Batch(BatchValue),
+}
+
+/// What is written into a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// A value of the line.
+    Line(LineValue),
+    /// A value of the batch.
+    Batch(BatchValue),
+    /// Always the same.
+    Literal(String),
+    /// Composed of values and words.
+    Text(Vec<Piece<TextValue>>),
+    /// Nothing but padding.
+    Blank,
+    /// The column stands only in what a bank sends.
+    Nothing,
+}
+
+/// What a column is read into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// Nothing.
+    Ignore,
+    /// Nothing, but it must be this.
+    Literal(String),
+    /// Compared with what we sent, by whoever knows it.
+    Echo(BatchValue),
+    /// Words.
+    Text(TextTake),
+    /// An amount.
+    Money(MoneyTake),
+    /// A count.
+    Number(NumberTake),
+    /// A day.
+    Date(DateTake),
+    /// In or out.
+    Side,
+}
+
+/// Words that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextTake {
+    Reference,
+    PayeeName,
+    IdNumber,
+    Account,
+    Status,
+    Code,
+    Text,
+    BankRef,
+    CounterAccount,
+    CounterName,
+}
+
+/// Amounts that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MoneyTake {
+    Amount,
+    Paid,
+    Total,
+    PaidTotal,
+    FailedTotal,
+    Opening,
+    Closing,
+    DebitTotal,
+    CreditTotal,
+}
+
+/// Counts that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberTake {
+    Seq,
+    Count,
+    PaidCount,
+    FailedCount,
+    DebitCount,
+    CreditCount,
+}
+
+/// Days that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DateTake {
+    ValueDate,
+    Entry,
+    From,
+    To,
+}
+
+/// How a column's text is to be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Yuan,
+    Fen,
+    Integer,
+    Date(DateFormat),
+    Side { credit: String, debit: String },
+}
+
+impl Kind {
+    /// Whether padding stands before the value by custom.
+    pub const fn is_number(&self) -> bool {
+        match self {
+            Self::Yuan | Self::Fen | Self::Integer => true,
+            Self::Text | Self::Date(_) | Self::Side { .. } => false,
+        }
+    }
+}
+
+/// What kind of column a value asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    Text,
+    Money,
+    Number,
+    Date,
+    Side,
+}
+
+/// The vocabulary: a name, what it writes, what it reads, what it is.
+pub fn vocabulary() -> Vec<(&'static str, Put, Take, Nature)> {
+    use Nature::{Date, Money, Number, Side, Text};
+    let line = |v: LineValue| Put::Line(v);
+    let batch = |v: BatchValue| Put::Batch(v);
+    vec![
+        ("reference", line(LineValue::Reference), Take::Text(TextTake::Reference), Text),
+        ("seq", line(LineValue::Seq), Take::Number(NumberTake::Seq), Number),
+        ("payee_name", line(LineValue::PayeeName), Take::Text(TextTake::PayeeName), Text),
+        ("id_number", line(LineValue::IdNumber), Take::Text(TextTake::IdNumber), Text),
+        ("account", line(LineValue::Account), Take::Text(TextTake::Account), Text),
+        ("bank_code", line(LineValue::BankCode), Take::Ignore, Text),
+        ("amount", line(LineValue::Amount), Take::Money(MoneyTake::Amount), Money),
+        ("mobile", line(LineValue::Mobile), Take::Ignore, Text),
+        ("project_short", line(LineValue::ProjectShort), Take::Ignore, Text),
+        ("remark", line(LineValue::Remark), Take::Ignore, Text),
+        ("ordinal", line(LineValue::Ordinal), Take::Ignore, Number),
+        ("batch_no", batch(BatchValue::BatchNo), Take::Echo(BatchValue::BatchNo), Text),
+        ("date", batch(BatchValue::Date), Take::Echo(BatchValue::Date), Date),
+        ("seq_no", batch(BatchValue::SeqNo), Take::Echo(BatchValue::SeqNo), Number),
+        ("unit_no", batch(BatchValue::UnitNo), Take::Echo(BatchValue::UnitNo), Text),
+        ("payer_account", batch(BatchValue::PayerAccount), Take::Echo(BatchValue::PayerAccount), Text),
+        ("payer_name", batch(BatchValue::PayerName), Take::Echo(BatchValue::PayerName), Text),
+        ("payer_bank", batch(BatchValue::PayerBank), Take::Echo(BatchValue::PayerBank), Text),
+        ("department", batch(BatchValue::Department), Take::Echo(BatchValue::Department), Text),
+        ("project", batch(BatchValue::Project), Take::Echo(BatchValue::Project), Text),
+        ("period", batch(BatchValue::Period), Take::Echo(BatchValue::Period), Text),
+        ("file_name", batch(BatchValue::FileName), Take::Echo(BatchValue::FileName), Text),
+        ("file_stem", batch(BatchValue::FileStem), Take::Echo(BatchValue::FileStem), Text),
+        ("count", batch(BatchValue::Count), Take::Number(NumberTake::Count), Number),
+        ("total", batch(BatchValue::Total), Take::Money(MoneyTake::Total), Money),
+        ("ignore", Put::Nothing, Take::Ignore, Text),
+        ("paid", Put::Nothing, Take::Money(MoneyTake::Paid), Money),
+        ("status", Put::Nothing, Take::Text(TextTake::Status), Text),
+        ("code", Put::Nothing, Take::Text(TextTake::Code), Text),
+        ("text", Put::Nothing, Take::Text(TextTake::Text), Text),
+        ("bank_ref", Put::Nothing, Take::Text(TextTake::BankRef), Text),
+        ("value_date", Put::Nothing, Take::Date(DateTake::ValueDate), Date),
+        ("paid_count", Put::Nothing, Take::Number(NumberTake::PaidCount), Number),
+        ("paid_total", Put::Nothing, Take::Money(MoneyTake::PaidTotal), Money),
+        ("failed_count", Put::Nothing, Take::Number(NumberTake::FailedCount), Number),
+        ("failed_total", Put::Nothing, Take::Money(MoneyTake::FailedTotal), Money),
+        ("entry_date", Put::Nothing, Take::Date(DateTake::Entry), Date),
+        ("side", Put::Nothing, Take::Side, Side),
+        ("counter_account", Put::Nothing, Take::Text(TextTake::CounterAccount), Text),
+        ("counter_name", Put::Nothing, Take::Text(TextTake::CounterName), Text),
+        ("from", Put::Nothing, Take::Date(DateTake::From), Date),
+        ("to", Put::Nothing, Take::Date(DateTake::To), Date),
+        ("opening", Put::Nothing, Take::Money(MoneyTake::Opening), Money),
+        ("closing", Put::Nothing, Take::Money(MoneyTake::Closing), Money),
+        ("debit_count", Put::Nothing, Take::Number(NumberTake::DebitCount), Number),
+        ("debit_total", Put::Nothing, Take::Money(MoneyTake::DebitTotal), Money),
+        ("credit_count", Put::Nothing, Take::Number(NumberTake::CreditCount), Number),
+        ("credit_total", Put::Nothing, Take::Money(MoneyTake::CreditTotal), Money),
+    ]
+}
+
+impl LineValue {
+    /// The name of the vocabulary, as faults carry it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::Seq => "seq",
+            Self::PayeeName => "payee_name",
+            Self::IdNumber => "id_number",
+            Self::Account => "account",
+            Self::BankCode => "bank_code",
+            Self::Amount => "amount",
+            Self::Mobile => "mobile",
+            Self::ProjectShort => "project_short",
+            Self::Remark => "remark",
+            Self::Ordinal => "ordinal",
+        }
+    }
+}
+
+/// How padding is taken off what was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strip {
+    /// Nothing is padding.
+    None,
+    /// The padding stands behind the value.
+    Trailing,
+    /// It may stand on both sides.
+    Both,
+}
+
+/// A column, checked.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Its name in the profile.
+    pub name: String,
+    /// What is written.
+    pub put: Put,
+    /// What is read.
+    pub take: Take,
+    /// How its text is understood.
+    pub kind: Kind,
+    /// Width in bytes: exact in fixed layouts; in delimited ones what is shorter is padded to it.
+    pub width: Option<usize>,
+    /// Bytes that the value may have at most.
+    pub max_bytes: Option<usize>,
+    /// The padding byte.
+    pub fill: u8,
+    /// How padding is taken off.
+    pub strip: Strip,
+    /// Whether U+3000 is padding too.
+    pub strip_wide: bool,
+    /// Whether the value may be missing.
+    pub optional: bool,
+    /// Whether the amount may be negative.
+    pub is_signed: bool,
+    /// Blank unless this value of the line is there.
+    pub when_present: Option<LineValue>,
+    /// From here on the column holds a sentence, not the value.
+    pub words_after: Option<char>,
+}

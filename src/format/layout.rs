@@ -1,0 +1,296 @@
+//! How the lines of one file are laid out, and the checks by which a written column becomes a [`Field`].
+
+use regex::RegexSet;
+use toml::Spanned;
+
+use super::charset::Dialect;
+use super::field::{DateTake, Field, Kind, LineValue, MoneyTake, Nature, Put, Strip, Take, TextTake, TextValue, vocabulary};
+use super::plan::{Fault, fault};
+use super::spec::{FieldSpec, Newline, StripSpec, TypeSpec};
+use super::template::{self, DateFormat};
+use crate::domain::exchange::InboundKind;
+
+/// How columns are told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Syntax {
+    /// By a delimiter. The text is decoded before it is split: the second byte of a hanzi may look like a delimiter.
+    Delimited {
+        /// ASCII.
+        delimiter: String,
+        /// Whether the last column is followed by one too.
+        is_trailing: bool,
+    },
+    /// By their place in bytes. The line is cut before it is decoded, and a cut through a character is refused.
+    Fixed,
+}
+
+/// The lines of one file.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    pub syntax: Syntax,
+    pub dialect: Dialect,
+    pub newline: Newline,
+    /// Blank lines mean nothing.
+    pub skip_blank: bool,
+    /// Lines that mean nothing: page headings and the like.
+    pub skip: Option<RegexSet>,
+    /// Whether the last line may lack its end.
+    pub is_end_open: bool,
+    pub first: Option<Record>,
+    pub each: Option<Record>,
+    pub last: Option<Record>,
+}
+
+/// One kind of line.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// How it begins, where that tells it from others.
+    pub starts_with: Option<Vec<u8>>,
+    /// Bytes, in a fixed layout.
+    pub length: usize,
+    pub fields: Vec<Field>,
+}
+
+impl Layout {
+    fn records(&self) -> impl Iterator<Item = &Record> {
+        [&self.first, &self.each, &self.last].into_iter().flatten()
+    }
+
+    fn takes(&self, take: &Take) -> bool {
+        self.records().any(|r| r.fields.iter().any(|f| f.take == *take))
+    }
+
+    /// Whether a line says the how-manieth payment to its account it is.
+    pub fn puts_ordinal(&self) -> bool {
+        self.records().any(|r| r.fields.iter().any(|f| f.put == Put::Line(LineValue::Ordinal)))
+    }
+
+    /// Whether code and status are two columns.
+    pub fn has_code_column(&self) -> bool {
+        self.takes(&Take::Text(TextTake::Code))
+    }
+
+    /// Why we could not write a file in this layout.
+    pub fn cannot_render(&self) -> Option<String> {
+        let unwritten = self.records().flat_map(|r| &r.fields).find(|f| f.put == Put::Nothing);
+        if let Some(field) = unwritten {
+            return Some(format!(
+                "the field {:?} has nothing to write: give it a value that we know, a literal, or blank = true",
+                field.name
+            ));
+        }
+        if self.newline == Newline::Either {
+            return Some("newline = \"either\" is for what a bank sends; we write lf or crlf".to_owned());
+        }
+        if self.skip_blank || self.skip.is_some() {
+            return Some("skip rules are for what a bank sends".to_owned());
+        }
+        let of_a_line = |f: &Field| match &f.put {
+            Put::Line(_) => true,
+            Put::Text(pieces) => has_line_value(pieces),
+            Put::Batch(_) | Put::Literal(_) | Put::Blank | Put::Nothing => false,
+        };
+        let misplaced = [&self.first, &self.last].into_iter().flatten().flat_map(|r| &r.fields).find(|f| of_a_line(f));
+        misplaced.map(|f| format!("the field {:?} holds a value of one payment, but stands in a header or trailer", f.name))
+    }
+
+    /// Why this layout cannot bring that kind of word.
+    pub fn cannot_answer(&self, kind: InboundKind, needs: Option<&str>) -> Option<String> {
+        let each: Vec<&Take> = self.each.iter().flat_map(|r| &r.fields).map(|f| &f.take).collect();
+        let missing = |take: &Take, name: &str| (!each.contains(&take)).then(|| format!("the repeated record lacks a column {name:?}"));
+        match (kind, needs) {
+            (InboundKind::Statement, _) => {
+                [(Take::Date(DateTake::Entry), "entry_date"), (Take::Side, "side"), (Take::Money(MoneyTake::Amount), "amount")]
+                    .iter()
+                    .find_map(|(take, name)| missing(take, name))
+            }
+            (InboundKind::Ack | InboundKind::Result | InboundKind::Return, Some(_)) => missing(&Take::Text(TextTake::Status), "status"),
+            (InboundKind::Ack | InboundKind::Result | InboundKind::Return, None) => None,
+        }
+    }
+}
+
+fn has_line_value(pieces: &[template::Piece<TextValue>]) -> bool {
+    pieces.iter().any(|p| match p {
+        template::Piece::Value(TextValue::Line(_)) => true,
+        template::Piece::Value(TextValue::Batch(_)) | template::Piece::Literal(_) => false,
+        template::Piece::Optional(inner) => has_line_value(inner),
+    })
+}
+
+fn known(extras: &[&str]) -> String {
+    let mut names: Vec<String> = vocabulary().into_iter().map(|(name, ..)| name.to_owned()).collect();
+    names.extend(extras.iter().map(|e| format!("extra.{e}")));
+    names.join(", ")
+}
+
+fn look_up(name: &Spanned<String>, extras: &[&str]) -> Result<(Put, Take, Nature), Fault> {
+    if let Some(extra) = name.get_ref().strip_prefix("extra.").filter(|e| extras.contains(e)) {
+        let value = super::field::BatchValue::Extra(extra.to_owned());
+        return Ok((Put::Batch(value.clone()), Take::Echo(value), Nature::Text));
+    }
+    vocabulary()
+        .into_iter()
+        .find(|(known, ..)| known == name.get_ref())
+        .map(|(_, put, take, nature)| (put, take, nature))
+        .ok_or_else(|| fault(name, format!("{:?} is not a value; allowed: {}", name.get_ref(), known(extras))))
+}
+
+fn line_value(name: &Spanned<String>) -> Result<LineValue, Fault> {
+    match look_up(name, &[])?.0 {
+        Put::Line(value) => Ok(value),
+        Put::Batch(_) | Put::Literal(_) | Put::Text(_) | Put::Blank | Put::Nothing => {
+            Err(fault(name, format!("{:?} is not a value of a payment line", name.get_ref())))
+        }
+    }
+}
+
+/// Checks one written column.
+///
+/// # Errors
+/// The first fault found in it.
+pub fn field_layout(at: &Spanned<FieldSpec>, layout: &Layout, extras: &[&str]) -> Result<Field, Fault> {
+    let written = at.get_ref();
+    let (put, mut take, mut nature) = source(at, extras)?;
+    if let Some(name) = &written.take {
+        let (_, other, of_other) = look_up(name, extras)?;
+        if matches!(put, Put::Blank) {
+            nature = of_other;
+        } else if other != Take::Ignore && of_other != nature {
+            return Err(fault(name, "what is read here is of another type than what is written here"));
+        }
+        take = other;
+    }
+    let kind = kind(at, nature)?;
+    let is_fixed = layout.syntax == Syntax::Fixed;
+    let width = match (&written.width, is_fixed) {
+        (None, true) => return Err(fault(at, "a column of a fixed layout needs its width in bytes")),
+        (Some(width), _) if *width.get_ref() == 0 => return Err(fault(width, "a width is at least 1 byte")),
+        (width, _) => width.as_ref().map(|w| *w.get_ref()),
+    };
+    let fill = match &written.fill {
+        None if kind.is_number() => b'0',
+        None => b' ',
+        Some(fill) => match fill.get_ref().as_bytes() {
+            [b] if b.is_ascii() && !b.is_ascii_control() => *b,
+            _ => return Err(fault(fill, "padding is one ASCII character, such as \" \" or \"0\"")),
+        },
+    };
+    if written.signed && !kind.is_number() {
+        return Err(fault(at, "only amounts have a sign"));
+    }
+    let words_after = match &written.words_after {
+        None => None,
+        Some(mark) => match mark.get_ref().chars().collect::<Vec<_>>().as_slice() {
+            [one] if kind == Kind::Text => Some(*one),
+            _ => return Err(fault(mark, "words_after is one character, in a column of text")),
+        },
+    };
+    let default_strip = if is_fixed { Strip::Trailing } else { Strip::None };
+    let field = Field {
+        name: written.name.get_ref().clone(),
+        put,
+        take,
+        kind,
+        width,
+        max_bytes: written.max_bytes.as_ref().map(|m| *m.get_ref()),
+        fill,
+        strip: written.strip.map_or(default_strip, |s| match s {
+            StripSpec::None => Strip::None,
+            StripSpec::Trailing => Strip::Trailing,
+            StripSpec::Both => Strip::Both,
+        }),
+        strip_wide: written.strip_wide,
+        optional: written.optional,
+        is_signed: written.signed,
+        when_present: written.when_present.as_ref().map(line_value).transpose()?,
+        words_after,
+    };
+    literal_fits(at, &field, layout)?;
+    Ok(field)
+}
+
+/// A literal must fit its own column, in the dialect, or no file could ever be written.
+fn literal_fits(at: &Spanned<FieldSpec>, field: &Field, layout: &Layout) -> Result<(), Fault> {
+    let (Put::Literal(text), Some(place)) = (&field.put, &at.get_ref().literal) else { return Ok(()) };
+    let mut bytes = Vec::new();
+    layout.dialect.encode(text, &mut bytes).map_err(|e| fault(place, e.to_string()))?;
+    if let Some(width) = field.width.filter(|w| *w < bytes.len()) {
+        return Err(fault(place, format!("the literal has {} bytes, the column {width}", bytes.len())));
+    }
+    if let Syntax::Delimited { delimiter, .. } = &layout.syntax
+        && text.contains(delimiter.as_str())
+    {
+        return Err(fault(place, "the literal holds the delimiter"));
+    }
+    Ok(())
+}
+
+fn source(at: &Spanned<FieldSpec>, extras: &[&str]) -> Result<(Put, Take, Nature), Fault> {
+    let written = at.get_ref();
+    match (&written.value, &written.literal, &written.text, written.blank) {
+        (Some(name), None, None, false) => look_up(name, extras),
+        (None, Some(literal), None, false) => {
+            let text = literal.get_ref().clone();
+            Ok((Put::Literal(text.clone()), Take::Literal(text), Nature::Text))
+        }
+        (None, None, Some(text), false) => {
+            let token = |name: &str, format: Option<&str>| match (look_up(&Spanned::new(0..0, name.to_owned()), extras), format) {
+                (Ok((Put::Line(value), _, Nature::Text)), None) => Ok(TextValue::Line(value)),
+                (Ok((Put::Batch(value), _, Nature::Text)), None) => Ok(TextValue::Batch(value)),
+                (Ok(_), None) => Err(format!("{{{name}}} is not a text")),
+                (Ok(_), Some(_)) => Err(format!("{{{name}}} takes no format here")),
+                (Err(fault), _) => Err(fault.what),
+            };
+            let pieces = template::parse(text.get_ref(), &token).map_err(|what| fault(text, what))?;
+            Ok((Put::Text(pieces), Take::Ignore, Nature::Text))
+        }
+        (None, None, None, true) => Ok((Put::Blank, Take::Ignore, Nature::Text)),
+        _ => Err(fault(at, "a column has exactly one of value, literal, text, blank = true")),
+    }
+}
+
+fn kind(at: &Spanned<FieldSpec>, nature: Nature) -> Result<Kind, Fault> {
+    let written = at.get_ref();
+    let stated = written.kind.as_ref().map(|k| *k.get_ref());
+    let kind = match (nature, stated) {
+        (Nature::Text, None | Some(TypeSpec::Text)) => Kind::Text,
+        (Nature::Number, None | Some(TypeSpec::Integer)) => Kind::Integer,
+        (Nature::Money, Some(TypeSpec::Yuan)) => Kind::Yuan,
+        (Nature::Money, Some(TypeSpec::Fen)) => Kind::Fen,
+        (Nature::Money, None) => return Err(fault(at, "an amount needs its unit: type = \"yuan\" or type = \"fen\"")),
+        (Nature::Date, None | Some(TypeSpec::Date)) => {
+            let word = written.format.as_ref().ok_or_else(|| fault(at, "a date needs its format, such as format = \"yyyyMMdd\""))?;
+            let format = DateFormat::from_word(word.get_ref())
+                .ok_or_else(|| fault(word, format!("{:?} is not a date format; allowed: {}", word.get_ref(), DateFormat::ALLOWED)))?;
+            return Ok(Kind::Date(format));
+        }
+        (Nature::Side, None | Some(TypeSpec::Side)) => match (&written.credit, &written.debit) {
+            (Some(credit), Some(debit)) => {
+                return Ok(Kind::Side { credit: credit.get_ref().clone(), debit: debit.get_ref().clone() });
+            }
+            (None, _) | (_, None) => return Err(fault(at, "a side needs its words: credit = \"C\", debit = \"D\"")),
+        },
+        (Nature::Text | Nature::Number | Nature::Money | Nature::Date | Nature::Side, Some(_)) => {
+            let place = written.kind.as_ref().map_or_else(|| at.span(), Spanned::span);
+            return Err(Fault { span: place, what: format!("this value is {}", natural_types(nature)) });
+        }
+    };
+    if let Some(format) = &written.format {
+        return Err(fault(format, "only dates have a format"));
+    }
+    if let Some(word) = written.credit.as_ref().or(written.debit.as_ref()) {
+        return Err(fault(word, "only a side has words for credit and debit"));
+    }
+    Ok(kind)
+}
+
+const fn natural_types(nature: Nature) -> &'static str {
+    match nature {
+        Nature::Text => "a text: type = \"text\"",
+        Nature::Number => "a number: type = \"integer\"",
+        Nature::Money => "an amount: type = \"yuan\" or type = \"fen\"",
+        Nature::Date => "a date: type = \"date\"",
+        Nature::Side => "a side: type = \"side\"",
+    }
+}

@@ -1,0 +1,519 @@
+//! Bytes to records. A bank's file is read as a stream: each line becomes an answer, an entry, or a fault that says where
+//! and why; a bad line never hides the others. At the end, what the file declares is compared with what was found.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use super::cells::{Cells, Reader};
+use super::charset::BOM;
+use super::field::Take;
+use super::layout::{Layout, Record, Syntax};
+use super::lines::{Line, Lines};
+use super::meaning::{Meaning, ReasonMap};
+use super::plan::{self, Content, Plan, RowMeaning};
+use super::spec::Newline;
+use super::totals::{Tallier, Tally, Totals, add};
+use crate::domain::exchange::{Answer, InboundKind, Outcome, Side, StatementEntry, StatementHead};
+use crate::domain::money::Fen;
+use crate::domain::reason::Reason;
+
+/// How many problems and notes of one kind are kept; a file may be wrong a million times.
+const KEPT: usize = 100;
+/// How much of a bad line is kept.
+const RAW_KEPT: usize = 4096;
+
+/// What a line became.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// What the bank says of a payment, or of the file.
+    Answer(Answer),
+    /// An entry of a statement.
+    Entry(StatementEntry),
+    /// It cannot be read.
+    Fault(LineFault),
+}
+
+/// A line that cannot be read (无法识别的行).
+#[derive(Clone, PartialEq, Eq)]
+pub struct LineFault {
+    /// From 1.
+    pub line: u64,
+    /// The column's name in the profile, where one is to blame.
+    pub column: Option<String>,
+    /// What is wrong, without a whole personal value.
+    pub what: String,
+    /// The line as it stood (its first four kilobytes). It may hold personal values.
+    pub raw: Vec<u8>,
+}
+
+impl fmt::Debug for LineFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {:?}: {} ({} bytes)", self.line, self.column, self.what, self.raw.len())
+    }
+}
+
+/// What the bank says of the whole file, in an ack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileWord {
+    /// What the code means.
+    pub outcome: Outcome,
+    /// Whether it is final in the profile.
+    pub is_final: bool,
+    /// Of a refusal.
+    pub reason: Option<Reason>,
+    /// As it stood.
+    pub code: String,
+    /// As it stood.
+    pub text: String,
+}
+
+/// A value of our request that a header or trailer repeats.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Echo {
+    pub(super) value: super::field::BatchValue,
+    pub(super) kind: super::field::Kind,
+    pub(super) text: String,
+    /// The column's name in the profile.
+    pub column: String,
+}
+
+impl fmt::Debug for Echo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?})", self.column, self.value)
+    }
+}
+
+/// What a file was, as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParseSummary {
+    /// Answers or entries read.
+    pub records: u64,
+    /// Lines that could not be read.
+    pub faults: u64,
+    /// Lines, header and trailer included.
+    pub lines: u64,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Counted over the bytes.
+    pub tally: Tally,
+    /// What the file says of itself.
+    pub declared: Totals,
+    /// What was found.
+    pub found: Totals,
+    /// Everything that is wrong with the file as a whole: while one stands, nothing of it may be applied.
+    pub problems: Vec<String>,
+    /// Oddities that block nothing: a success that carries a failure's reason, and the like.
+    pub notes: Vec<String>,
+    /// Whether the unit of the amounts (yuan or fen) is proven by a declared total; `None` where none is declared.
+    pub is_unit_proven: Option<bool>,
+    /// Of a statement.
+    pub head: StatementHead,
+    /// Of an ack.
+    pub file_code: Option<FileWord>,
+    /// Values of our request that the file repeats; [`super::Profile::differing_echoes`] compares them.
+    pub echoed: Vec<Echo>,
+}
+
+impl ParseSummary {
+    fn problem(&mut self, what: impl Into<String>) {
+        if self.problems.len() < KEPT {
+            self.problems.push(what.into());
+        }
+    }
+}
+
+/// Reads one file.
+///
+/// # Errors
+/// When reading fails, or when the profile has no such data file.
+pub fn parse(plan: &Plan, kind: InboundKind, role: &str, source: &mut dyn Read, sink: &mut dyn FnMut(Parsed)) -> io::Result<ParseSummary> {
+    let file = plan.inbound.iter().find(|i| i.kind == kind && i.role == role);
+    let Some(Content::Lines { layout, meaning, digests }) = file.map(|f| &f.content) else {
+        let what = format!("the profile has no data file of kind {} and role {role:?}", kind.code());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    };
+    let Some(layout) = plan.layouts.get(*layout) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the profile has no such layout"));
+    };
+    let mut lines = Lines::new(source, Tallier::new(digests));
+    let mut run = Run::new(layout, meaning, &plan.reasons, kind, sink);
+    run.begin(&mut lines)?;
+    while let Some(line) = lines.next()? {
+        match line {
+            Line::Whole { range, has_end, is_last } => run.line(lines.bytes(range), has_end, is_last),
+            Line::TooLong(shown) => run.unreadable(&shown),
+        }
+    }
+    Ok(run.finish(lines.finish().finish()))
+}
+
+struct Run<'a, 's> {
+    layout: &'a Layout,
+    meaning: &'a RowMeaning,
+    reasons: &'a ReasonMap,
+    kind: InboundKind,
+    sink: &'s mut dyn FnMut(Parsed),
+    reader: Reader,
+    line: u64,
+    has_trailer: bool,
+    summary: ParseSummary,
+    amount: Option<Fen>,
+    paid: (u64, Option<Fen>),
+    failed: (u64, Option<Fen>),
+    sides: Sides,
+    declared_sides: Sides,
+    value_date: Option<chrono::NaiveDate>,
+}
+
+/// Counts and sums of a statement, by side.
+#[derive(Clone, Debug, Default)]
+struct Sides {
+    debit_count: Option<u64>,
+    debit_total: Option<Fen>,
+    credit_count: Option<u64>,
+    credit_total: Option<Fen>,
+}
+
+impl<'a, 's> Run<'a, 's> {
+    fn new(
+        layout: &'a Layout,
+        meaning: &'a RowMeaning,
+        reasons: &'a ReasonMap,
+        kind: InboundKind,
+        sink: &'s mut dyn FnMut(Parsed),
+    ) -> Self {
+        let zero = Some(Fen::ZERO);
+        Self {
+            layout,
+            meaning,
+            reasons,
+            kind,
+            sink,
+            reader: Reader::default(),
+            line: 0,
+            has_trailer: false,
+            summary: ParseSummary::default(),
+            amount: zero,
+            paid: (0, zero),
+            failed: (0, zero),
+            sides: Sides { debit_count: Some(0), debit_total: zero, credit_count: Some(0), credit_total: zero },
+            declared_sides: Sides::default(),
+            value_date: None,
+        }
+    }
+
+    fn begin(&mut self, lines: &mut Lines<'_>) -> io::Result<()> {
+        let expected = plan::bom(self.layout.dialect);
+        match (lines.skip_mark(BOM)?, expected.is_empty()) {
+            (true, true) => self.summary.problem("the file begins with a byte order mark, which the profile does not expect: is it UTF-8?"),
+            (false, false) => self.summary.problem("the file lacks the byte order mark that the profile expects"),
+            (true, false) | (false, true) => {}
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, raw: &[u8], has_end: bool, is_last: bool) {
+        self.line += 1;
+        if !has_end && !self.layout.is_end_open {
+            self.summary.problem(format!("line {} is the last and has no line end: the file may be torn", self.line));
+        }
+        let bytes = match (self.layout.newline, raw.strip_suffix(b"\r")) {
+            (Newline::Crlf | Newline::Either, Some(body)) => body,
+            (Newline::Crlf, None) if has_end => return self.fault(None, "ends without CR, which the profile asks for", raw),
+            (Newline::Lf, Some(_)) => return self.fault(None, "ends with CR LF; the profile says LF", raw),
+            (Newline::Crlf | Newline::Either | Newline::Lf, None) => raw,
+        };
+        if bytes.is_empty() && self.layout.skip_blank {
+            return;
+        }
+        if let Some(skip) = &self.layout.skip {
+            let mut scratch = String::new();
+            if self.layout.dialect.decode(bytes, &mut scratch).is_ok_and(|text| skip.is_match(text)) {
+                return;
+            }
+        }
+        let layout = self.layout;
+        let (record, is_trailer) = match (self.line, &layout.first, &layout.last) {
+            (1, Some(first), _) => (first, false),
+            (_, _, Some(last)) if last.starts_with.as_ref().map_or(is_last, |mark| bytes.starts_with(mark)) => (last, true),
+            (_, _, _) => match &layout.each {
+                Some(each) => (each, false),
+                None => return,
+            },
+        };
+        if self.has_trailer {
+            return self.fault(None, "stands behind the trailer", raw);
+        }
+        self.has_trailer = is_trailer;
+        if let Err((column, what)) = self.record(record, bytes) {
+            self.fault(column, &what, raw);
+        }
+    }
+
+    fn unreadable(&mut self, shown: &[u8]) {
+        self.line += 1;
+        self.fault(None, "is longer than any line may be", shown);
+    }
+
+    fn fault(&mut self, column: Option<String>, what: &str, raw: &[u8]) {
+        self.summary.faults += 1;
+        let raw = raw.get(..raw.len().min(RAW_KEPT)).unwrap_or_default().to_vec();
+        (self.sink)(Parsed::Fault(LineFault { line: self.line, column, what: what.to_owned(), raw }));
+    }
+
+    fn record(&mut self, record: &Record, bytes: &[u8]) -> Result<(), (Option<String>, String)> {
+        if let Some(mark) = record.starts_with.as_ref().filter(|m| !bytes.starts_with(m)) {
+            return Err((None, format!("does not begin with {:?}", String::from_utf8_lossy(mark))));
+        }
+        let mut cells = Cells::default();
+        match &self.layout.syntax {
+            Syntax::Fixed => self.reader.fixed(record, self.layout.dialect, bytes, &mut cells)?,
+            Syntax::Delimited { delimiter, is_trailing } => {
+                self.reader.delimited(record, self.layout.dialect, delimiter, *is_trailing, bytes, &mut cells)?;
+            }
+        }
+        let is_repeated = self.layout.each.as_ref().is_some_and(|each| std::ptr::eq(each, record));
+        if is_repeated {
+            match self.kind {
+                InboundKind::Statement => self.entry(cells),
+                InboundKind::Ack => {
+                    self.declare(record, &mut cells);
+                    self.answer(cells)
+                }
+                InboundKind::Result | InboundKind::Return => self.answer(cells),
+            }
+        } else {
+            self.declare(record, &mut cells);
+            Ok(())
+        }
+    }
+
+    /// Takes what a header or trailer says of the file. Two places that say different things are a problem.
+    fn declare(&mut self, record: &Record, cells: &mut Cells) {
+        let mut twice = Vec::new();
+        let declared = &mut self.summary.declared;
+        let totals = &cells.totals;
+        keep(&mut declared.count, totals.count, "count", &mut twice);
+        keep(&mut declared.amount, totals.amount, "total", &mut twice);
+        keep(&mut declared.paid_count, totals.paid_count, "count of paid", &mut twice);
+        keep(&mut declared.paid_amount, totals.paid_amount, "total of paid", &mut twice);
+        keep(&mut declared.failed_count, totals.failed_count, "count of failed", &mut twice);
+        keep(&mut declared.failed_amount, totals.failed_amount, "total of failed", &mut twice);
+        let sides = &mut self.declared_sides;
+        keep(&mut sides.debit_count, cells.debit_count, "count of debits", &mut twice);
+        keep(&mut sides.debit_total, cells.debit_total, "total of debits", &mut twice);
+        keep(&mut sides.credit_count, cells.credit_count, "count of credits", &mut twice);
+        keep(&mut sides.credit_total, cells.credit_total, "total of credits", &mut twice);
+        let head = &mut self.summary.head;
+        keep(&mut head.from, cells.from, "first day", &mut twice);
+        keep(&mut head.to, cells.to, "last day", &mut twice);
+        keep(&mut head.opening, cells.opening, "opening balance", &mut twice);
+        keep(&mut head.closing, cells.closing, "closing balance", &mut twice);
+        keep(&mut self.value_date, cells.value_date, "date of execution", &mut twice);
+        if let Some(account) = cells.account.clone()
+            && self.kind == InboundKind::Statement
+        {
+            head.account = account;
+        }
+        for what in twice {
+            self.summary.problem(format!("header and trailer say different things of the {what}"));
+        }
+        for (column, text) in cells.echoes.drain(..) {
+            if let Some(field) = record.fields.get(column)
+                && let Take::Echo(value) = &field.take
+            {
+                self.summary.echoed.push(Echo { value: value.clone(), kind: field.kind.clone(), text, column: field.name.clone() });
+            }
+        }
+    }
+
+    fn answer(&mut self, cells: Cells) -> Result<(), (Option<String>, String)> {
+        let (code, text) = (if cells.code.is_empty() { cells.status.clone() } else { cells.code }, cells.text);
+        let Meaning { outcome, is_final } = match self.meaning {
+            RowMeaning::File(meaning) => *meaning,
+            RowMeaning::Status(map) => map.decide(&cells.status, &code, &text).ok_or_else(|| {
+                (Some("status".to_owned()), format!("the status {:?} is not in the profile's status map", short(&cells.status)))
+            })?,
+            RowMeaning::None => return Err((None, "has no outcome".to_owned())),
+        };
+        let mapped = match outcome {
+            Outcome::Paid | Outcome::Accepted if code.is_empty() && text.is_empty() => None,
+            Outcome::Paid | Outcome::Accepted | Outcome::Failed | Outcome::Unknown => self.reasons.find(&code, &text),
+        };
+        let reason = match outcome {
+            Outcome::Paid | Outcome::Accepted => {
+                if let Some(odd) = mapped.filter(|_| self.summary.notes.len() < KEPT) {
+                    self.summary.notes.push(format!(
+                        "line {}: not failed by its status, yet it carries the reason {}",
+                        self.line,
+                        odd.code()
+                    ));
+                }
+                None
+            }
+            Outcome::Failed => Some(mapped.unwrap_or(Reason::OtherUnmapped)),
+            Outcome::Unknown => mapped,
+        };
+        let amount = if self.kind == InboundKind::Ack { cells.totals.amount } else { cells.amount };
+        let value = cells.paid.or(amount);
+        match outcome {
+            Outcome::Paid => count(&mut self.paid, value),
+            Outcome::Failed => count(&mut self.failed, amount),
+            Outcome::Accepted | Outcome::Unknown => {}
+        }
+        if let Some(amount) = amount {
+            add(&mut self.amount, amount);
+        } else {
+            self.amount = None;
+        }
+        self.summary.records += 1;
+        if self.kind == InboundKind::Ack {
+            let word = FileWord { outcome, is_final, reason, code: code.clone(), text: text.clone() };
+            if self.summary.file_code.replace(word).is_some() {
+                self.summary.problem("the ack has more than one line");
+            }
+        }
+        (self.sink)(Parsed::Answer(Answer {
+            line: self.line,
+            reference: cells.reference,
+            seq: cells.seq,
+            payee_name: cells.payee_name,
+            id_number: cells.id_number,
+            account: cells.account,
+            amount,
+            paid: cells.paid,
+            outcome,
+            is_final,
+            reason,
+            raw_code: code,
+            raw_text: text,
+            bank_ref: cells.bank_ref,
+            date: cells.value_date.or(self.value_date),
+        }));
+        Ok(())
+    }
+
+    fn entry(&mut self, cells: Cells) -> Result<(), (Option<String>, String)> {
+        let (Some(date), Some(side), Some(amount)) = (cells.entry_date, cells.side, cells.amount) else {
+            return Err((None, "lacks its date, side or amount".to_owned()));
+        };
+        let (count, sum) = match side {
+            Side::Debit => (&mut self.sides.debit_count, &mut self.sides.debit_total),
+            Side::Credit => (&mut self.sides.credit_count, &mut self.sides.credit_total),
+        };
+        *count = count.and_then(|n| n.checked_add(1));
+        add(sum, amount);
+        self.summary.records += 1;
+        (self.sink)(Parsed::Entry(StatementEntry {
+            line: self.line,
+            date,
+            side,
+            amount,
+            reference: cells.reference,
+            bank_ref: cells.bank_ref,
+            counter_account: cells.counter_account,
+            counter_name: cells.counter_name,
+            text: cells.text,
+        }));
+        Ok(())
+    }
+
+    fn finish(mut self, tally: Tally) -> ParseSummary {
+        if self.layout.first.is_some() && self.line == 0 {
+            self.summary.problem("the file is empty: its header is missing");
+        }
+        if self.layout.last.is_some() && !self.has_trailer {
+            self.summary.problem("the trailer is missing: the file may be torn");
+        }
+        if self.kind == InboundKind::Ack && self.summary.file_code.is_none() && self.summary.faults == 0 {
+            self.summary.problem("the ack says nothing");
+        }
+        match self.kind {
+            InboundKind::Statement => self.prove_statement(),
+            InboundKind::Result | InboundKind::Return => self.prove_answers(),
+            InboundKind::Ack => {}
+        }
+        self.summary.lines = tally.lines;
+        self.summary.bytes = tally.bytes;
+        self.summary.tally = tally;
+        self.summary
+    }
+
+    fn prove_answers(&mut self) {
+        let records = self.summary.records;
+        self.summary.found = Totals {
+            count: Some(records),
+            amount: self.amount,
+            paid_count: Some(self.paid.0),
+            paid_amount: self.paid.1,
+            failed_count: Some(self.failed.0),
+            failed_amount: self.failed.1,
+        };
+        for what in Totals::differences(&self.summary.declared, &self.summary.found) {
+            self.summary.problem(what);
+        }
+        if let Some(declared) = self.summary.declared.amount {
+            let is_zero = declared == Fen::ZERO && records > 0;
+            if is_zero {
+                self.summary.problem("the total is zero, which proves no unit");
+            }
+            self.summary.is_unit_proven = Some(!is_zero && self.summary.found.amount == Some(declared));
+        }
+    }
+
+    /// Continuity: opening balance + credits - debits = closing balance.
+    fn prove_statement(&mut self) {
+        let (found, declared) = (self.sides.clone(), self.declared_sides.clone());
+        self.summary.found.count = Some(self.summary.records);
+        for what in Totals::differences(&self.summary.declared, &self.summary.found) {
+            self.summary.problem(what);
+        }
+        differs(&mut self.summary, "count of debits", declared.debit_count, found.debit_count);
+        differs(&mut self.summary, "total of debits", declared.debit_total, found.debit_total);
+        differs(&mut self.summary, "count of credits", declared.credit_count, found.credit_count);
+        differs(&mut self.summary, "total of credits", declared.credit_total, found.credit_total);
+        if let (Some(opening), Some(closing)) = (self.summary.head.opening, self.summary.head.closing) {
+            let credits = found.credit_total.and_then(|c| opening.checked_add(c));
+            let expected = credits.and_then(|c| found.debit_total.and_then(|d| c.checked_sub(d)));
+            if expected != Some(closing) {
+                let expected = expected.map_or_else(|| "more than can be counted".to_owned(), |e| format!("{e} yuan"));
+                self.summary
+                    .problem(format!("opening {opening} yuan and the entries make {expected}, the closing balance is {closing} yuan"));
+            }
+        }
+        if let (Some(from), Some(to)) = (self.summary.head.from, self.summary.head.to)
+            && from > to
+        {
+            self.summary.problem(format!("the statement ends ({to}) before it begins ({from})"));
+        }
+    }
+}
+
+fn differs<T: PartialEq + fmt::Display>(summary: &mut ParseSummary, what: &str, declared: Option<T>, found: Option<T>) {
+    match (declared, found) {
+        (Some(d), Some(f)) if d != f => summary.problem(format!("the {what} is declared as {d}, and {f} was found")),
+        (Some(d), None) => summary.problem(format!("the {what} is declared as {d}, and what was found cannot be counted")),
+        (Some(_), Some(_)) | (None, _) => {}
+    }
+}
+
+fn keep<T: PartialEq>(slot: &mut Option<T>, said: Option<T>, what: &'static str, twice: &mut Vec<&'static str>) {
+    match (slot.as_ref(), said) {
+        (_, None) => {}
+        (None, said) => *slot = said,
+        (Some(before), Some(said)) if *before == said => {}
+        (Some(_), Some(_)) => twice.push(what),
+    }
+}
+
+fn count(into: &mut (u64, Option<Fen>), amount: Option<Fen>) {
+    into.0 += 1;
+    match amount {
+        Some(amount) => add(&mut into.1, amount),
+        None => into.1 = None,
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(20).collect()
+}

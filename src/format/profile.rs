@@ -1,0 +1,455 @@
+//! A bank's profile (银行接口规格): read from `bank-formats/<id>/profile.toml`, checked once, then asked. It is pinned to
+//! every file by its digest, so that any node renders the same bytes years later.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::parse::{self, ParseSummary, Parsed};
+use super::plan::{self, Content, Plan};
+use super::render::{self, FieldFault, RenderError, Renderer};
+use super::spec::Spec;
+use super::template::{PathToken, Piece};
+use super::totals::{Tally, hex};
+use crate::domain::exchange::{BatchFacts, InboundKind, PaymentLine};
+
+/// What the bank's answer set must hold (回盘方式).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReturnSemantics {
+    /// Every payment.
+    AllRows,
+    /// Failures; the rest is paid where count and amount prove it.
+    FailuresOnly,
+    /// One file of successes and one of failures; together they are the request.
+    SplitSuccessFailure,
+    /// Failures if there are any, else successes.
+    FailuresElseSuccesses,
+    /// A summary; the rows must be asked for.
+    SummaryThenQuery,
+}
+
+/// How the payer's account is debited (扣款方式).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DebitModel {
+    /// For the successes only.
+    Net,
+    /// For the whole file; what failed is sent back later.
+    Gross,
+    /// As gross, after the balance was tested for the whole file.
+    GrossCheckedUpfront,
+}
+
+/// By what an answer is tied to its payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BindingKey {
+    /// Our reference, echoed.
+    Reference,
+    /// The line's number in our file, echoed.
+    Seq,
+    /// Account and amount, where they are unique.
+    AccountAmount,
+    /// Account, name and amount, where they are unique.
+    AccountNameAmount,
+}
+
+/// How a file of ours becomes visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PublishMode {
+    /// Uploaded under a part name, then renamed.
+    Rename,
+    /// Written in place; a flag file behind it says that it is whole.
+    Flag,
+    /// Written in place; nothing says that it is whole.
+    Direct,
+}
+
+/// How a file of theirs is known to be whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Readiness {
+    /// Size and time the same twice.
+    Stable,
+    /// A flag file beside it.
+    Flag,
+    /// Every file of the set is there.
+    Pair,
+    /// The bank renames it into place.
+    Rename,
+}
+
+/// How a later answer relates to an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// Each repeats what was said before and adds to it.
+    Cumulative,
+    /// Each says only what is new.
+    Delta,
+    /// Each stands for the whole.
+    Replace,
+}
+
+/// What a payment that no row answers may mean, *and then only where counts and amounts prove it*.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Absence {
+    /// Nothing.
+    Unknown,
+    /// It was paid.
+    Paid,
+    /// It failed.
+    Failed,
+}
+
+/// How the exchange with a bank goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// What an answer set must hold.
+    pub return_semantics: ReturnSemantics,
+    /// How the payer's account is debited.
+    pub debit_model: DebitModel,
+    /// By what answers are tied to payments, in order.
+    pub binding: Vec<BindingKey>,
+    /// How our file becomes visible.
+    pub publish: PublishMode,
+    /// How their result is known to be whole.
+    pub ready: Readiness,
+    /// Whether the bank acknowledges files.
+    pub has_ack: bool,
+    /// How a later answer relates to an earlier one.
+    pub response: Response,
+    /// What a missing row may mean.
+    pub absence_means: Absence,
+    /// Lines that a file may have at most.
+    pub max_rows: u64,
+    /// Whether a file that is sent again on another day needs that day's date.
+    pub re_dated: bool,
+    /// Whether the path recurs, so that one file at a time may be under way on it.
+    pub recurring_path: bool,
+    /// Minutes from sending until the ack is overdue.
+    pub ack_within_minutes: Option<u32>,
+    /// Working days from sending until the result is expected.
+    pub expected_within_days: u32,
+    /// Working days until it is late, and the bank is asked.
+    pub late_after_days: u32,
+    /// Working days until a person must decide.
+    pub abandon_after_days: u32,
+    /// Calendar days for which a success may still be sent back (退票).
+    pub returns_within_days: u32,
+}
+
+/// Where a file of ours goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboundNames {
+    /// The folder below the bank's inbox; empty for the inbox itself.
+    pub dir: String,
+    /// The data file's name.
+    pub data: String,
+    /// The flag file's name.
+    pub flag: Option<String>,
+    /// The business key, which the bank's answers carry in their names.
+    pub key: String,
+}
+
+/// Why a file cannot be named.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// The day's numbers are used up. They never wrap.
+    #[error(
+        "number {seq_no} does not fit the {digits} digits of this bank's file names; send the rest on another day, or agree on longer names"
+    )]
+    SequenceExhausted { seq_no: u32, digits: usize },
+    /// A value of the name is missing.
+    #[error("the file name needs {0:?}, which is empty; set it in the agreement with the bank")]
+    Missing(String),
+    /// A value of the name could leave the folder, or is not what the profile allows.
+    #[error("{value:?} is not allowed as {name:?} in a file name; set it right in the agreement with the bank")]
+    NotAllowed { name: String, value: String },
+}
+
+/// What a file of theirs is, told from its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboundName {
+    /// What kind of word it brings.
+    pub kind: InboundKind,
+    /// Which file of the answer set it is.
+    pub role: String,
+    /// The business key; of a result, that of our request.
+    pub key: String,
+}
+
+/// A file of an answer set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleSpec {
+    /// Its name in the profile.
+    pub role: String,
+    /// Whether it only says that the others are whole.
+    pub is_flag: bool,
+    /// Whether the set is incomplete without it.
+    pub required: bool,
+}
+
+/// Why a profile cannot be used: the place, what is wrong there, and what is allowed.
+#[derive(Debug, thiserror::Error)]
+pub struct ProfileError {
+    /// The file.
+    pub file: PathBuf,
+    /// From 1; 0 where the file could not be read at all.
+    pub line: usize,
+    /// From 1, in characters; 0 where the file could not be read at all.
+    pub column: usize,
+    /// What is wrong, and what is allowed.
+    pub what: String,
+}
+
+impl fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file.display(), self.what),
+            line => write!(f, "{}:{line}:{}: {}", self.file.display(), self.column, self.what),
+        }
+    }
+}
+
+/// A bank's profile, checked.
+#[derive(Debug)]
+pub struct Profile {
+    id: String,
+    version: u32,
+    title_zh: String,
+    digest: String,
+    roles: BTreeMap<InboundKind, Vec<RoleSpec>>,
+    pub(super) plan: Plan,
+}
+
+impl Profile {
+    /// Reads and checks `dir/profile.toml`.
+    ///
+    /// # Errors
+    /// The first fault, with its file, line and column, and what is allowed there.
+    pub fn load(dir: &Path) -> Result<Self, ProfileError> {
+        let file = dir.join("profile.toml");
+        let unreadable = |what: String| ProfileError { file: file.clone(), line: 0, column: 0, what };
+        let bytes = std::fs::read(&file).map_err(|e| unreadable(format!("cannot be read: {e}")))?;
+        let text = String::from_utf8(bytes).map_err(|e| unreadable(format!("is not UTF-8: {e}")))?;
+        Self::read(&text, &file)
+    }
+
+    /// Checks a profile's text; `file` is where errors say that it stands.
+    ///
+    /// # Errors
+    /// As [`Profile::load`].
+    pub fn read(text: &str, file: &Path) -> Result<Self, ProfileError> {
+        let error = |at: usize, what: String| {
+            let head = text.get(..at).unwrap_or(text);
+            let line_head = head.rfind('\n').map_or(0, |i| i + 1);
+            let column = head.get(line_head..).unwrap_or_default().chars().count() + 1;
+            ProfileError { file: file.to_path_buf(), line: head.matches('\n').count() + 1, column, what }
+        };
+        let spec: Spec = toml::from_str(text).map_err(|e| error(e.span().map_or(0, |s| s.start), e.message().to_owned()))?;
+        let plan = plan::plan(&spec).map_err(|fault| error(fault.span.start, fault.what))?;
+        let mut roles: BTreeMap<InboundKind, Vec<RoleSpec>> = BTreeMap::new();
+        for file in &plan.inbound {
+            let is_flag = matches!(file.content, Content::Flag(_));
+            roles.entry(file.kind).or_default().push(RoleSpec { role: file.role.clone(), is_flag, required: file.required });
+        }
+        Ok(Self {
+            roles,
+            id: spec.id.into_inner(),
+            version: spec.version.into_inner(),
+            title_zh: spec.title_zh.into_inner(),
+            digest: hex(&Sha256::digest(text.as_bytes())),
+            plan,
+        })
+    }
+
+    /// Its name, as agreements give it.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its version.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// SHA-256 of `profile.toml` in lower-case hex: what files are pinned to.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn title_zh(&self) -> &str {
+        &self.title_zh
+    }
+
+    /// How the exchange goes.
+    #[must_use]
+    pub const fn exchange(&self) -> &Exchange {
+        &self.plan.exchange
+    }
+
+    /// How a set of this kind is known to be whole: a flag where the kind has one, a pair where it has two files, else
+    /// what the profile says of its results.
+    #[must_use]
+    pub fn readiness(&self, kind: InboundKind) -> Readiness {
+        let of_kind = || self.plan.inbound.iter().filter(|i| i.kind == kind);
+        let data_files = of_kind().filter(|i| matches!(i.content, Content::Lines { .. })).count();
+        match (self.plan.exchange.ready, of_kind().count() > data_files) {
+            (_, true) => Readiness::Flag,
+            (_, false) if data_files > 1 => Readiness::Pair,
+            (Readiness::Rename, false) => Readiness::Rename,
+            (Readiness::Stable | Readiness::Flag | Readiness::Pair, false) => Readiness::Stable,
+        }
+    }
+
+    /// Where a file of ours goes.
+    ///
+    /// # Errors
+    /// When a value of the name is missing, not allowed, or the day's numbers are used up.
+    pub fn instruction_names(&self, facts: &BatchFacts) -> Result<OutboundNames, NameError> {
+        let request = &self.plan.request;
+        let data = self.expand(&request.name, facts, "")?;
+        let flag = request.flag_name.as_ref().map(|pieces| self.expand(pieces, facts, &data)).transpose()?;
+        Ok(OutboundNames { dir: self.expand(&request.dir, facts, &data)?, key: self.expand(&request.key, facts, &data)?, data, flag })
+    }
+
+    fn expand(&self, pieces: &[Piece<PathToken>], facts: &BatchFacts, name: &str) -> Result<String, NameError> {
+        let mut out = String::new();
+        for piece in pieces {
+            match piece {
+                Piece::Literal(text) => out.push_str(text),
+                Piece::Optional(_) | Piece::Value(PathToken::Account) => {}
+                Piece::Value(PathToken::Date(format)) => out.push_str(&format.render(facts.date)),
+                Piece::Value(PathToken::SeqNo(digits)) => {
+                    let number = format!("{:0digits$}", facts.seq_no);
+                    if facts.seq_no == 0 || number.len() > *digits {
+                        return Err(NameError::SequenceExhausted { seq_no: facts.seq_no, digits: *digits });
+                    }
+                    out.push_str(&number);
+                }
+                Piece::Value(PathToken::UnitNo) => out.push_str(plain("unit_no", &facts.unit_no)?),
+                Piece::Value(PathToken::BatchNo) => out.push_str(plain("batch_no", &facts.batch_no)?),
+                Piece::Value(PathToken::Name) => out.push_str(name),
+                Piece::Value(PathToken::Extra(extra)) => out.push_str(plain(extra, self.extra(extra, facts)?)?),
+            }
+        }
+        Ok(out)
+    }
+
+    /// A declared value: the agreement's, else the profile's default; either way it fits the pattern.
+    pub(super) fn extra<'a>(&'a self, name: &str, facts: &'a BatchFacts) -> Result<&'a str, NameError> {
+        let declared = self.plan.extras.get(name);
+        let given = facts.extra.get(name).map(String::as_str).filter(|v| !v.is_empty());
+        let value = given.or_else(|| declared.and_then(|d| d.default.as_deref())).ok_or_else(|| NameError::Missing(name.to_owned()))?;
+        match declared {
+            Some(extra) if extra.pattern.is_match(value) => Ok(value),
+            Some(_) | None => Err(NameError::NotAllowed { name: name.to_owned(), value: value.to_owned() }),
+        }
+    }
+
+    /// Whether the bank asks the how-manieth payment to an account this is today.
+    #[must_use]
+    pub fn needs_ordinal(&self) -> bool {
+        self.plan.layouts.get(self.plan.request.layout).is_some_and(super::layout::Layout::puts_ordinal)
+    }
+
+    /// Every value of this line that the bank's layout or character set cannot carry. Nothing is ever shortened or replaced.
+    #[must_use]
+    pub fn check_line(&self, line: &PaymentLine) -> Vec<FieldFault> {
+        render::check_line(self, line)
+    }
+
+    /// Begins a file of ours, header first.
+    ///
+    /// # Errors
+    /// When a value of the header cannot be written, or the writer fails.
+    pub fn renderer<W: Write>(&self, facts: &BatchFacts, out: W) -> Result<Renderer<'_, W>, RenderError> {
+        Renderer::new(self, facts, out)
+    }
+
+    /// What a path below the bank's outbox is, by its name alone. `None` for a name that the profile does not know.
+    #[must_use]
+    pub fn recognise(&self, rel_path: &str) -> Option<InboundName> {
+        let path = rel_path.trim_start_matches('/');
+        self.plan.inbound.iter().find_map(|file| {
+            let key = file.recogniser.key(path)?;
+            Some(InboundName { kind: file.kind, role: file.role.clone(), key })
+        })
+    }
+
+    /// Folders below the bank's outbox to be listed for these dates; empty text for the outbox itself.
+    #[must_use]
+    pub fn inbound_dirs(&self, dates: &[NaiveDate]) -> Vec<String> {
+        let mut out: Vec<String> = Vec::new();
+        for file in &self.plan.inbound {
+            let is_dated = file.dir.iter().any(|p| matches!(p, Piece::Value(_)));
+            let expanded: Vec<String> = if is_dated {
+                dates.iter().map(|d| plan::dated(&file.dir, *d)).collect()
+            } else {
+                vec![plan::dated(&file.dir, NaiveDate::default())]
+            };
+            for dir in expanded {
+                if !out.contains(&dir) {
+                    out.push(dir);
+                }
+            }
+        }
+        out
+    }
+
+    /// The files that make one answer set of this kind; none where the bank sends no such word.
+    #[must_use]
+    pub fn roles(&self, kind: InboundKind) -> &[RoleSpec] {
+        self.roles.get(&kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// Reads a file of theirs as a stream: records and faults go to `sink` in the order of the lines.
+    ///
+    /// # Errors
+    /// Only when reading fails, or when the profile has no such data file. What is wrong *in* the file is said by the sink and the summary.
+    pub fn parse(&self, kind: InboundKind, role: &str, source: &mut dyn Read, sink: &mut dyn FnMut(Parsed)) -> io::Result<ParseSummary> {
+        parse::parse(&self.plan, kind, role, source, sink)
+    }
+
+    /// Every value of our request that the file's header or trailer repeats (unit number, file name, dates and the like) and
+    /// that is not what we sent. Empty when all is as it was.
+    #[must_use]
+    pub fn differing_echoes(&self, facts: &BatchFacts, summary: &ParseSummary) -> Vec<String> {
+        render::differing_echoes(self, facts, &summary.echoed)
+    }
+
+    /// Whether a flag file speaks of this data file.
+    ///
+    /// # Errors
+    /// Says which value differs. A kind without flags is an error too.
+    pub fn check_flag(&self, kind: InboundKind, flag: &[u8], data: &Tally) -> Result<(), String> {
+        let pattern = self.plan.inbound.iter().filter(|i| i.kind == kind).find_map(|i| match &i.content {
+            Content::Flag(pattern) => Some(pattern),
+            Content::Lines { .. } => None,
+        });
+        pattern.ok_or_else(|| format!("the profile {} knows no flag for a file of kind {}", self.id, kind.code()))?.check(flag, data)
+    }
+}
+
+/// A value that may stand in a path.
+fn plain<'a>(name: &str, value: &'a str) -> Result<&'a str, NameError> {
+    if value.is_empty() {
+        return Err(NameError::Missing(name.to_owned()));
+    }
+    let is_plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if is_plain { Ok(value) } else { Err(NameError::NotAllowed { name: name.to_owned(), value: value.to_owned() }) }
+}

@@ -1,0 +1,253 @@
+//! The profile language as it is written: one `profile.toml` a bank. Unknown keys are refused, and everything that the plan
+//! may find wrong keeps its place in the file, so that an error can point at it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::charset::Dialect;
+use super::profile::{Absence, BindingKey, DebitModel, PublishMode, Readiness, Response, ReturnSemantics};
+use crate::domain::exchange::{InboundKind, Outcome};
+
+/// A profile.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    pub id: Spanned<String>,
+    pub version: Spanned<u32>,
+    pub title_zh: Spanned<String>,
+    pub charset: Dialect,
+    pub newline: Newline,
+    pub exchange: Spanned<ExchangeSpec>,
+    #[serde(default)]
+    pub extra: BTreeMap<String, Spanned<ExtraSpec>>,
+    pub request: Spanned<RequestSpec>,
+    pub inbound: Vec<Spanned<InboundSpec>>,
+    pub layout: BTreeMap<String, Spanned<LayoutSpec>>,
+    #[serde(default)]
+    pub status: BTreeMap<String, Vec<Spanned<StatusSpec>>>,
+    #[serde(default)]
+    pub reason: Vec<Spanned<ReasonSpec>>,
+}
+
+/// How a line ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Newline {
+    /// LF.
+    Lf,
+    /// CR LF.
+    Crlf,
+    /// Either, line by line; only for what a bank sends.
+    Either,
+}
+
+/// How the exchange with the bank goes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeSpec {
+    pub return_semantics: ReturnSemantics,
+    pub debit_model: DebitModel,
+    pub binding: Spanned<Vec<BindingKey>>,
+    pub publish: Spanned<PublishMode>,
+    pub ready: Spanned<Readiness>,
+    pub response: Response,
+    #[serde(default = "absence_unknown")]
+    pub absence_means: Spanned<Absence>,
+    pub max_rows: Spanned<u64>,
+    #[serde(default)]
+    pub re_dated: bool,
+    #[serde(default)]
+    pub recurring_path: bool,
+    pub ack_within_minutes: Option<Spanned<u32>>,
+    pub expected_within_days: u32,
+    pub late_after_days: Spanned<u32>,
+    pub abandon_after_days: Spanned<u32>,
+    #[serde(default)]
+    pub returns_within_days: u32,
+}
+
+fn absence_unknown() -> Spanned<Absence> {
+    Spanned::new(0..0, Absence::Unknown)
+}
+
+/// A value beyond the common ones, from the agreement with the bank.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtraSpec {
+    pub pattern: Spanned<String>,
+    pub default: Option<Spanned<String>>,
+}
+
+/// What we send.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestSpec {
+    pub dir: Spanned<String>,
+    pub name: Spanned<String>,
+    pub key: Spanned<String>,
+    pub layout: Spanned<String>,
+    pub flag_name: Option<Spanned<String>>,
+    pub flag: Option<Spanned<String>>,
+}
+
+/// A file that the bank sends.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InboundSpec {
+    pub kind: InboundKind,
+    pub role: Spanned<String>,
+    pub path: Spanned<String>,
+    pub key: Option<Spanned<String>>,
+    #[serde(default = "yes")]
+    pub required: bool,
+    pub layout: Option<Spanned<String>>,
+    pub flag: Option<Spanned<String>>,
+    pub status: Option<Spanned<String>>,
+    pub outcome: Option<Spanned<Outcome>>,
+    #[serde(rename = "final")]
+    pub is_final: Option<Spanned<bool>>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// The syntaxes that records can be written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyntaxSpec {
+    /// Columns between delimiters; decoded, then split.
+    Delimited,
+    /// Columns of fixed width in bytes; cut, then decoded.
+    Fixed,
+}
+
+/// How a file's lines are laid out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayoutSpec {
+    pub syntax: Spanned<SyntaxSpec>,
+    pub charset: Option<Dialect>,
+    pub newline: Option<Spanned<Newline>>,
+    pub delimiter: Option<Spanned<String>>,
+    pub trailing_delimiter: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub skip_blank: bool,
+    #[serde(default)]
+    pub skip: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub open_end: bool,
+    pub record: Vec<Spanned<RecordSpec>>,
+}
+
+/// Where a record stands in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// The first line.
+    First,
+    /// Every line that is neither first nor last.
+    Each,
+    /// The last line.
+    Last,
+}
+
+/// One kind of line.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordSpec {
+    pub at: Spanned<Place>,
+    pub starts_with: Option<Spanned<String>>,
+    pub length: Option<Spanned<usize>>,
+    pub field: Vec<Spanned<FieldSpec>>,
+}
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TypeSpec {
+    /// Words.
+    Text,
+    /// An amount such as `12.30`.
+    Yuan,
+    /// An amount as a count of fen.
+    Fen,
+    /// A count or number.
+    Integer,
+    /// A date; `format` says how.
+    Date,
+    /// In or out; `credit` and `debit` say by which word.
+    Side,
+}
+
+/// Which end of a padded field the padding stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StripSpec {
+    /// Nothing is padding.
+    None,
+    /// Behind the value.
+    Trailing,
+    /// Before and behind it.
+    Both,
+}
+
+/// A column.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldSpec {
+    pub name: Spanned<String>,
+    pub value: Option<Spanned<String>>,
+    pub literal: Option<Spanned<String>>,
+    pub text: Option<Spanned<String>>,
+    #[serde(default)]
+    pub blank: bool,
+    #[serde(rename = "in")]
+    pub take: Option<Spanned<String>>,
+    #[serde(rename = "type")]
+    pub kind: Option<Spanned<TypeSpec>>,
+    pub format: Option<Spanned<String>>,
+    pub credit: Option<Spanned<String>>,
+    pub debit: Option<Spanned<String>>,
+    pub at: Option<Spanned<usize>>,
+    pub width: Option<Spanned<usize>>,
+    pub fill: Option<Spanned<String>>,
+    pub max_bytes: Option<Spanned<usize>>,
+    pub strip: Option<StripSpec>,
+    #[serde(default)]
+    pub strip_wide: bool,
+    #[serde(default)]
+    pub optional: bool,
+    #[serde(default)]
+    pub signed: bool,
+    pub when_present: Option<Spanned<String>>,
+    pub words_after: Option<Spanned<String>>,
+}
+
+/// A rule of a status map.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusSpec {
+    pub is: Option<Vec<String>>,
+    pub matches: Option<Spanned<String>>,
+    #[serde(default)]
+    pub otherwise: bool,
+    pub codes: Option<Vec<String>>,
+    pub text: Option<Spanned<String>>,
+    pub outcome: Outcome,
+    #[serde(rename = "final")]
+    pub is_final: bool,
+}
+
+/// Codes and words that mean one canonical reason.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonSpec {
+    pub reason: Spanned<String>,
+    #[serde(default)]
+    pub codes: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub texts: Vec<Spanned<String>>,
+}

@@ -1,0 +1,334 @@
+//! Templates such as `{date:MMdd}{seq_no:4}.dat`: expanded to name what we send, and turned round to recognise what a bank
+//! sent. One grammar for file names, flag files and composed fields, so that a profile has one thing to learn:
+//! `{value}` or `{value:format}`, and `[...]` for a part that vanishes when a value in it is empty.
+
+use chrono::{Datelike, NaiveDate};
+use regex::Regex;
+
+/// A piece of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece<T> {
+    /// Stands as it is.
+    Literal(String),
+    /// A value.
+    Value(T),
+    /// Vanishes when a value in it is empty.
+    Optional(Vec<Self>),
+}
+
+/// Reads a template; `token` says what `{name:format}` means, or what is wrong with it.
+///
+/// # Errors
+/// Says what is wrong, in words.
+pub fn parse<T>(text: &str, token: &dyn Fn(&str, Option<&str>) -> Result<T, String>) -> Result<Vec<Piece<T>>, String> {
+    let mut rest = text;
+    let pieces = pieces(&mut rest, token, false)?;
+    if rest.is_empty() { Ok(pieces) } else { Err("a ] stands without its [".to_owned()) }
+}
+
+fn pieces<T>(rest: &mut &str, token: &dyn Fn(&str, Option<&str>) -> Result<T, String>, is_inner: bool) -> Result<Vec<Piece<T>>, String> {
+    let mut out = Vec::new();
+    loop {
+        let at = rest.find(['{', '[', ']', '}']).unwrap_or(rest.len());
+        let (literal, tail) = rest.split_at(at);
+        if !literal.is_empty() {
+            out.push(Piece::Literal(literal.to_owned()));
+        }
+        *rest = tail;
+        if let Some(inside) = tail.strip_prefix('{') {
+            let (name, after) = inside.split_once('}').ok_or("a { stands without its }")?;
+            let (name, format) = name.split_once(':').map_or((name, None), |(n, f)| (n, Some(f)));
+            out.push(Piece::Value(token(name, format)?));
+            *rest = after;
+        } else if let Some(inside) = tail.strip_prefix('[') {
+            if is_inner {
+                return Err("[ ] may not stand inside [ ]".to_owned());
+            }
+            *rest = inside;
+            let inner = pieces(rest, token, true)?;
+            *rest = rest.strip_prefix(']').ok_or("a [ stands without its ]")?;
+            out.push(Piece::Optional(inner));
+        } else if tail.starts_with('}') {
+            return Err("a } stands without its {".to_owned());
+        } else if tail.is_empty() || is_inner {
+            return Ok(out);
+        } else {
+            return Ok(out); // a ] outside: the caller sees the rest and says so
+        }
+    }
+}
+
+/// How a date is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DateFormat {
+    /// `20190314`.
+    YearMonthDay,
+    /// `2019-03-14`.
+    Dashed,
+    /// `190314`.
+    ShortYear,
+    /// `201903`.
+    YearMonth,
+    /// `0314`.
+    MonthDay,
+}
+
+impl DateFormat {
+    /// What a profile may write.
+    pub const ALLOWED: &'static str = "yyyyMMdd, yyyy-MM-dd, yyMMdd, yyyyMM, MMdd";
+
+    /// The format of a profile's word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "yyyyMMdd" => Self::YearMonthDay,
+            "yyyy-MM-dd" => Self::Dashed,
+            "yyMMdd" => Self::ShortYear,
+            "yyyyMM" => Self::YearMonth,
+            "MMdd" => Self::MonthDay,
+            _ => return None,
+        })
+    }
+
+    /// Writes a date.
+    #[must_use]
+    pub fn render(self, date: NaiveDate) -> String {
+        let (y, m, d) = (date.year(), date.month(), date.day());
+        match self {
+            Self::YearMonthDay => format!("{y:04}{m:02}{d:02}"),
+            Self::Dashed => format!("{y:04}-{m:02}-{d:02}"),
+            Self::ShortYear => format!("{:02}{m:02}{d:02}", y.rem_euclid(100)),
+            Self::YearMonth => format!("{y:04}{m:02}"),
+            Self::MonthDay => format!("{m:02}{d:02}"),
+        }
+    }
+
+    /// Reads a day. `None` for a text of another shape, a day that does not exist, or a format that names no whole day.
+    #[must_use]
+    pub fn read(self, text: &str) -> Option<NaiveDate> {
+        let whole = match self {
+            Self::YearMonthDay => text.to_owned(),
+            Self::ShortYear => format!("20{text}"),
+            Self::Dashed => {
+                let b = text.as_bytes();
+                (b.len() == 10 && b.get(4) == Some(&b'-') && b.get(7) == Some(&b'-')).then(|| text.replace('-', ""))?
+            }
+            Self::YearMonth | Self::MonthDay => return None,
+        };
+        if whole.len() != 8 || !whole.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let number = |from: usize, to: usize| whole.get(from..to).and_then(|s| s.parse::<u32>().ok());
+        NaiveDate::from_ymd_opt(i32::try_from(number(0, 4)?).ok()?, number(4, 6)?, number(6, 8)?)
+    }
+
+    const fn pattern(self) -> &'static str {
+        match self {
+            Self::YearMonthDay => r"\d{8}",
+            Self::Dashed => r"\d{4}-\d{2}-\d{2}",
+            Self::ShortYear | Self::YearMonth => r"\d{6}",
+            Self::MonthDay => r"\d{4}",
+        }
+    }
+}
+
+/// A value in a file's path or key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathToken {
+    /// The business date.
+    Date(DateFormat),
+    /// The file's number on its day, zero-padded to so many digits.
+    SeqNo(usize),
+    /// The unit number (单位编号).
+    UnitNo,
+    /// The platform's batch number.
+    BatchNo,
+    /// The account, in a statement's name.
+    Account,
+    /// A value that the profile declares.
+    Extra(String),
+    /// The data file's name.
+    Name,
+}
+
+impl PathToken {
+    /// Reads a token of a path template; `extras` are the values that the profile declares.
+    ///
+    /// # Errors
+    /// Says what is allowed.
+    pub fn read(name: &str, format: Option<&str>, extras: &[&str]) -> Result<Self, String> {
+        match (name, format) {
+            ("date", Some(format)) => DateFormat::from_word(format)
+                .map(Self::Date)
+                .ok_or_else(|| format!("{format:?} is not a date format; allowed: {}", DateFormat::ALLOWED)),
+            ("seq_no", Some(digits)) => match digits.parse() {
+                Ok(n @ 1..=9) => Ok(Self::SeqNo(n)),
+                Ok(_) | Err(_) => Err(format!("{digits:?} is not a count of digits; allowed: 1 to 9")),
+            },
+            ("unit_no", None) => Ok(Self::UnitNo),
+            ("batch_no", None) => Ok(Self::BatchNo),
+            ("account", None) => Ok(Self::Account),
+            ("name", None) => Ok(Self::Name),
+            (other, None) if other.strip_prefix("extra.").is_some_and(|n| extras.contains(&n)) => {
+                Ok(Self::Extra(other.trim_start_matches("extra.").to_owned()))
+            }
+            (other, _) => Err(format!(
+                "{{{other}}} is not a value of a path; allowed: date:<format>, seq_no:<digits>, unit_no, batch_no, account, name{}",
+                extras.iter().map(|e| format!(", extra.{e}")).collect::<String>()
+            )),
+        }
+    }
+}
+
+/// A template turned round: recognises a path and says the key that it carries.
+#[derive(Clone, Debug)]
+pub struct Recogniser {
+    regex: Regex,
+    captured: Vec<PathToken>,
+    key: Vec<Piece<PathToken>>,
+}
+
+impl Recogniser {
+    /// Compiles path and key. `extra_pattern` gives the regex of a declared value.
+    ///
+    /// # Errors
+    /// Says which value of the key the path does not carry.
+    pub fn new(path: &[Piece<PathToken>], key: &[Piece<PathToken>], extra_pattern: &dyn Fn(&str) -> String) -> Result<Self, String> {
+        let mut captured = Vec::new();
+        let mut pattern = String::from("^");
+        for piece in path {
+            match piece {
+                Piece::Literal(text) => pattern.push_str(&regex::escape(text)),
+                Piece::Value(token) => {
+                    let inner = match token {
+                        PathToken::Date(format) => format.pattern().to_owned(),
+                        PathToken::SeqNo(digits) => format!(r"\d{{{digits}}}"),
+                        PathToken::UnitNo | PathToken::BatchNo | PathToken::Account => "[0-9A-Za-z-]+".to_owned(),
+                        PathToken::Extra(name) => extra_pattern(name),
+                        PathToken::Name => return Err("{name} is ours, not a bank's".to_owned()),
+                    };
+                    pattern.push_str(&format!("({inner})"));
+                    captured.push(token.clone());
+                }
+                Piece::Optional(_) => return Err("[ ] has no place in a path".to_owned()),
+            }
+        }
+        pattern.push('$');
+        for piece in key {
+            let Piece::Value(token) = piece else { continue };
+            let has_day =
+                captured.iter().any(|t| matches!(t, PathToken::Date(f) if !matches!(f, DateFormat::YearMonth | DateFormat::MonthDay)));
+            let is_known = captured.contains(token) || (matches!(token, PathToken::Date(_)) && has_day);
+            if !is_known {
+                return Err(format!("the key needs {token:?}, which the path does not carry"));
+            }
+        }
+        let regex = Regex::new(&pattern).map_err(|e| format!("the path does not make a pattern: {e}"))?;
+        Ok(Self { regex, captured, key: key.to_vec() })
+    }
+
+    /// The key of a path that fits. A value that stands twice must agree with itself, and a date must exist.
+    #[must_use]
+    pub fn key(&self, path: &str) -> Option<String> {
+        let found = self.regex.captures(path)?;
+        let values: Vec<(&PathToken, &str)> =
+            self.captured.iter().zip(found.iter().skip(1)).filter_map(|(t, m)| m.map(|m| (t, m.as_str()))).collect();
+        let mut day = None;
+        for (token, text) in &values {
+            if let PathToken::Date(format) = token
+                && !matches!(format, DateFormat::YearMonth | DateFormat::MonthDay)
+            {
+                let read = format.read(text)?;
+                if day.is_some_and(|d| d != read) {
+                    return None;
+                }
+                day = Some(read);
+            }
+        }
+        for (i, (token, text)) in values.iter().enumerate() {
+            let agrees_with_day = match (token, day) {
+                (PathToken::Date(format), Some(day)) => format.render(day) == **text,
+                _ => true,
+            };
+            let agrees_with_itself = values.iter().take(i).all(|(t, x)| t != token || x == text);
+            if !(agrees_with_day && agrees_with_itself) {
+                return None;
+            }
+        }
+        let mut key = String::new();
+        for piece in &self.key {
+            match (piece, day) {
+                (Piece::Literal(text), _) => key.push_str(text),
+                (Piece::Value(PathToken::Date(format)), Some(day)) => key.push_str(&format.render(day)),
+                (Piece::Value(token), _) => key.push_str(values.iter().find(|(t, _)| *t == token)?.1),
+                (Piece::Optional(_), _) => return None,
+            }
+        }
+        Some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> Vec<Piece<PathToken>> {
+        parse(text, &|n, f| PathToken::read(n, f, &["branch", "terminal"])).unwrap()
+    }
+
+    #[test]
+    fn a_path_is_recognised_and_keyed() {
+        let key = path("{date:yyyyMMdd}/{date:MMdd}{seq_no:4}");
+        let dat = Recogniser::new(&path("{date:yyyyMMdd}/{date:MMdd}{seq_no:4}.dat"), &key, &|_| String::new()).unwrap();
+        assert_eq!(dat.key("20190314/03140001.dat").as_deref(), Some("20190314/03140001"));
+        for other in [
+            "20190314/03140001.dat.ok",
+            "20190314/03140001.dat.part",
+            "20190314/03150001.dat",
+            "20190230/02300001.dat",
+            "03140001.dat",
+            "20190314/0314001.dat",
+            "x20190314/03140001.dat",
+        ] {
+            assert_eq!(dat.key(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_key_needs_what_the_path_carries() {
+        let key = path("{date:yyyyMMdd}{seq_no:4}");
+        assert!(Recogniser::new(&path("{date:MMdd}{seq_no:4}"), &key, &|_| String::new()).unwrap_err().contains("Date"));
+        assert!(Recogniser::new(&path("{date:yyyy-MM-dd}"), &key, &|_| String::new()).unwrap_err().contains("SeqNo"));
+        let twice = Recogniser::new(&path("{extra.branch}/{extra.branch}{date:yyyyMMdd}{seq_no:4}"), &key, &|_| "[0-9]{4}".to_owned());
+        assert_eq!(twice.unwrap().key("0512/0513201903140001"), None, "a value that stands twice must agree with itself");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_template() {
+        for (text, part) in [
+            ("{date}", "allowed"),
+            ("{date:dd}", "yyyyMMdd"),
+            ("{seq_no:0}", "1 to 9"),
+            ("{extra.teller}", "extra.branch"),
+            ("{date:MMdd", "without its }"),
+            ("a}", "without its {"),
+            ("a]", "without its ["),
+            ("[a", "without its ]"),
+            ("[a[b]]", "inside"),
+        ] {
+            let error = parse(text, &|n, f| PathToken::read(n, f, &["branch"])).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn dates_are_read_strictly() {
+        let day = NaiveDate::from_ymd_opt(2019, 3, 14);
+        assert_eq!(DateFormat::YearMonthDay.read("20190314"), day);
+        assert_eq!(DateFormat::Dashed.read("2019-03-14"), day);
+        assert_eq!(DateFormat::ShortYear.read("190314"), day);
+        for text in ["2019031", "20190230", "2019031a", "+2019314", "２０１９０３１４", "00000000"] {
+            assert_eq!(DateFormat::YearMonthDay.read(text), None, "{text}");
+        }
+    }
+}
