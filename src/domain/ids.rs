@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::masked::IdNumber;
+use super::masked::{IdNumber, Name};
 
 /// The reference by which a bank names one instruction back to us (end-to-end id): `BG`, fifteen digits of the
 /// instruction's number, one Luhn check digit. It is computed both ways, so no index is needed to find its instruction,
@@ -97,6 +97,18 @@ pub fn check_id_number(id: &IdNumber) -> Result<(), IdNumberError> {
     }
     let check = id_check_character(body);
     if last.eq_ignore_ascii_case(&check.to_string()) { Ok(()) } else { Err(IdNumberError::Check(check)) }
+}
+
+/// The text by which an identity number enters a claim: upper case, as the standard prints X.
+#[must_use]
+pub fn claim_id(id: &IdNumber) -> String {
+    id.reveal().to_ascii_uppercase()
+}
+
+/// The text by which a name enters the claim of a person without an identity number.
+#[must_use]
+pub fn claim_text(name: &Name) -> String {
+    name.reveal().to_owned()
 }
 
 /// The check character for the first seventeen digits (GB 11643, ISO 7064 MOD 11-2).

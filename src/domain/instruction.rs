@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn unknown_is_left_by_a_definite_word_or_by_persons_never_by_time() {
         for state in [InstructionState::Unknown, InstructionState::Conflict] {
-            for t in TRANSITIONS.iter().filter(|t| t.state == state && t.next != state) {
+            for t in TRANSITIONS.iter().filter(|t| t.state == state && t.next.figure() != Figure::Unknown) {
                 assert!(
                     matches!(t.event, Event::BankPaid | Event::BankFailed | Event::ResolvePaid | Event::ResolveFailed),
                     "{t:?} leaves {state:?}"

@@ -69,6 +69,14 @@ masked!(
     Mobile, mask_mobile
 );
 
+impl Account {
+    /// Whether it could be a card or account number: 12 to 32 digits.
+    #[must_use]
+    pub fn is_card_like(&self) -> bool {
+        (12..=32).contains(&self.0.len()) && self.0.bytes().all(|b| b.is_ascii_digit())
+    }
+}
+
 fn keep(text: &str, head: usize, tail: usize, stars: Option<usize>) -> String {
     let n = text.chars().count();
     if n <= head + tail {

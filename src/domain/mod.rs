@@ -1,5 +1,7 @@
 //! Nouns. Nothing here reads a clock, a file, an environment or a database.
 
+/// What a batch and its rows must satisfy.
+pub mod batch;
 /// Working days, cut-offs and windows.
 pub mod calendar;
 /// The projects that a list may name (补贴项目目录).
@@ -16,8 +18,6 @@ pub mod instruction;
 pub mod language;
 /// Accounts, entries, movements.
 pub mod ledger;
-/// Chinese by default, English by setting.
-pub mod language;
 /// Names, identity numbers and cards that print masked.
 pub mod masked;
 /// Money: an integer count of fen (分).

@@ -1,3 +1,214 @@
-//! (room)
-/// Facts to the words of a mail.
+//! Verbs: what the gateway does, in the order of a payment's life.
+//!
+//! A pass is a function over all rows that are due, given the wires and `now`. It either decides (one transaction) or acts
+//! (one wire, its intent committed before and its outcome after), and says what it did. Run again after a crash anywhere,
+//! it comes to the same end: nothing is held in memory that the next one needs.
+
+/// Released batches pass the gate, or are sent back with every reason.
+pub mod admit;
+/// Mails and their workbooks, from facts.
 pub mod letters;
+/// Admitted rows are put into files.
+pub mod plan;
+/// Sealed files reach the bank, once.
+pub mod publish;
+/// Files become bytes with a committed hash.
+pub mod seal;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+
+use crate::config::Config;
+use crate::domain::calendar::Calendar;
+use crate::domain::language::Words;
+use crate::domain::time::Timestamp;
+use crate::format::Profile;
+use crate::mail::Mailer;
+use crate::store::desk::NewIncident;
+use crate::store::{Store, StoreError};
+use crate::transport::{Transport, TransportError};
+
+/// Everything that a pass is given: the wires, the settings, what the banks' formats are.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The database.
+    pub store: Store,
+    /// The settings.
+    pub config: Config,
+    /// Working days.
+    pub calendar: Calendar,
+    /// The banks' formats, by id.
+    pub profiles: BTreeMap<String, Arc<Profile>>,
+    /// The banks' mailboxes, by bank.
+    pub edges: BTreeMap<String, Edge>,
+    /// Outgoing mail.
+    pub mailer: Mailer,
+    /// This process, among those that share the database; new at each start.
+    pub holder: String,
+}
+
+/// A bank's mailbox.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// How to reach it.
+    pub transport: Transport,
+    /// The directory into which we publish.
+    pub inbox: String,
+    /// The directory from which we collect.
+    pub outbox: String,
+    /// Where applied files are moved at the bank; empty: they stay.
+    pub done: String,
+    /// Whether a rename at this server is one step.
+    pub rename_is_atomic: bool,
+    /// Whether an upload is read back before it counts.
+    pub read_back: bool,
+    /// After so many attempts a person must look.
+    pub upload_attempts_max: u32,
+}
+
+/// Why a pass stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A bank's mailbox.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// A file of our own.
+    #[error("{what} {path}: {source}")]
+    Local {
+        /// What was being done.
+        what: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Money waits on a year whose working days are not there.
+    #[error(transparent)]
+    Calendar(#[from] crate::domain::calendar::CalendarError),
+    /// Something that must hold does not; nothing was changed.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl PassError {
+    /// Whether the same pass may succeed later without anybody's doing.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(e) => e.is_transient(),
+            Self::Transport(e) => e.is_transient(),
+            Self::Local { .. } => true,
+            Self::Calendar(_) | Self::Broken(_) => false,
+        }
+    }
+
+    pub(crate) fn local(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Local { what, path, source }
+    }
+}
+
+/// What a run of passes did, for the log and for `tick`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// How many things changed.
+    pub changed: u64,
+}
+
+impl std::ops::AddAssign for Done {
+    fn add_assign(&mut self, other: Self) {
+        self.changed += other.changed;
+    }
+}
+
+impl Gateway {
+    /// The zone of business dates.
+    #[must_use]
+    pub fn zone(&self) -> Tz {
+        self.config.time.zone
+    }
+
+    /// The business date.
+    #[must_use]
+    pub fn today(&self, now: Timestamp) -> NaiveDate {
+        now.date(self.zone())
+    }
+
+    /// The instant at which a day's local hour strikes.
+    #[must_use]
+    pub fn at_hour(&self, date: NaiveDate, hour: u32) -> Timestamp {
+        let local = date.and_hms_opt(hour, 0, 0).unwrap_or_else(|| date.and_time(chrono::NaiveTime::MIN));
+        Timestamp::from_local(local, self.zone())
+    }
+
+    /// A sentence in the language of people here.
+    #[must_use]
+    pub fn say(&self, words: Words) -> String {
+        words.in_language(self.config.language)
+    }
+
+    /// A profile by its id.
+    ///
+    /// # Errors
+    /// It is not in the formats' folder.
+    pub fn profile(&self, id: &str) -> Result<&Arc<Profile>, PassError> {
+        self.profiles
+            .get(id)
+            .ok_or_else(|| PassError::Broken(format!("no profile {id:?}: put its folder under {}", self.config.formats.dir.display())))
+    }
+
+    /// Where rendered files wait for their upload.
+    #[must_use]
+    pub fn spool(&self, sha256: &str) -> PathBuf {
+        self.config.node.state_dir.join("spool").join(sha256)
+    }
+
+    /// Where collected files are kept, by what their bytes hash to.
+    #[must_use]
+    pub fn archived(&self, sha256: &str) -> PathBuf {
+        let shelf = sha256.get(..2).unwrap_or("xx");
+        self.config.node.archive_dir.join(shelf).join(sha256)
+    }
+
+    /// Records an incident in a transaction of its own.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn tell(&self, incident: &NewIncident<'_>, now: Timestamp) -> Result<bool, StoreError> {
+        let mut tx = self.store.begin().await?;
+        let new = tx.incident(incident, now).await?;
+        tx.commit().await?;
+        if new {
+            tracing::warn!(kind = incident.kind, key = incident.key, bank = incident.bank, "incident opened");
+        }
+        Ok(new)
+    }
+
+    /// Closes an incident once its cause is gone.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn settle(&self, key: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let mut tx = self.store.begin().await?;
+        let closed = tx.close_incident(key, now).await?;
+        tx.commit().await?;
+        Ok(closed)
+    }
+}
+
+/// Joins a directory and a name as mailboxes write paths.
+#[must_use]
+pub(crate) fn join(dir: &str, name: &str) -> String {
+    match (dir.is_empty(), name.is_empty()) {
+        (true, _) => name.to_owned(),
+        (false, true) => dir.to_owned(),
+        (false, false) => format!("{}/{name}", dir.trim_end_matches('/')),
+    }
+}

@@ -83,6 +83,33 @@ pub struct PaymentRow {
     pub reissue_of: String,
 }
 
+impl PaymentRow {
+    /// The row's line in the batch's digest: its columns in the order of `docs/DATABASE.md`, joined by U+001F.
+    #[must_use]
+    pub fn digest_line(&self) -> String {
+        [
+            &self.seq.to_string(),
+            &self.township,
+            &self.village,
+            &self.village_group,
+            &self.household_no,
+            self.entitled_name.reveal(),
+            self.entitled_id.reveal(),
+            self.payee_name.reveal(),
+            self.payee_id.reveal(),
+            &self.payee_role,
+            &self.mandate_no,
+            self.account.reveal(),
+            &self.bank,
+            self.mobile.reveal(),
+            &self.amount.get().to_string(),
+            &self.remark,
+            &self.reissue_of,
+        ]
+        .join("\u{1f}")
+    }
+}
+
 /// An agreement between a department and a bank.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreement {

@@ -312,6 +312,77 @@ impl Tx {
         self.rows(sql, args![range.0, range.1]).await?.iter().map(|r| Ok((r.string(0)?, r.fen(1)?, r.count(2)?))).collect()
     }
 
+    /// Voids the live instructions of a range: their numbers are never used again.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn void_range(&mut self, range: (i64, i64), void: InstructionState, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, since) \
+                   select i.id, 0, i.batch, $3, i.amount_fen, $4 from instruction i where i.id >= $1 and i.id <= $2 \
+                   on conflict (instruction_id) do update set state = excluded.state, since = excluded.since";
+        self.exec(sql, args![range.0, range.1, void.code(), now]).await?;
+        self.exec("update instruction set live = 0 where id >= $1 and id <= $2", args![range.0, range.1]).await.map(|_| ())
+    }
+
+    /// Writes the instructions of a voided range anew, all but these, numbered without gaps from `first`. Says their sum.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn copy_range(&mut self, range: (i64, i64), except: &[i64], first: i64) -> Result<Fen, StoreError> {
+        let except = if except.is_empty() { "0".to_owned() } else { except.iter().map(i64::to_string).collect::<Vec<_>>().join(",") };
+        let sql = format!(
+            "insert into instruction (id, payment_id, root_payment_id, previous_id, attempt, claim_key, batch, payee_name, payee_id, account, bank_code, mobile, \
+             amount_fen, remark) select $3 - 1 + row_number() over (order by i.id), i.payment_id, i.root_payment_id, i.previous_id, i.attempt, i.claim_key, i.batch, \
+             i.payee_name, i.payee_id, i.account, i.bank_code, i.mobile, i.amount_fen, i.remark from instruction i \
+             where i.id >= $1 and i.id <= $2 and i.id not in ({except})"
+        );
+        let written = self.exec(sqlx::AssertSqlSafe(sql), args![range.0, range.1, first]).await?;
+        let last = first + i64::try_from(written).unwrap_or_default() - 1;
+        Ok(self.range_total((first, last)).await?.1)
+    }
+
+    /// Leaves nothing of a tranche to plan.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn close_tranche(&mut self, tranche: i64, now: Timestamp) -> Result<(), StoreError> {
+        self.exec("update tranche set next_id = last_id + 1, open_fen = 0 where id = $1", args![tranche]).await?;
+        self.event("tranche", tranche, ("close", "", ""), "daemon", "", now).await
+    }
+
+    /// Makes another tranche like this one over a new block of numbers.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn split_tranche(&mut self, like: i64, range: (i64, i64), open: Fen, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "insert into tranche (batch, agreement, bank, kind, first_id, next_id, last_id, open_fen, not_before, created_at) \
+                   select batch, agreement, bank, kind, $2, $2, $3, $4, not_before, $5 from tranche where id = $1";
+        self.exec(sql, args![like, range.0, range.1, open, now]).await.map(|_| ())
+    }
+
+    /// Turns an admitted instruction that may not be sent any more into a rejected payment with a case.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn reject_instruction(
+        &mut self,
+        id: i64,
+        department: &str,
+        reason: &str,
+        class: &str,
+        (business_date, due_on): (NaiveDate, NaiveDate),
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = "insert into failure_case (kind, payment_id, root_payment_id, batch, department, amount_fen, reason, class, owner, business_date, due_on, opened_at) \
+                   select 'rejected', i.payment_id, i.root_payment_id, i.batch, $2, i.amount_fen, $3, $4, 'department', $5, $6, $7 from instruction i where i.id = $1";
+        self.exec(sql, args![id, department, reason, class, business_date, due_on, now]).await?;
+        let sql = "update admission set admitted_count = admitted_count - 1, rejected_count = rejected_count + 1, \
+                   admitted_fen = admitted_fen - (select amount_fen from instruction where id = $1), \
+                   rejected_fen = rejected_fen + (select amount_fen from instruction where id = $1) \
+                   where batch = (select batch from instruction where id = $1)";
+        self.exec(sql, args![id]).await.map(|_| ())
+    }
+
     /// Numbers the repeated accounts of a bank's day, for banks that ask an occurrence ordinal.
     ///
     /// # Errors
@@ -533,8 +604,18 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn banks(&mut self) -> Result<Vec<BankRow>, StoreError> {
-        let rows = self.rows("select code, name, mode, contacts from bank order by code", args![]).await?;
-        rows.iter().map(|r| Ok(BankRow { code: r.string(0)?, name: r.string(1)?, mode: r.string(2)?, contacts: r.string(3)? })).collect()
+        let rows = self.rows("select code, name, mode, contacts, clearing_no from bank order by code", args![]).await?;
+        rows.iter()
+            .map(|r| {
+                Ok(BankRow {
+                    code: r.string(0)?,
+                    name: r.string(1)?,
+                    mode: r.string(2)?,
+                    contacts: r.string(3)?,
+                    clearing_no: r.string(4)?,
+                })
+            })
+            .collect()
     }
 
     /// The profiles of a bank's agreements.
@@ -604,4 +685,6 @@ pub struct BankRow {
     pub mode: String,
     /// Its operators' mail addresses.
     pub contacts: String,
+    /// Its clearing number (行号).
+    pub clearing_no: String,
 }

@@ -1,8 +1,7 @@
-//! What several tests set up: servers of the outside world, real ones wherever they can be had.
+//! Real servers for tests, each with its own folder and port, stopped and swept away whatever ends the test.
 
 /// A real relay with STARTTLS and login.
 pub mod smtp;
-//! Real servers for tests, each with its own folder and port, stopped and swept away whatever ends the test.
 
 /// PostgreSQL of our own.
 pub mod postgres;

@@ -1,0 +1,573 @@
+//! The gate (准入): a released batch passes with its rows copied and their claims taken, waits for money, or goes back
+//! whole with every reason at once. A faulty row becomes a case; nothing is dropped without a row that says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+use super::{Done, Gateway, PassError};
+use crate::domain::batch::{BatchDigest, Hands, Persons, fiscal_year, is_period};
+use crate::domain::exchange::PaymentLine;
+use crate::domain::ids::EndToEndId;
+use crate::domain::language::Words;
+use crate::domain::ledger::{AccountKind, EntryKind, Movement, Purse};
+use crate::domain::money::Fen;
+use crate::domain::reason::{Reason, ReasonClass};
+use crate::domain::time::Timestamp;
+use crate::format::Profile;
+use crate::store::admission::{Agreement, BatchRow, NewCase, NewInstruction, NewTranche, PaymentRow, Verdict};
+use crate::store::desk::NewIncident;
+use crate::store::ledger::{EntryOf, Origin};
+use crate::store::sql::Tx;
+
+/// Rows read, checked and written at a time.
+const PAGE: i64 = 5000;
+
+/// Books funds that arrived, then takes every batch at the gate.
+///
+/// # Errors
+/// The database; a batch that breaks a rule is no error.
+pub async fn admit(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
+    let mut done = book_funds(gateway, now).await?;
+    let batches = gateway.store.read().await?.batches_at_gate(now).await?;
+    for batch in batches {
+        done += Gate::new(gateway, batch, now).await?.pass().await?;
+    }
+    Ok(done)
+}
+
+async fn book_funds(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
+    let mut done = Done::default();
+    let mut tx = gateway.store.begin().await?;
+    for (id, department, project, year, amount) in tx.funds_to_book(now).await? {
+        let purse = Purse { department, project, year, bank: String::new() };
+        let movement = Movement {
+            kind: EntryKind::Fund,
+            from: purse.account(AccountKind::Treasury),
+            to: purse.account(AccountKind::ZeroBalance),
+            amount,
+        };
+        tx.post(now, &EntryOf { funding: Some(id), ..EntryOf::default() }, Origin::Theirs, &movement).await?;
+        done.changed += 1;
+    }
+    if done.changed > 0 {
+        tx.commit().await?;
+    }
+    Ok(done)
+}
+
+/// One batch on its way through.
+struct Gate<'a> {
+    gateway: &'a Gateway,
+    now: Timestamp,
+    today: NaiveDate,
+    batch: BatchRow,
+    pay_on: Option<NaiveDate>,
+    pays_households: bool,
+    several: bool,
+    /// Who pays a card of this bank; `""` for banks without an agreement.
+    payers: BTreeMap<String, usize>,
+    lanes: Vec<Lane>,
+    clearing: BTreeMap<String, String>,
+    ineligible: BTreeMap<i64, Reason>,
+}
+
+/// An agreement that pays rows of the batch, and the block of numbers that it fills.
+struct Lane {
+    agreement: Agreement,
+    profile: Arc<Profile>,
+    first_id: i64,
+    count: i64,
+    total: Fen,
+}
+
+/// Why a row is not paid.
+struct Refusal {
+    reason: Reason,
+    words: Words,
+}
+
+fn refuse(reason: Reason, zh: impl Into<String>, en: impl Into<String>) -> Refusal {
+    Refusal { reason, words: Words::new(zh, en) }
+}
+
+/// An accepted row: its lane, and the instruction but for its number.
+struct Accepted {
+    lane: usize,
+    row: PaymentRow,
+    new: NewInstruction,
+}
+
+/// What a scan of the rows found.
+#[derive(Default)]
+struct Scan {
+    digest: BatchDigest,
+    rows: i64,
+    total: Fen,
+    admitted: (u64, Fen),
+    rejected: (u64, Fen),
+}
+
+impl<'a> Gate<'a> {
+    async fn new(gateway: &'a Gateway, batch: BatchRow, now: Timestamp) -> Result<Self, PassError> {
+        let pay_on = batch.pay_on.parse().ok();
+        Ok(Self {
+            gateway,
+            now,
+            today: gateway.today(now),
+            batch,
+            pay_on,
+            pays_households: false,
+            several: false,
+            payers: BTreeMap::new(),
+            lanes: Vec::new(),
+            clearing: BTreeMap::new(),
+            ineligible: BTreeMap::new(),
+        })
+    }
+
+    async fn pass(mut self) -> Result<Done, PassError> {
+        let faults = self.prepare().await?;
+        if !faults.is_empty() {
+            return self.send_back(faults).await;
+        }
+        if let Some(short) = self.short_of_funds().await? {
+            return self.hold(short).await;
+        }
+        let mut tx = self.gateway.store.begin().await?;
+        let scan = self.scan(&mut tx).await?;
+        let digest = scan.digest.clone().finish();
+        let faults = self.totals_faults(&scan, &digest);
+        if !faults.is_empty() {
+            drop(tx);
+            return self.send_back(faults).await;
+        }
+        for lane in self.lanes.iter().filter(|l| l.count > 0) {
+            let tranche = NewTranche {
+                batch: &self.batch.number,
+                agreement: &lane.agreement.number,
+                bank: &lane.agreement.bank,
+                kind: if self.batch.kind == "reissue" { "reissue" } else { "first" },
+                first_id: lane.first_id,
+                last_id: lane.first_id + lane.count - 1,
+                open: lane.total,
+                not_before: self.pay_on.unwrap_or(self.today),
+            };
+            tx.insert_tranche(&tranche, self.now).await?;
+        }
+        let verdict = Verdict {
+            state: "admitted",
+            digest,
+            year: self.year(),
+            reasons: String::new(),
+            admitted: scan.admitted,
+            rejected: scan.rejected,
+        };
+        if !tx.set_verdict(&self.batch.number, &verdict, self.now).await? {
+            return Ok(Done::default());
+        }
+        let detail = format!("admitted {} = {}, rejected {} = {}", scan.admitted.0, scan.admitted.1, scan.rejected.0, scan.rejected.1);
+        tx.audit("daemon", "admit", &self.batch.number, &detail, self.now).await?;
+        tx.close_incident(&format!("funds:{}", self.batch.number), self.now).await?;
+        tx.close_incident(&format!("returned:{}", self.batch.number), self.now).await?;
+        tx.commit().await?;
+        tracing::info!(batch = self.batch.number, admitted = scan.admitted.0, rejected = scan.rejected.0, "batch admitted");
+        Ok(Done { changed: 1 })
+    }
+
+    fn year(&self) -> i32 {
+        fiscal_year(self.pay_on.unwrap_or(self.today))
+    }
+
+    /// Everything that can be said before the rows are read. Returns what is wrong with the batch as a whole.
+    async fn prepare(&mut self) -> Result<Vec<Words>, PassError> {
+        let b = &self.batch;
+        let hands = Hands { maker: &b.maker, approver: &b.approver, finance_reviewer: &b.finance_reviewer, released_by: &b.released_by };
+        let mut faults = hands.faults();
+        let Some(pay_on) = self.pay_on else {
+            faults.push(Words::new(format!("发放日期“{}”不是日期", b.pay_on), format!("pay_on {:?} is no date like 2019-03-14", b.pay_on)));
+            return Ok(faults);
+        };
+        if let Err(e) = self.gateway.calendar.is_working_day(pay_on) {
+            faults.push(Words::new(format!("缺少{}年工作日历", self.year()), e.to_string()));
+        }
+        if !is_period(&b.period) {
+            faults.push(Words::new(format!("所属期“{}”格式不对", b.period), format!("period {:?}: 2019, 2019-Q1 or 2019-03", b.period)));
+        }
+        let mut tx = self.gateway.store.read().await?;
+        match tx.project_on(&b.project, &b.pay_on).await? {
+            Some((_, kind, several)) => (self.pays_households, self.several) = (kind == "household", several),
+            None => faults.push(Words::new(
+                format!("项目{}在{}无效", b.project, b.pay_on),
+                format!("project {} is not valid on {}", b.project, b.pay_on),
+            )),
+        }
+        let agreements = tx.agreements_on(&b.department, &b.pay_on).await?;
+        if agreements.is_empty() {
+            faults.push(Words::new(
+                format!("部门{}在{}没有有效的代发协议", b.department, b.pay_on),
+                format!("department {} has no agreement valid on {}", b.department, b.pay_on),
+            ));
+        }
+        self.clearing = tx.banks().await?.into_iter().map(|r| (r.code, r.clearing_no)).collect();
+        let counts = tx.batch_by_bank(&b.number).await?;
+        self.ineligible = tx
+            .ineligible_in_batch(&b.number, &b.project, &b.pay_on)
+            .await?
+            .into_iter()
+            .map(|(seq, reason)| (seq, Reason::from_code(&reason).unwrap_or(Reason::Ineligible)))
+            .collect();
+        drop(tx);
+        self.open_lanes(agreements, &counts).await?;
+        Ok(faults)
+    }
+
+    /// Chooses an agreement for each bank's cards and takes a block of numbers for each.
+    async fn open_lanes(&mut self, agreements: Vec<Agreement>, counts: &[(String, u64, Fen)]) -> Result<(), PassError> {
+        let mut rows_of: BTreeMap<usize, u64> = BTreeMap::new();
+        for (bank, count, _) in counts {
+            let own = agreements.iter().position(|a| a.bank == *bank);
+            let other = || agreements.iter().position(|a| a.other_banks && self.clearing.contains_key(bank));
+            if let Some(at) = own.or_else(other) {
+                self.payers.insert(bank.clone(), at);
+                *rows_of.entry(at).or_default() += count;
+            }
+        }
+        for (at, agreement) in agreements.into_iter().enumerate() {
+            let profile = Arc::clone(self.gateway.profile(&agreement.profile)?);
+            let mut first_id = 0;
+            if let Some(count) = rows_of.get(&at) {
+                let mut tx = self.gateway.store.begin().await?;
+                first_id = tx.take_numbers("instruction", *count).await?;
+                tx.commit().await?;
+            }
+            self.lanes.push(Lane { agreement, profile, first_id, count: 0, total: Fen::ZERO });
+        }
+        Ok(())
+    }
+
+    async fn short_of_funds(&self) -> Result<Option<Words>, PassError> {
+        if !self.gateway.config.admission.funds_required || self.batch.kind == "reissue" {
+            return Ok(None);
+        }
+        let purse = Purse {
+            department: self.batch.department.clone(),
+            project: self.batch.project.clone(),
+            year: self.year(),
+            bank: String::new(),
+        };
+        let mut tx = self.gateway.store.read().await?;
+        let balance = tx.balance(&purse.account(AccountKind::ZeroBalance)).await?;
+        let spoken_for = tx.spoken_for(&purse.department, &purse.project, purse.year).await?;
+        let free = balance.checked_sub(spoken_for).unwrap_or(Fen::ZERO);
+        if free >= self.batch.declared {
+            return Ok(None);
+        }
+        Ok(Some(Words::new(
+            format!("额度不足：批次{}需要{}元，可用{}元", self.batch.number, self.batch.declared, free),
+            format!("funds are short: batch {} needs {}, {} is free", self.batch.number, self.batch.declared, free),
+        )))
+    }
+
+    async fn scan(&mut self, tx: &mut Tx) -> Result<Scan, PassError> {
+        let mut scan = Scan::default();
+        let mut after = i64::MIN;
+        loop {
+            let page = tx.payments_after(&self.batch.number, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(scan) };
+            after = last.seq;
+            let (mut accepted, mut refused) = (Vec::with_capacity(page.len()), Vec::new());
+            for row in page {
+                scan.digest.row(&row.digest_line());
+                scan.rows += 1;
+                scan.total = scan.total.checked_add(row.amount).unwrap_or(scan.total);
+                match self.check(tx, &row).await? {
+                    Ok((lane, new)) => accepted.push(Accepted { lane, row, new }),
+                    Err(refusal) => refused.push((row, refusal)),
+                }
+            }
+            refuse_repeats(&mut accepted, &mut refused);
+            self.insert(tx, accepted, &mut refused, &mut scan).await?;
+            self.reject(tx, refused, &mut scan).await?;
+        }
+    }
+
+    /// Writes a page of accepted rows. Rows whose claim is taken already are refused; the others are numbered without gaps.
+    async fn insert(
+        &mut self,
+        tx: &mut Tx,
+        mut accepted: Vec<Accepted>,
+        refused: &mut Vec<(PaymentRow, Refusal)>,
+        scan: &mut Scan,
+    ) -> Result<(), PassError> {
+        loop {
+            let mut next: Vec<i64> = self.lanes.iter().map(|l| l.first_id + l.count).collect();
+            for a in &mut accepted {
+                if let Some(id) = next.get_mut(a.lane) {
+                    a.new.id = *id;
+                    *id += 1;
+                }
+            }
+            let rows: Vec<NewInstruction> = accepted.iter().map(|a| a.new.clone()).collect();
+            tx.savepoint().await?;
+            match tx.insert_instructions(&self.batch.number, &rows).await {
+                Ok(()) => break tx.release().await?,
+                Err(e) if e.is_unique_violation() => tx.rollback_part().await?,
+                Err(e) => return Err(e.into()),
+            }
+            let keys: Vec<i64> = rows.iter().map(|r| r.claim_key).collect();
+            let taken: BTreeMap<i64, bool> = tx.claims_taken(&keys, &self.batch.number).await?.into_iter().collect();
+            if taken.is_empty() {
+                return Err(PassError::Broken(format!("batch {}: a claim was refused that nobody holds; trying again", self.batch.number)));
+            }
+            let (free, repeated): (Vec<_>, Vec<_>) = accepted.into_iter().partition(|a| !taken.contains_key(&a.new.claim_key));
+            accepted = free;
+            refused.extend(repeated.into_iter().map(|a| {
+                let here = taken.get(&a.new.claim_key).copied().unwrap_or(false);
+                (a.row, repeat(here))
+            }));
+        }
+        for a in &accepted {
+            if let Some(lane) = self.lanes.get_mut(a.lane) {
+                lane.count += 1;
+                lane.total = lane.total.checked_add(a.new.amount).unwrap_or(lane.total);
+            }
+            scan.admitted = (scan.admitted.0 + 1, scan.admitted.1.checked_add(a.new.amount).unwrap_or(scan.admitted.1));
+        }
+        Ok(())
+    }
+
+    async fn reject(&self, tx: &mut Tx, refused: Vec<(PaymentRow, Refusal)>, scan: &mut Scan) -> Result<(), PassError> {
+        let due_on = self.gateway.calendar.add_working_days(self.today, self.gateway.config.cases.due_days)?;
+        let mut cases = Vec::with_capacity(refused.len());
+        for (row, refusal) in refused {
+            scan.rejected = (scan.rejected.0 + 1, scan.rejected.1.checked_add(row.amount).unwrap_or(scan.rejected.1));
+            let class = refusal.reason.class();
+            cases.push(NewCase {
+                kind: "rejected",
+                payment_id: row.id,
+                root_payment_id: row.id,
+                instruction_id: None,
+                batch: self.batch.number.clone(),
+                department: self.batch.department.clone(),
+                bank: String::new(),
+                amount: row.amount,
+                reason: refusal.reason.code(),
+                class: class.code(),
+                detail: self.gateway.say(refusal.words),
+                owner: owner_of(class),
+                business_date: self.today,
+                due_on,
+            });
+        }
+        Ok(tx.insert_cases(&cases, self.now).await?)
+    }
+
+    /// One row: the lane that pays it and its instruction, or why not.
+    async fn check(&self, tx: &mut Tx, row: &PaymentRow) -> Result<Result<(usize, NewInstruction), Refusal>, PassError> {
+        let persons = Persons {
+            entitled_name: &row.entitled_name,
+            entitled_id: &row.entitled_id,
+            payee_name: &row.payee_name,
+            payee_id: &row.payee_id,
+            role: &row.payee_role,
+            mandate_no: &row.mandate_no,
+            household_no: &row.household_no,
+            pays_households: self.pays_households,
+        };
+        if let Some((reason, words)) = persons.fault() {
+            return Ok(Err(Refusal { reason, words }));
+        }
+        if let Some(reason) = self.ineligible.get(&row.seq) {
+            return Ok(Err(refuse(
+                *reason,
+                format!("在不予发放名单中：{}", reason.zh()),
+                "stands on the list of those who may not be paid",
+            )));
+        }
+        let Some((lane_no, lane)) = self.payers.get(&row.bank).and_then(|at| self.lanes.get(*at).map(|l| (*at, l))) else {
+            let en = format!("no agreement pays cards of bank {:?}", row.bank);
+            return Ok(Err(refuse(Reason::BankCodeWrong, format!("开户行“{}”没有可用的代发协议", row.bank), en)));
+        };
+        let line = PaymentLine {
+            reference: EndToEndId(0).to_string(),
+            seq: 1,
+            payee_name: row.payee_name.clone(),
+            id_number: row.payee_id.clone(),
+            account: row.account.clone(),
+            bank_code: self.clearing.get(&row.bank).cloned().unwrap_or_default(),
+            amount: row.amount,
+            mobile: row.mobile.clone(),
+            project_short: String::new(),
+            remark: row.remark.clone(),
+            ordinal: 1,
+        };
+        if let Some(refusal) = self.check_line(lane, &line) {
+            return Ok(Err(refusal));
+        }
+        let mut new = NewInstruction {
+            id: 0,
+            payment_id: row.id,
+            root_payment_id: row.id,
+            previous_id: None,
+            attempt: 1,
+            claim_key: persons.claim_key(&self.batch.project, &self.batch.period, self.several.then_some(row.id)),
+            payee_name: line.payee_name,
+            payee_id: line.id_number,
+            account: line.account,
+            bank_code: line.bank_code,
+            mobile: line.mobile,
+            amount: row.amount,
+            remark: line.remark,
+            ordinal: 1,
+        };
+        if self.batch.kind == "reissue"
+            && let Err(refusal) = succeed(tx, row, &mut new).await?
+        {
+            return Ok(Err(refusal));
+        }
+        Ok(Ok((lane_no, new)))
+    }
+
+    fn check_line(&self, lane: &Lane, line: &PaymentLine) -> Option<Refusal> {
+        if !line.amount.is_positive() {
+            return Some(refuse(Reason::AmountInvalid, "金额必须大于零", "the amount must be more than nothing"));
+        }
+        let most =
+            if lane.agreement.amount_max.is_positive() { lane.agreement.amount_max } else { self.gateway.config.admission.amount_max };
+        if line.amount > most {
+            return Some(refuse(Reason::AmountLimit, format!("超过单笔限额{most}元"), format!("more than the limit of {most}")));
+        }
+        if !line.account.is_card_like() {
+            return Some(refuse(Reason::AcctNoInvalid, "卡号缺失或不是12至32位数字", "the card number is missing or not 12 to 32 digits"));
+        }
+        let fault = lane.profile.check_line(line).into_iter().next()?;
+        Some(refuse(fault.reason, fault.reason.zh(), format!("{}: {}", fault.field, fault.detail)))
+    }
+
+    fn totals_faults(&self, scan: &Scan, digest: &str) -> Vec<Words> {
+        let b = &self.batch;
+        let mut faults = Vec::new();
+        if scan.rows != b.declared_count {
+            faults.push(Words::new(
+                format!("申报{}笔，实有{}笔", b.declared_count, scan.rows),
+                format!("declares {} rows, has {}", b.declared_count, scan.rows),
+            ));
+        }
+        if scan.total != b.declared {
+            faults.push(Words::new(
+                format!("申报金额{}元，实为{}元", b.declared, scan.total),
+                format!("declares {}, its rows sum to {}", b.declared, scan.total),
+            ));
+        }
+        if b.digest.is_empty() {
+            faults.push(Words::new("没有审批摘要", "has no digest"));
+        } else if b.digest != digest {
+            faults.push(Words::new("审批后数据有改动：摘要不符", "its rows are not those that were approved: the digest differs"));
+        }
+        faults
+    }
+
+    async fn send_back(&self, faults: Vec<Words>) -> Result<Done, PassError> {
+        let reasons: Vec<String> = faults.into_iter().map(|w| self.gateway.say(w)).collect();
+        let verdict = Verdict {
+            state: "returned",
+            digest: self.batch.digest.clone(),
+            year: self.year(),
+            reasons: reasons.join("\n"),
+            ..Verdict::default()
+        };
+        let mut tx = self.gateway.store.begin().await?;
+        if !tx.set_verdict(&self.batch.number, &verdict, self.now).await? {
+            return Ok(Done::default());
+        }
+        tx.audit("daemon", "return_batch", &self.batch.number, &verdict.reasons, self.now).await?;
+        let what = self.gateway.say(Words::new(
+            format!("批次{}（部门{}）被整批退回：{}", self.batch.number, self.batch.department, reasons.join("；")),
+            format!("batch {} of {} went back whole: {}", self.batch.number, self.batch.department, reasons.join("; ")),
+        ));
+        let next_step =
+            self.gateway.say(Words::new("请部门更正后重新审批发放", "the department corrects it, then approves and releases it again"));
+        let key = format!("returned:{}", self.batch.number);
+        tx.incident(&NewIncident { key: &key, kind: "batch_returned", bank: "", what: &what, next_step: &next_step }, self.now).await?;
+        tx.commit().await?;
+        tracing::warn!(batch = self.batch.number, faults = reasons.len(), "batch returned");
+        Ok(Done { changed: 1 })
+    }
+
+    async fn hold(&self, short: Words) -> Result<Done, PassError> {
+        let what = self.gateway.say(short);
+        if self.batch.admission == "held" && self.batch.admission_digest == self.batch.digest {
+            return Ok(Done::default());
+        }
+        let verdict =
+            Verdict { state: "held", digest: self.batch.digest.clone(), year: self.year(), reasons: what.clone(), ..Verdict::default() };
+        let mut tx = self.gateway.store.begin().await?;
+        tx.set_verdict(&self.batch.number, &verdict, self.now).await?;
+        let next_step = self.gateway.say(Words::new("资金到账后自动继续", "goes on by itself once the funds arrive"));
+        let key = format!("funds:{}", self.batch.number);
+        tx.incident(&NewIncident { key: &key, kind: "funds_short", bank: "", what: &what, next_step: &next_step }, self.now).await?;
+        tx.commit().await?;
+        Ok(Done { changed: 1 })
+    }
+}
+
+/// Ties a reissue row to the instruction that it pays again; refuses what is not finally failed, or failed with another amount.
+async fn succeed(tx: &mut Tx, row: &PaymentRow, new: &mut NewInstruction) -> Result<Result<(), Refusal>, PassError> {
+    let Some(id) = EndToEndId::parse(&row.reissue_of) else {
+        return Ok(Err(refuse(
+            Reason::DupBenefit,
+            "重发批次须注明原支付编号",
+            format!("reissue_of {:?} is no reference of ours", row.reissue_of),
+        )));
+    };
+    let Some(previous) = tx.predecessor(id.0).await? else {
+        return Ok(Err(refuse(Reason::DupBenefit, "原支付编号不存在", format!("there is no instruction {id}"))));
+    };
+    if previous.state != "failed_final" || previous.is_live {
+        return Ok(Err(refuse(
+            Reason::DupBenefit,
+            "原支付尚未最终失败，不得重发",
+            format!("{id} has not finally failed: {:?}", previous.state),
+        )));
+    }
+    if previous.amount != row.amount {
+        let en = format!("{id} was {}, the reissue says {}", previous.amount, row.amount);
+        return Ok(Err(refuse(Reason::AmountInvalid, format!("与原支付金额{}元不一致", previous.amount), en)));
+    }
+    new.root_payment_id = previous.root_payment_id;
+    new.previous_id = Some(previous.id);
+    new.attempt = previous.attempt + 1;
+    new.claim_key = previous.claim_key;
+    Ok(Ok(()))
+}
+
+fn repeat(in_this_batch: bool) -> Refusal {
+    if in_this_batch {
+        refuse(Reason::DupInBatch, "同一人在本批次同一项目同一所属期重复", "the same person stands twice in this batch")
+    } else {
+        refuse(
+            Reason::DupBenefit,
+            "同一人同一项目同一所属期已在发放或已发放",
+            "the same person, project and period is live or paid already",
+        )
+    }
+}
+
+/// Rows that take the same claim within one page: the first keeps it.
+fn refuse_repeats(accepted: &mut Vec<Accepted>, refused: &mut Vec<(PaymentRow, Refusal)>) {
+    let mut seen = BTreeSet::new();
+    let (first, repeated): (Vec<_>, Vec<_>) = std::mem::take(accepted).into_iter().partition(|a| seen.insert(a.new.claim_key));
+    *accepted = first;
+    refused.extend(repeated.into_iter().map(|a| (a.row, repeat(true))));
+}
+
+/// Who must act on a class.
+pub(crate) const fn owner_of(class: ReasonClass) -> &'static str {
+    match class {
+        ReasonClass::Correctable | ReasonClass::Ineligible | ReasonClass::Unclear => "department",
+        ReasonClass::Beneficiary => "person",
+        ReasonClass::Transient | ReasonClass::Enquire | ReasonClass::Gateway => "operator",
+    }
+}

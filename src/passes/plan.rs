@@ -1,0 +1,234 @@
+//! Admitted rows are put into files (组文件), one range of instructions each, while the bank's cut-off allows. Digest and
+//! claims were proven when the rows were copied at the gate; who has become ineligible since is taken out here, and
+//! count and sum come from the rows themselves.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+
+use super::{Done, Gateway, PassError};
+use crate::domain::calendar::Cutoff;
+use crate::domain::exchange::BatchFacts;
+use crate::domain::instruction::{Event, InstructionState, step};
+use crate::domain::language::Words;
+use crate::domain::ledger::{AccountKind, EntryKind, Movement};
+use crate::domain::money::Fen;
+use crate::domain::reason::Reason;
+use crate::domain::time::Timestamp;
+use crate::store::StoreError;
+use crate::store::admission::Agreement;
+use crate::store::desk::NewIncident;
+use crate::store::ledger::{EntryOf, Origin};
+use crate::store::outbound::{FileFacts, FileOut, NewFile, Tranche};
+use crate::store::sql::Tx;
+
+/// Plans what is due for one bank.
+///
+/// # Errors
+/// The database; a bank day that nobody knows.
+pub async fn plan(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done, PassError> {
+    let today = gateway.today(now);
+    let tranches = gateway.store.read().await?.tranches_due(bank, today).await?;
+    let mut done = Done::default();
+    for tranche in tranches {
+        let agreement = gateway.store.read().await?.agreement(&tranche.agreement).await?;
+        if !is_its_day(gateway, &tranche, &agreement, now)? {
+            continue;
+        }
+        match plan_tranche(gateway, &tranche, &agreement, today, now).await {
+            Ok(planned) => done += planned,
+            // The path or a number is taken: somebody was faster, or the bank's path recurs and is in flight. Read again next time.
+            Err(PassError::Store(e)) if e.is_unique_violation() => {
+                tracing::debug!(tranche = tranche.id, "path taken; waits");
+            }
+            // Money is short: the account would go below zero. A person is told once, the batch waits.
+            Err(PassError::Store(e)) if e.is_check_violation() => short_of_money(gateway, &tranche, now).await?,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(done)
+}
+
+fn is_its_day(gateway: &Gateway, tranche: &Tranche, agreement: &Agreement, now: Timestamp) -> Result<bool, PassError> {
+    let cutoff: Cutoff = agreement
+        .cutoff
+        .parse()
+        .map_err(|e| PassError::Broken(format!("agreement {}: cutoff {:?}: {e}", agreement.number, agreement.cutoff)))?;
+    let local = now.local(gateway.zone());
+    let day = gateway.calendar.execution_date(tranche.pay_on.max(tranche.not_before), cutoff, local)?;
+    Ok(day == local.date())
+}
+
+async fn plan_tranche(
+    gateway: &Gateway,
+    tranche: &Tranche,
+    agreement: &Agreement,
+    today: NaiveDate,
+    now: Timestamp,
+) -> Result<Done, PassError> {
+    let mut tx = gateway.store.begin().await?;
+    let range = (tranche.next_id, tranche.last_id);
+    let out: Vec<(i64, String)> = tx.unsendable(range, &tranche.purse.project, today).await?;
+    if !out.is_empty() {
+        regroup(gateway, &mut tx, tranche, range, &out, now).await?;
+        tx.commit().await?;
+        return Ok(Done { changed: 1 });
+    }
+    let profile = gateway.profile(&agreement.profile)?;
+    let most = match (agreement.rows_max, profile.exchange().max_rows) {
+        (0, 0) => u64::MAX,
+        (0, rows) | (rows, 0) => rows,
+        (a, b) => a.min(b),
+    };
+    let mut done = Done::default();
+    let mut next = tranche.next_id;
+    while next <= tranche.last_id {
+        let end = tranche.last_id.min(next.saturating_add(i64::try_from(most).unwrap_or(i64::MAX).saturating_sub(1)));
+        plan_file(gateway, &mut tx, tranche, agreement, (next, end), now).await?;
+        next = end + 1;
+        done.changed += 1;
+        if profile.exchange().recurring_path {
+            break;
+        }
+    }
+    tx.commit().await?;
+    Ok(done)
+}
+
+async fn plan_file(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    tranche: &Tranche,
+    agreement: &Agreement,
+    range: (i64, i64),
+    now: Timestamp,
+) -> Result<(), PassError> {
+    let today = gateway.today(now);
+    let profile = gateway.profile(&agreement.profile)?;
+    let (rows, total) = tx.range_total(range).await?;
+    if rows != range.1 - range.0 + 1 {
+        return Err(PassError::Broken(format!("tranche {}: {} live rows in a block of {}", tranche.id, rows, range.1 - range.0 + 1)));
+    }
+    let seq_no = tx.take_numbers(&format!("seq:{}:{today}", agreement.bank), 1).await?;
+    let mut facts = BatchFacts {
+        batch_no: tranche.batch.clone(),
+        date: today,
+        seq_no: u32::try_from(seq_no).unwrap_or(u32::MAX),
+        unit_no: agreement.unit_no.clone(),
+        payer_account: agreement.payer_account.clone(),
+        payer_name: agreement.payer_name.clone(),
+        payer_bank: agreement.payer_bank.clone(),
+        ..BatchFacts::default()
+    };
+    facts.count = u64::try_from(rows).unwrap_or_default();
+    facts.total = total;
+    let names = profile.instruction_names(&facts).map_err(|e| PassError::Broken(format!("profile {}: {e}", profile.id())))?;
+    let file = NewFile {
+        bank: &agreement.bank,
+        agreement: &agreement.number,
+        tranche: tranche.id,
+        batch: &tranche.batch,
+        profile: (profile.id(), profile.digest()),
+        business_date: today,
+        seq_no,
+        dir: &names.dir,
+        name: &names.data,
+        flag_name: names.flag.as_deref().unwrap_or_default(),
+        key: &names.key,
+        range,
+        total,
+    };
+    let id = tx.insert_file(&file, now).await?;
+    if profile.needs_ordinal() {
+        tx.number_occurrences(&agreement.bank, today, range).await?;
+    }
+    if !tx.advance_tranche(tranche.id, range.0, range.1 + 1, total).await? {
+        return Err(StoreError::Broken(format!("tranche {} was planned by somebody else", tranche.id)).into());
+    }
+    reserve(tx, tranche, range, id, now).await?;
+    tx.event("file_out", id, ("plan", "", "planned"), &gateway.holder, &tranche.batch, now).await?;
+    tracing::info!(file = id, bank = agreement.bank, name = names.data, rows, total_fen = total.get(), "file planned");
+    Ok(())
+}
+
+/// Books the money of a file out of where it lies: the zero-balance account, or suspense for what failed before.
+async fn reserve(tx: &mut Tx, tranche: &Tranche, range: (i64, i64), file: i64, now: Timestamp) -> Result<(), PassError> {
+    for (class, amount, lines) in tx.sources_of_range(range).await? {
+        let (kind, from) = match class.as_str() {
+            "" if tranche.kind == "first" => (EntryKind::Send, AccountKind::ZeroBalance),
+            "IR" => (EntryKind::Reissue, AccountKind::SuspenseIneligible),
+            _ => (EntryKind::Reissue, AccountKind::SuspenseCorrectable),
+        };
+        let movement = Movement { kind, from: tranche.purse.account(from), to: tranche.purse.account(AccountKind::BankClearing), amount };
+        let of = EntryOf { batch: tranche.batch.clone(), file_out: Some(file), lines, ..EntryOf::default() };
+        tx.post(now, &of, Origin::Ours, &movement).await?;
+    }
+    tx.mark_reissued(range, now).await?;
+    Ok(())
+}
+
+/// Takes some instructions out of a block and gives the others a new, unbroken one. The old numbers are voided, never used again.
+pub(crate) async fn regroup(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    tranche: &Tranche,
+    range: (i64, i64),
+    out: &[(i64, String)],
+    now: Timestamp,
+) -> Result<(), PassError> {
+    let void = step(InstructionState::Pending, Event::Void).map_err(|e| PassError::Broken(e.to_string()))?;
+    let gone: BTreeSet<i64> = out.iter().map(|(id, _)| *id).collect();
+    let stay = u64::try_from(range.1 - range.0 + 1).unwrap_or_default().saturating_sub(u64::try_from(gone.len()).unwrap_or_default());
+    tx.void_range(range, void, now).await?;
+    let mut open = Fen::ZERO;
+    let first = if stay > 0 { tx.take_numbers("instruction", stay).await? } else { 0 };
+    if stay > 0 {
+        open = tx.copy_range(range, &gone.iter().copied().collect::<Vec<_>>(), first).await?;
+    }
+    tx.close_tranche(tranche.id, now).await?;
+    if stay > 0 {
+        let last = first + i64::try_from(stay).unwrap_or_default() - 1;
+        tx.split_tranche(tranche.id, (first, last), open, now).await?;
+    }
+    let today = gateway.today(now);
+    let due_on = gateway.calendar.add_working_days(today, gateway.config.cases.due_days)?;
+    for (id, reason) in out.iter().filter(|(_, reason)| !reason.is_empty()) {
+        let reason = Reason::from_code(reason).unwrap_or(Reason::Ineligible);
+        tx.reject_instruction(*id, &tranche.purse.department, reason.code(), reason.class().code(), (today, due_on), now).await?;
+    }
+    tx.event("tranche", tranche.id, ("regroup", "", ""), &gateway.holder, &format!("{} taken out", gone.len()), now).await?;
+    Ok(())
+}
+
+async fn short_of_money(gateway: &Gateway, tranche: &Tranche, now: Timestamp) -> Result<(), PassError> {
+    let what = gateway.say(Words::new(
+        format!("批次{}：账户余额不足，未生成文件", tranche.batch),
+        format!("batch {}: the account is short, no file was made", tranche.batch),
+    ));
+    let next_step = gateway.say(Words::new("请核对到账资金；到账后自动继续", "check the funds; it goes on by itself once they arrive"));
+    let key = format!("short:{}", tranche.batch);
+    gateway
+        .tell(&NewIncident { key: &key, kind: "funds_short", bank: &tranche.purse.bank, what: &what, next_step: &next_step }, now)
+        .await?;
+    Ok(())
+}
+
+/// What a file's head says, from committed rows alone: any node renders the same bytes.
+pub(crate) fn facts_of(file: &FileOut, agreement: &Agreement, facts: &FileFacts) -> BatchFacts {
+    BatchFacts {
+        batch_no: file.batch.clone(),
+        date: file.business_date,
+        seq_no: u32::try_from(file.seq_no).unwrap_or(u32::MAX),
+        unit_no: agreement.unit_no.clone(),
+        payer_account: agreement.payer_account.clone(),
+        payer_name: agreement.payer_name.clone(),
+        payer_bank: agreement.payer_bank.clone(),
+        department: facts.department.clone(),
+        project: facts.project.clone(),
+        project_short: facts.project_short.clone(),
+        period: facts.period.clone(),
+        extra: std::collections::BTreeMap::new(),
+        count: u64::try_from(file.rows).unwrap_or_default(),
+        total: file.total,
+    }
+}

@@ -1,0 +1,407 @@
+//! Sealed files reach the bank, once (发送). Each sentence of this file closes a way in which an earlier draft published
+//! twice, or never, or half.
+//!
+//! Before the first byte the row is stamped with the lease's fence and a new attempt; the attempt's part has a name that
+//! was never used and is condemned by any error. One compare-and-set then records the exact parts; from there nothing is
+//! uploaded again, by anyone, and only those parts are renamed. Exactly-once rests on the single source, not on the
+//! server's refusal to overwrite. What a crash leaves is resolved by looking, at the sources first; what looking cannot
+//! resolve is held, or in doubt, and a person is told.
+
+use super::seal::spooled;
+use super::{Done, Edge, Gateway, PassError, join};
+use crate::domain::file::{Evidence, FileOutState};
+use crate::domain::instruction::{Event, step};
+use crate::domain::language::Words;
+use crate::domain::time::Timestamp;
+use crate::format::PublishMode;
+use crate::store::desk::NewIncident;
+use crate::store::outbound::{FileOut, Lease, SentRecord};
+use crate::transport::{Mailbox, TransportError};
+
+/// The hour of a due day at which a bank's result is expected.
+const DUE_HOUR: u32 = 18;
+
+/// Publishes what is sealed for one bank, and first resolves what an earlier run left behind.
+///
+/// # Errors
+/// The database, the mailbox, or the spool's disk; the next run goes on where this one stopped.
+pub async fn publish(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestamp) -> Result<Done, PassError> {
+    let states = [FileOutState::Publishing, FileOutState::Uploading, FileOutState::Sealed];
+    let files = gateway.store.read().await?.files_in(bank, &states).await?;
+    let mut done = Done::default();
+    let Some(edge) = gateway.edges.get(bank) else {
+        return if files.is_empty() {
+            Ok(done)
+        } else {
+            Err(PassError::Broken(format!("bank {bank} has files but no mailbox in the configuration")))
+        };
+    };
+    if files.is_empty() {
+        return Ok(done);
+    }
+    let mut mailbox = edge.transport.open().await?;
+    // What may be out already comes first: its money is in flight.
+    let (left, fresh): (Vec<_>, Vec<_>) = files.into_iter().partition(|f| f.state == FileOutState::Publishing);
+    for file in left.into_iter().chain(fresh) {
+        let run = Run { gateway, edge, lease, now, mode: gateway.profile(&file.profile)?.exchange().publish };
+        done += if file.state == FileOutState::Publishing {
+            run.recover(&mut mailbox, &file).await?
+        } else {
+            run.send(&mut mailbox, file).await?
+        };
+    }
+    Ok(done)
+}
+
+/// What every step of one file's publication needs.
+struct Run<'a> {
+    gateway: &'a Gateway,
+    edge: &'a Edge,
+    lease: &'a Lease,
+    now: Timestamp,
+    mode: PublishMode,
+}
+
+/// The names that one attempt uses, under the bank's inbox.
+struct Names {
+    data: String,
+    flag: Option<String>,
+    data_part: String,
+    flag_part: Option<String>,
+}
+
+impl Run<'_> {
+    fn path(&self, file: &FileOut, name: &str) -> String {
+        join(&join(&self.edge.inbox, &file.dir), name)
+    }
+
+    fn names(&self, file: &FileOut, attempt: i64) -> Names {
+        let part = |name: &str| match self.mode {
+            PublishMode::Rename => format!("{name}.{}.{attempt}.part", self.lease.fence),
+            PublishMode::Flag | PublishMode::Direct => name.to_owned(),
+        };
+        let flag = (!file.flag_name.is_empty()).then(|| file.flag_name.clone());
+        Names {
+            data: self.path(file, &file.name),
+            flag: flag.as_ref().map(|f| self.path(file, f)),
+            data_part: self.path(file, &part(&file.name)),
+            flag_part: flag.as_ref().map(|f| self.path(file, &part(f))),
+        }
+    }
+
+    /// Stamp, upload, intend, rename, record.
+    async fn send(&self, mailbox: &mut Mailbox, file: FileOut) -> Result<Done, PassError> {
+        if file.attempt >= i64::from(self.edge.upload_attempts_max) {
+            let why = format!("{} attempts to upload it failed", file.attempt);
+            return self.stop(&file, FileOutState::Held, &why).await;
+        }
+        let (bytes, flag) = match spooled(self.gateway, &file).await {
+            Ok(found) => found,
+            Err(PassError::Broken(why)) => return self.stop(&file, FileOutState::Held, &why).await,
+            Err(e) => return Err(e),
+        };
+        let mut tx = self.gateway.store.begin().await?;
+        let Some(attempt) = tx.stamp_file(&file, self.lease.fence, self.now).await? else { return Ok(Done::default()) };
+        tx.commit().await?;
+        let file = FileOut { state: FileOutState::Uploading, fence: self.lease.fence, attempt, ..file };
+        let names = self.names(&file, attempt);
+        mailbox.ensure_dir(&join(&self.edge.inbox, &file.dir)).await?;
+        match self.mode {
+            PublishMode::Rename => self.by_rename(mailbox, &file, &names, (&bytes, flag.as_deref())).await,
+            PublishMode::Flag | PublishMode::Direct => self.in_place(mailbox, &file, &names, (&bytes, flag.as_deref())).await,
+        }
+    }
+
+    async fn by_rename(
+        &self,
+        mailbox: &mut Mailbox,
+        file: &FileOut,
+        names: &Names,
+        (bytes, flag): (&std::path::Path, Option<&[u8]>),
+    ) -> Result<Done, PassError> {
+        self.upload(mailbox, file, &names.data_part, bytes).await?;
+        if let (Some(part), Some(text)) = (&names.flag_part, flag) {
+            self.upload_text(mailbox, part, text).await?;
+        }
+        for name in std::iter::once(&names.data).chain(&names.flag) {
+            if mailbox.stat(name).await?.is_some() {
+                return self
+                    .stop(file, FileOutState::Held, &format!("{name} stands at the bank already, and we did not put it there"))
+                    .await;
+            }
+        }
+        let parts = (names.data_part.as_str(), names.flag_part.as_deref().unwrap_or_default());
+        if !self.intend(file, parts).await? {
+            return Ok(Done::default());
+        }
+        let file = FileOut { state: FileOutState::Publishing, ..file.clone() };
+        mailbox.rename(&names.data_part, &names.data).await?;
+        if let (Some(part), Some(name)) = (&names.flag_part, &names.flag) {
+            mailbox.rename(part, name).await?;
+        }
+        self.record(&file, Evidence::Renamed).await
+    }
+
+    /// Where the bank wants files written in place, the intent stands before the first byte, and the act is done by this
+    /// run or by nobody.
+    async fn in_place(
+        &self,
+        mailbox: &mut Mailbox,
+        file: &FileOut,
+        names: &Names,
+        (bytes, flag): (&std::path::Path, Option<&[u8]>),
+    ) -> Result<Done, PassError> {
+        for name in std::iter::once(&names.data).chain(&names.flag) {
+            if mailbox.stat(name).await?.is_some() {
+                return self
+                    .stop(file, FileOutState::Held, &format!("{name} stands at the bank already, and we did not put it there"))
+                    .await;
+            }
+        }
+        if !self.intend(file, (&names.data, names.flag.as_deref().unwrap_or_default())).await? {
+            return Ok(Done::default());
+        }
+        let file = FileOut { state: FileOutState::Publishing, ..file.clone() };
+        self.upload(mailbox, &file, &names.data, bytes).await?;
+        if let (Some(name), Some(text)) = (&names.flag, flag) {
+            self.upload_text(mailbox, name, text).await?;
+        }
+        self.record(&file, Evidence::Renamed).await
+    }
+
+    async fn intend(&self, file: &FileOut, parts: (&str, &str)) -> Result<bool, PassError> {
+        let mut tx = self.gateway.store.begin().await?;
+        let intended = tx.intend(file, self.lease, file.attempt, parts, self.now).await?;
+        tx.commit().await?;
+        if !intended {
+            tracing::warn!(file = file.id, fence = self.lease.fence, "not published by this run: the row or the lease moved on");
+        }
+        Ok(intended)
+    }
+
+    async fn upload(&self, mailbox: &mut Mailbox, file: &FileOut, part: &str, bytes: &std::path::Path) -> Result<(), PassError> {
+        let sent = mailbox.put_new(part, bytes).await?;
+        if sent.sha256 != file.sha256 || i64::try_from(sent.bytes) != Ok(file.bytes) {
+            return Err(PassError::Broken(format!("the spool's bytes of file {} are not those that were sealed", file.id)));
+        }
+        if self.edge.read_back {
+            let there = mailbox.digest(part).await?;
+            if there.sha256 != file.sha256 {
+                return Err(TransportError::SizeMismatch { path: part.to_owned(), expected: sent.bytes, found: there.bytes }.into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn upload_text(&self, mailbox: &mut Mailbox, part: &str, text: &[u8]) -> Result<(), PassError> {
+        use std::io::Write as _;
+        let spool = self.gateway.config.node.state_dir.join("spool");
+        let mut source = tempfile::NamedTempFile::new_in(&spool).map_err(PassError::local("making a file in", &spool))?;
+        source.write_all(text).map_err(PassError::local("writing into", &spool))?;
+        mailbox.put_new(part, source.path()).await?;
+        Ok(())
+    }
+
+    /// Resolves a publication whose outcome was not recorded, by one look at the directory: the sources first.
+    async fn recover(&self, mailbox: &mut Mailbox, file: &FileOut) -> Result<Done, PassError> {
+        let dir = join(&self.edge.inbox, &file.dir);
+        let listing = mailbox.list(&dir).await?;
+        let size_of = |path: &str| {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            listing.iter().find(|e| !e.is_dir && e.name == name).map(|e| e.bytes)
+        };
+        let look = Look {
+            data_part: size_of(&file.part_name).is_some(),
+            flag_part: (!file.flag_part_name.is_empty()).then(|| size_of(&file.flag_part_name).is_some()),
+            data: size_of(&file.name),
+            flag: (!file.flag_name.is_empty()).then(|| size_of(&file.flag_name).is_some()),
+            bytes: u64::try_from(file.bytes).unwrap_or_default(),
+        };
+        let verdict = match self.mode {
+            PublishMode::Rename => look.after_rename(self.edge.rename_is_atomic),
+            PublishMode::Flag | PublishMode::Direct => look.after_writing_in_place(),
+        };
+        tracing::info!(file = file.id, ?look, ?verdict, "publication resolved by looking");
+        let (data, flag) = (self.path(file, &file.name), self.path(file, &file.flag_name));
+        match verdict {
+            Recovery::RenameBoth => {
+                mailbox.rename(&file.part_name, &data).await?;
+                if !file.flag_part_name.is_empty() {
+                    mailbox.rename(&file.flag_part_name, &flag).await?;
+                }
+                self.record(file, Evidence::Renamed).await
+            }
+            Recovery::RenameFlag => {
+                mailbox.rename(&file.flag_part_name, &flag).await?;
+                self.record(file, Evidence::Renamed).await
+            }
+            Recovery::Out(evidence) => self.record(file, evidence).await,
+            Recovery::Stop(state, why) => self.stop(file, state, why).await,
+        }
+    }
+
+    async fn record(&self, file: &FileOut, evidence: Evidence) -> Result<Done, PassError> {
+        let profile = self.gateway.profile(&file.profile)?;
+        let mut tx = self.gateway.store.begin().await?;
+        let agreement = tx.agreement(&file.agreement).await?;
+        let days = u32::try_from(agreement.feedback_days).unwrap_or(1);
+        let due = self.gateway.calendar.add_working_days(file.business_date, days)?;
+        let sent = SentRecord {
+            lines_state: step(file.lines_state, Event::Send).map_err(|e| PassError::Broken(e.to_string()))?,
+            evidence,
+            ack_due_at: profile.exchange().ack_within_minutes.map(|m| self.now.plus_minutes(i64::from(m))),
+            result_due_at: Some(self.gateway.at_hour(due, DUE_HOUR)),
+        };
+        if !tx.record_sent(file, &sent, &self.gateway.holder, self.now).await? {
+            return Ok(Done::default());
+        }
+        if evidence == Evidence::Presumed && sent.ack_due_at.is_none() {
+            let what = self.gateway.say(Words::new(
+                format!("文件{}（{}笔，{}元）在银行目录中已不见，推定银行已取走，尚无凭据", file.name, file.rows, file.total),
+                format!("file {} ({} lines, {}) is gone at the bank: presumed taken, without proof", file.name, file.rows, file.total),
+            ));
+            let next_step = self.gateway.say(Words::new("请电话向银行确认是否收到该文件", "ask the bank by phone whether it has the file"));
+            let key = format!("presumed:{}", file.id);
+            tx.incident(&NewIncident { key: &key, kind: "presumed_sent", bank: &file.bank, what: &what, next_step: &next_step }, self.now)
+                .await?;
+        }
+        tx.commit().await?;
+        _ = std::fs::remove_file(self.gateway.spool(&file.sha256));
+        tracing::info!(file = file.id, bank = file.bank, name = file.name, evidence = evidence.code(), "file sent");
+        Ok(Done { changed: 1 })
+    }
+
+    async fn stop(&self, file: &FileOut, state: FileOutState, why: &str) -> Result<Done, PassError> {
+        let mut tx = self.gateway.store.begin().await?;
+        if !tx.move_file(file, state, why, &self.gateway.holder, self.now).await? {
+            return Ok(Done::default());
+        }
+        let what = self.gateway.say(Words::new(
+            format!("文件{}（{}笔，{}元）已停在“{}”：{why}", file.name, file.rows, file.total, state.code()),
+            format!("file {} ({} lines, {}) is {}: {why}", file.name, file.rows, file.total, state.code()),
+        ));
+        let next_step = self.gateway.say(Words::new(
+            format!("先查看：bankgate file show {}；与银行核对后再处理，切勿手工重发", file.id),
+            format!("look first: bankgate file show {}; ask the bank, and never send it again by hand", file.id),
+        ));
+        let key = format!("{}:{}", state.code(), file.id);
+        tx.incident(&NewIncident { key: &key, kind: "file_held", bank: &file.bank, what: &what, next_step: &next_step }, self.now).await?;
+        tx.commit().await?;
+        Ok(Done { changed: 1 })
+    }
+}
+
+/// What one complete listing shows of a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The recorded data part is there.
+    pub data_part: bool,
+    /// The recorded flag part is there; `None` where the profile has no flag.
+    pub flag_part: Option<bool>,
+    /// The final name's size, if it is there.
+    pub data: Option<u64>,
+    /// The final flag is there; `None` where the profile has no flag.
+    pub flag: Option<bool>,
+    /// What we sealed.
+    pub bytes: u64,
+}
+
+/// What looking concludes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// Nothing was renamed: go on with the recorded parts.
+    RenameBoth,
+    /// The data is out, its flag is not.
+    RenameFlag,
+    /// It is out.
+    Out(Evidence),
+    /// A person must look.
+    Stop(FileOutState, &'static str),
+}
+
+impl Look {
+    /// After an upload under part names. Where the server's rename is not one step, recovery never repeats it.
+    #[must_use]
+    pub fn after_rename(self, rename_is_atomic: bool) -> Recovery {
+        let flag_waits = self.flag_part == Some(true);
+        let size_is_ours = self.data == Some(self.bytes);
+        if !rename_is_atomic {
+            return match (self.data_part || flag_waits, self.data) {
+                (false, Some(_)) if size_is_ours => Recovery::Out(Evidence::Seen),
+                (false, None) => Recovery::Out(Evidence::Presumed),
+                (true, _) => Recovery::Stop(FileOutState::Doubt, "a rename was begun at a server whose renames are not one step"),
+                (false, Some(_)) => Recovery::Stop(FileOutState::Held, "another file stands under its name"),
+            };
+        }
+        match (self.data_part, flag_waits, self.data) {
+            (true, _, Some(_)) => Recovery::Stop(FileOutState::Held, "its part and its final name are both there"),
+            (true, false, None) if self.flag_part.is_some() => Recovery::Stop(FileOutState::Held, "the part of its flag is gone"),
+            (true, _, None) => Recovery::RenameBoth,
+            (false, true, Some(_)) if size_is_ours => Recovery::RenameFlag,
+            (false, true, _) => Recovery::Stop(FileOutState::Held, "its data is gone and its flag was never set"),
+            (false, false, Some(_)) if size_is_ours => Recovery::Out(Evidence::Seen),
+            (false, false, Some(_)) => Recovery::Stop(FileOutState::Held, "another file stands under its name"),
+            (false, false, None) => Recovery::Out(Evidence::Presumed),
+        }
+    }
+
+    /// After writing in place: only a look, never another byte.
+    #[must_use]
+    pub fn after_writing_in_place(self) -> Recovery {
+        match (self.data, self.flag) {
+            (Some(bytes), Some(true)) if bytes == self.bytes => Recovery::Out(Evidence::Seen),
+            (Some(_) | None, Some(_) | None) => Recovery::Stop(FileOutState::Doubt, "it was written in place and the end was not recorded"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(data_part: bool, flag_part: Option<bool>, data: Option<u64>) -> Look {
+        Look { data_part, flag_part, data, flag: flag_part.map(|_| false), bytes: 10 }
+    }
+
+    #[test]
+    fn recovery_looks_at_the_sources_first() {
+        let held = |r: Recovery| matches!(r, Recovery::Stop(FileOutState::Held, _));
+        assert_eq!(look(true, None, None).after_rename(true), Recovery::RenameBoth);
+        assert!(held(look(true, None, Some(10)).after_rename(true)));
+        assert_eq!(look(false, None, Some(10)).after_rename(true), Recovery::Out(Evidence::Seen));
+        assert!(held(look(false, None, Some(9)).after_rename(true)));
+        assert_eq!(look(false, None, None).after_rename(true), Recovery::Out(Evidence::Presumed));
+        assert_eq!(look(true, Some(true), None).after_rename(true), Recovery::RenameBoth);
+        assert_eq!(look(false, Some(true), Some(10)).after_rename(true), Recovery::RenameFlag);
+        assert!(held(look(false, Some(true), None).after_rename(true)));
+        assert!(held(look(true, Some(false), None).after_rename(true)));
+        assert_eq!(look(false, Some(false), None).after_rename(true), Recovery::Out(Evidence::Presumed));
+    }
+
+    #[test]
+    fn a_rename_of_two_steps_is_never_repeated() {
+        for data_part in [false, true] {
+            for flag_part in [None, Some(false), Some(true)] {
+                for data in [None, Some(9), Some(10)] {
+                    let verdict = look(data_part, flag_part, data).after_rename(false);
+                    assert!(!matches!(verdict, Recovery::RenameBoth | Recovery::RenameFlag), "{verdict:?}");
+                }
+            }
+        }
+        assert!(matches!(look(true, None, None).after_rename(false), Recovery::Stop(FileOutState::Doubt, _)));
+    }
+
+    #[test]
+    fn what_was_written_in_place_is_never_written_again() {
+        for data in [None, Some(9), Some(10)] {
+            for flag in [None, Some(false), Some(true)] {
+                let look = Look { data_part: false, flag_part: flag, data, flag, bytes: 10 };
+                match look.after_writing_in_place() {
+                    Recovery::Out(e) => assert_eq!((e, data, flag), (Evidence::Seen, Some(10), Some(true))),
+                    Recovery::Stop(state, _) => assert_eq!(state, FileOutState::Doubt),
+                    Recovery::RenameBoth | Recovery::RenameFlag => panic!("written in place, there is nothing to rename"),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A planned file becomes bytes, and their hash is committed (封存). Rendering is a function of committed rows and the
+//! profile that the file was planned with, and of nothing else, so that any node can render again and must meet the hash.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::plan::facts_of;
+use super::{Done, Gateway, PassError};
+use crate::domain::exchange::{BatchFacts, PaymentLine};
+use crate::domain::file::FileOutState;
+use crate::domain::language::Words;
+use crate::domain::time::Timestamp;
+use crate::format::{Profile, Rendered};
+use crate::store::desk::NewIncident;
+use crate::store::outbound::FileOut;
+
+/// Lines read from the database at a time.
+const PAGE: i64 = 5000;
+
+/// Seals what is planned for one bank.
+///
+/// # Errors
+/// The database, or the spool's disk.
+pub async fn seal(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done, PassError> {
+    let files = gateway.store.read().await?.files_in(bank, &[FileOutState::Planned]).await?;
+    let mut done = Done::default();
+    for file in files {
+        match render(gateway, &file).await {
+            Ok((rendered, path)) => {
+                let mut tx = gateway.store.begin().await?;
+                if tx.seal_file(file.id, &rendered.sha256, rendered.bytes, now).await? {
+                    tx.event("file_out", file.id, ("seal", "planned", "sealed"), &gateway.holder, &rendered.sha256, now).await?;
+                    tx.commit().await?;
+                    keep(&path, &gateway.spool(&rendered.sha256))?;
+                    done.changed += 1;
+                }
+            }
+            // One poison file does not stop the others.
+            Err(PassError::Broken(why)) => hold(gateway, &file, &why, now).await?,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(done)
+}
+
+async fn hold(gateway: &Gateway, file: &FileOut, why: &str, now: Timestamp) -> Result<(), PassError> {
+    let mut tx = gateway.store.begin().await?;
+    if tx.move_file(file, FileOutState::Held, why, &gateway.holder, now).await? {
+        let what = gateway.say(Words::new(
+            format!("文件{}（{}笔，{}元）无法生成：{why}", file.name, file.rows, file.total),
+            format!("file {} ({} lines, {}) cannot be rendered: {why}", file.name, file.rows, file.total),
+        ));
+        let next_step = gateway.say(Words::new(
+            format!("请财政信息人员查看：bankgate file show {}", file.id),
+            format!("finance IT looks: bankgate file show {}", file.id),
+        ));
+        let key = format!("held:{}", file.id);
+        tx.incident(&NewIncident { key: &key, kind: "file_held", bank: &file.bank, what: &what, next_step: &next_step }, now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// The sealed bytes in the spool, rendered again when they are not there. They meet the committed hash, or it is an error.
+pub(crate) async fn spooled(gateway: &Gateway, file: &FileOut) -> Result<(PathBuf, Option<Vec<u8>>), PassError> {
+    let path = gateway.spool(&file.sha256);
+    // The flag's text is made from the bytes, so a file with a flag is always rendered again: the flag is not kept.
+    if file.flag_name.is_empty() && matches!(tokio::fs::metadata(&path).await, Ok(m) if i64::try_from(m.len()) == Ok(file.bytes)) {
+        return Ok((path, None));
+    }
+    let (rendered, fresh) = render(gateway, file).await?;
+    if rendered.sha256 != file.sha256 {
+        _ = std::fs::remove_file(&fresh);
+        return Err(PassError::Broken(format!(
+            "rendered again, file {} hashes to {} and not to {}",
+            file.id, rendered.sha256, file.sha256
+        )));
+    }
+    keep(&fresh, &path)?;
+    Ok((path, rendered.flag))
+}
+
+/// Streams a file's rows through its profile into a fresh file of the spool.
+async fn render(gateway: &Gateway, file: &FileOut) -> Result<(Rendered, PathBuf), PassError> {
+    let profile = Arc::clone(gateway.profile(&file.profile)?);
+    if profile.digest() != file.profile_digest {
+        return Err(PassError::Broken(format!(
+            "profile {} has changed since the file was planned (digest {} then, {} now)",
+            file.profile,
+            file.profile_digest,
+            profile.digest()
+        )));
+    }
+    let mut tx = gateway.store.read().await?;
+    let agreement = tx.agreement(&file.agreement).await?;
+    let words = tx.file_facts(file.id).await?;
+    let facts = facts_of(file, &agreement, &words);
+    let spool = gateway.config.node.state_dir.join("spool");
+    let (lines, from_store) = tokio::sync::mpsc::channel::<Vec<PaymentLine>>(2);
+    let writer = tokio::task::spawn_blocking(move || write(&profile, &facts, &spool, from_store));
+    let mut next = file.first_id;
+    while next <= file.last_id {
+        let page = tx.lines_from(file, next, PAGE, &words.project_short).await?;
+        let Some(count) = i64::try_from(page.len()).ok().filter(|n| *n > 0) else { break };
+        next += count;
+        if lines.send(page).await.is_err() {
+            break;
+        }
+    }
+    drop(lines);
+    let (rendered, path) = writer.await.map_err(|e| PassError::Broken(format!("rendering stopped: {e}")))??;
+    if i64::try_from(rendered.rows) != Ok(file.rows) || rendered.total != file.total {
+        return Err(PassError::Broken(format!(
+            "file {} was planned with {} lines = {}, its rows give {} = {}",
+            file.id, file.rows, file.total, rendered.rows, rendered.total
+        )));
+    }
+    Ok((rendered, path))
+}
+
+fn write(
+    profile: &Profile,
+    facts: &BatchFacts,
+    spool: &Path,
+    mut pages: tokio::sync::mpsc::Receiver<Vec<PaymentLine>>,
+) -> Result<(Rendered, PathBuf), PassError> {
+    let part = tempfile::Builder::new().prefix("render-").tempfile_in(spool).map_err(PassError::local("making a file in", spool))?;
+    let refused = |e: crate::format::RenderError| PassError::Broken(e.to_string());
+    let out = std::io::BufWriter::with_capacity(1 << 20, part);
+    let mut renderer = profile.renderer(facts, out).map_err(refused)?;
+    while let Some(page) = pages.blocking_recv() {
+        for line in &page {
+            renderer.line(line).map_err(refused)?;
+        }
+    }
+    let (out, rendered) = renderer.finish().map_err(refused)?;
+    let part = out.into_inner().map_err(|e| PassError::local("writing into", spool)(e.into_error()))?;
+    part.as_file().sync_all().map_err(PassError::local("syncing", part.path()))?;
+    let (_, path) = part.keep().map_err(|e| PassError::local("keeping", spool)(e.error))?;
+    Ok((rendered, path))
+}
+
+fn keep(fresh: &Path, place: &Path) -> Result<(), PassError> {
+    std::fs::rename(fresh, place).map_err(PassError::local("keeping", place))
+}
