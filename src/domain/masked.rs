@@ -69,6 +69,22 @@ masked!(
     Mobile, mask_mobile
 );
 
+impl Name {
+    /// Whether two names are the same once folded, for matching what a bank gives back.
+    #[must_use]
+    pub fn matches_by(&self, other: &Self, fold: impl Fn(&str) -> String) -> bool {
+        self.0 == other.0 || fold(&self.0) == fold(&other.0)
+    }
+}
+
+impl IdNumber {
+    /// Whether two identity numbers are the same, whichever case their X is in.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
 impl Account {
     /// Whether it could be a card or account number: 12 to 32 digits.
     #[must_use]

@@ -6,6 +6,10 @@
 
 /// Released batches pass the gate, or are sent back with every reason.
 pub mod admit;
+/// What a proven answer set says becomes so.
+pub mod apply;
+/// Files of the banks are copied, hashed, kept, registered.
+pub mod collect;
 /// Mails and their workbooks, from facts.
 pub mod letters;
 /// Admitted rows are put into files.
@@ -14,6 +18,8 @@ pub mod plan;
 pub mod publish;
 /// Files become bytes with a committed hash.
 pub mod seal;
+/// Kept files are read into lines.
+pub mod stage;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -253,6 +253,16 @@ impl Tx {
         Ok(Some(id))
     }
 
+    /// The key of a file that is registered already.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn file_in_id(&mut self, f: &NewFileIn<'_>) -> Result<Option<i64>, StoreError> {
+        let sql =
+            "select id from file_in where bank = $1 and profile = $2 and dir = $3 and name = $4 and exchange_key = $5 and sha256 = $6";
+        self.opt(sql, args![f.bank, f.profile.0, f.dir, f.name, f.key, f.sha256]).await?.map(|r| r.int(0)).transpose()
+    }
+
     /// Moves a registered file from the state that was read to another.
     ///
     /// # Errors

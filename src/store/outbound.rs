@@ -312,6 +312,109 @@ impl Tx {
         self.rows(sql, args![range.0, range.1]).await?.iter().map(|r| Ok((r.string(0)?, r.fen(1)?, r.count(2)?))).collect()
     }
 
+    /// Marks the predecessors of a range as finally failed again: their successors are given up.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn unmark_reissued(&mut self, range: (i64, i64), now: Timestamp) -> Result<u64, StoreError> {
+        let sql = "update instruction_state set state = t.next, since = $3 from transition t \
+                   where t.event = 'void' and t.state = 'reissued' and instruction_state.state = 'reissued' and instruction_state.instruction_id in \
+                   (select i.previous_id from instruction i where i.id >= $1 and i.id <= $2 and i.previous_id is not null)";
+        self.exec(sql, args![range.0, range.1, now]).await
+    }
+
+    /// The tranche in which an instruction stands.
+    ///
+    /// # Errors
+    /// There is none, or the database refused.
+    pub async fn tranche_of(&mut self, instruction: i64) -> Result<Tranche, StoreError> {
+        let sql = "select t.id, t.batch, t.agreement, t.kind, t.next_id, t.last_id, b.pay_on, t.not_before, b.department, b.project, a.year, t.bank \
+                   from tranche t join batch b on b.number = t.batch join admission a on a.batch = t.batch \
+                   where t.first_id <= $1 and t.last_id >= $1 order by t.first_id desc limit 1";
+        let r = self.one(sql, args![instruction]).await?;
+        let purse = Purse { department: r.string(8)?, project: r.string(9)?, year: year(&r, 10)?, bank: r.string(11)? };
+        Ok(Tranche {
+            id: r.int(0)?,
+            batch: r.string(1)?,
+            agreement: r.string(2)?,
+            kind: r.string(3)?,
+            next_id: r.int(4)?,
+            last_id: r.int(5)?,
+            pay_on: r.date(6)?,
+            not_before: r.date(7)?,
+            purse,
+        })
+    }
+
+    /// The file in which an instruction stands, if one is not given up.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn file_of(&mut self, instruction: i64) -> Result<Option<FileOut>, StoreError> {
+        let sql = format!(
+            "select {FILE_COLUMNS} {FILE_FROM} where f.first_id <= $1 and f.last_id >= $1 and f.state not in ('voided', 'abandoned') order by f.first_id desc limit 1"
+        );
+        self.opt(sqlx::AssertSqlSafe(sql), args![instruction]).await?.as_ref().map(file_out).transpose()
+    }
+
+    /// Locks a file's row until the transaction ends.
+    ///
+    /// # Errors
+    /// The file moved since it was read, or the database refused.
+    pub async fn touch_file(&mut self, file: &FileOut, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "update file_out set updated_at = $2 where id = $1 and state = $3";
+        if self.exec_one(sql, args![file.id, now, file.state.code()]).await? {
+            return Ok(());
+        }
+        Err(StoreError::Broken(format!("file {} moved while it was read; try again", file.id)))
+    }
+
+    /// Gives every line that stands as its file stands a row of its own in this state: how many, and their sum.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn move_rest(
+        &mut self,
+        file: &FileOut,
+        file_in: Option<i64>,
+        to: InstructionState,
+        (reason, class, words): (&str, &str, &str),
+        now: Timestamp,
+    ) -> Result<(u64, Fen), StoreError> {
+        let rest = "i.id >= $1 and i.id <= $2 and not exists (select 1 from instruction_state s where s.instruction_id = i.id)";
+        let sql = format!("select count(*), cast(coalesce(sum(i.amount_fen), 0) as bigint) from instruction i where {rest}");
+        let r = self.one(sqlx::AssertSqlSafe(sql), args![file.first_id, file.last_id]).await?;
+        let moved = (r.count(0)?, r.fen(1)?);
+        let sql = format!(
+            "insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, reason, class, raw_text, file_in, since) \
+             select i.id, $3, i.batch, $4, i.amount_fen, $5, $6, $7, $8, $9 from instruction i where {rest}"
+        );
+        let values = args![file.first_id, file.last_id, file.id, to.code(), reason, class, words, file_in, now];
+        self.exec(sqlx::AssertSqlSafe(sql), values).await?;
+        Ok(moved)
+    }
+
+    /// Opens a case for money that may have gone twice.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn suspect_double(
+        &mut self,
+        instruction: i64,
+        successor: i64,
+        department: &str,
+        bank: &str,
+        (business_date, due_on): (NaiveDate, NaiveDate),
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let sql = "insert into failure_case (kind, payment_id, root_payment_id, instruction_id, batch, department, bank, amount_fen, reason, class, detail, owner, \
+                   business_date, due_on, opened_at) select 'double_payment_suspected', i.payment_id, i.root_payment_id, i.id, i.batch, $3, $4, i.amount_fen, \
+                   'RESULT_UNKNOWN', 'EN', $2, 'operator', $5, $6, $7 from instruction i where i.id = $1 \
+                   and not exists (select 1 from failure_case c where c.instruction_id = i.id and c.kind = 'double_payment_suspected')";
+        let words = format!("instruction {successor} pays it again");
+        self.exec(sql, args![instruction, words, department, bank, business_date, due_on, now]).await
+    }
+
     /// Voids the live instructions of a range: their numbers are never used again.
     ///
     /// # Errors

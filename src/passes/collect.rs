@@ -1,0 +1,355 @@
+//! Files of the banks are seen, copied, hashed, kept and registered (收取). Nothing is read for its meaning here, and nothing
+//! leaves the bank's folder before it was applied. A listing that fails is an error, never an empty folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{Days, NaiveDate};
+
+use super::{Done, Edge, Gateway, PassError, join};
+use crate::domain::file::FileInState;
+use crate::domain::language::Words;
+use crate::domain::time::Timestamp;
+use crate::format::{InboundName, Profile, Readiness};
+use crate::store::desk::NewIncident;
+use crate::store::inbound::{FileIn, NewFileIn};
+use crate::store::sql::Tx;
+use crate::transport::{Entry, Mailbox, TransportError};
+
+/// Dated folders are listed this many days back, for answers that come late to files long answered.
+const LATE_DAYS: u64 = 5;
+
+/// A file that a listing shows and a profile recognises.
+#[derive(Clone, Debug)]
+struct Sight {
+    dir: String,
+    entry: Entry,
+    name: InboundName,
+}
+
+impl Sight {
+    fn path(&self) -> String {
+        join(&self.dir, &self.entry.name)
+    }
+}
+
+/// Collects what one bank has put out.
+///
+/// # Errors
+/// The database, the mailbox (a listing error included), or the archive's disk.
+pub async fn collect(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done, PassError> {
+    let Some(edge) = gateway.edges.get(bank) else { return Ok(Done::default()) };
+    let mut tx = gateway.store.read().await?;
+    let profiles = tx.profiles_of(bank).await?;
+    let mut dates: BTreeSet<NaiveDate> = tx.dates_open(bank).await?.into_iter().collect();
+    drop(tx);
+    let today = gateway.today(now);
+    dates.extend((0..=LATE_DAYS).filter_map(|back| today.checked_sub_days(Days::new(back))));
+    let dates: Vec<NaiveDate> = dates.into_iter().collect();
+    let mut mailbox = edge.transport.open().await?;
+    let mut done = Done::default();
+    for id in profiles {
+        let profile = Arc::clone(gateway.profile(&id)?);
+        for dir in profile.inbound_dirs(&dates) {
+            let sights = match mailbox.list(&join(&edge.outbox, &dir)).await {
+                Ok(entries) => recognised(&profile, &dir, entries),
+                // A dated folder that is not there yet is no news; the outbox itself must be there.
+                Err(TransportError::NotFound { .. }) if !dir.is_empty() => continue,
+                Err(e) => return Err(e.into()),
+            };
+            let run = Run { gateway, edge, bank, profile: &profile, now };
+            for set in sets(sights) {
+                done += run.take(&mut mailbox, set).await?;
+            }
+        }
+    }
+    done += put_away(gateway, edge, bank, &mut mailbox, now).await?;
+    Ok(done)
+}
+
+fn recognised(profile: &Profile, dir: &str, entries: Vec<Entry>) -> Vec<Sight> {
+    entries
+        .into_iter()
+        .filter(|e| !e.is_dir)
+        .filter_map(|entry| profile.recognise(&join(dir, &entry.name)).map(|name| Sight { dir: dir.to_owned(), entry, name }))
+        .collect()
+}
+
+/// Files of one kind and key belong together.
+fn sets(sights: Vec<Sight>) -> Vec<Vec<Sight>> {
+    let mut sets: BTreeMap<(String, String), Vec<Sight>> = BTreeMap::new();
+    for sight in sights {
+        sets.entry((sight.name.kind.code().to_owned(), sight.name.key.clone())).or_default().push(sight);
+    }
+    sets.into_values().collect()
+}
+
+struct Run<'a> {
+    gateway: &'a Gateway,
+    edge: &'a Edge,
+    bank: &'a str,
+    profile: &'a Profile,
+    now: Timestamp,
+}
+
+/// A file that was copied: where its bytes are kept, and what they are.
+struct Kept {
+    sight: Sight,
+    sha256: String,
+    bytes: u64,
+}
+
+impl Run<'_> {
+    /// Takes a set once every file of it is there and whole.
+    async fn take(&self, mailbox: &mut Mailbox, set: Vec<Sight>) -> Result<Done, PassError> {
+        if !self.is_ready(&set).await? {
+            return Ok(Done::default());
+        }
+        let mut kept = Vec::with_capacity(set.len());
+        for sight in set {
+            let path = join(&self.edge.outbox, &sight.path());
+            let (sha256, bytes) = self.copy(mailbox, &path).await?;
+            if bytes != sight.entry.bytes {
+                // It grew while we read: not whole. The next listing shows the new size.
+                return Ok(Done::default());
+            }
+            kept.push(Kept { sight, sha256, bytes });
+        }
+        self.register(kept).await
+    }
+
+    async fn is_ready(&self, set: &[Sight]) -> Result<bool, PassError> {
+        let Some(kind) = set.first().map(|s| s.name.kind) else { return Ok(false) };
+        let roles = self.profile.roles(kind);
+        let complete = roles.iter().filter(|r| r.required).all(|r| set.iter().any(|s| s.name.role == r.role));
+        let must_settle = match self.profile.readiness(kind) {
+            Readiness::Stable | Readiness::Pair => true,
+            Readiness::Flag | Readiness::Rename => false,
+        };
+        let mut tx = self.gateway.store.begin().await?;
+        let (mut all_known, mut settled) = (true, true);
+        for sight in set {
+            let size = (sight.entry.bytes, sight.entry.modified_s);
+            let seen = tx.sighting(self.bank, &sight.path()).await?;
+            let same = seen.filter(|(bytes, modified, _, _)| u64::try_from(*bytes) == Ok(size.0) && *modified == size.1);
+            match same {
+                Some((_, _, at, file)) => {
+                    all_known &= file.is_some();
+                    settled &= at < self.now || file.is_some();
+                }
+                None => {
+                    (all_known, settled) = (false, false);
+                    tx.sight(self.bank, &sight.path(), size, None, self.now).await?;
+                }
+            }
+        }
+        tx.commit().await?;
+        Ok(complete && !all_known && (settled || !must_settle))
+    }
+
+    /// Copies a file into the archive under what its bytes hash to.
+    async fn copy(&self, mailbox: &mut Mailbox, path: &str) -> Result<(String, u64), PassError> {
+        let archive = &self.gateway.config.node.archive_dir;
+        let holder =
+            tempfile::Builder::new().prefix("incoming-").tempdir_in(archive).map_err(PassError::local("making a folder in", archive))?;
+        let target = holder.path().join("file");
+        let received = mailbox.get(path, &target).await?;
+        let place = self.gateway.archived(&received.sha256);
+        settle(&target, &place)?;
+        Ok((received.sha256, received.bytes))
+    }
+
+    /// Registers the set in one transaction: as new, as the same again, as a torn copy come whole, or as a conflict.
+    async fn register(&self, kept: Vec<Kept>) -> Result<Done, PassError> {
+        let mut tx = self.gateway.store.begin().await?;
+        let Some(first) = kept.first() else { return Ok(Done::default()) };
+        let file_out = tx.file_by_key(self.bank, self.profile.id(), &first.sight.name.key).await?.map(|f| f.id);
+        let fate = self.fate(&mut tx, &kept).await?;
+        let (state, problems) = match &fate {
+            Fate::New | Fate::Whole(_) => (FileInState::Archived, String::new()),
+            Fate::Again => (FileInState::Duplicate, String::new()),
+            Fate::Conflict(why) => (FileInState::Conflict, why.clone()),
+        };
+        let mut answer_set = None;
+        for file in &kept {
+            let archive = self.gateway.archived(&file.sha256);
+            let new = NewFileIn {
+                bank: self.bank,
+                profile: (self.profile.id(), self.profile.digest()),
+                kind: file.sight.name.kind,
+                role: &file.sight.name.role,
+                dir: &file.sight.dir,
+                name: &file.sight.entry.name,
+                key: &file.sight.name.key,
+                sha256: &file.sha256,
+                bytes: file.bytes,
+                archive: &archive.to_string_lossy(),
+                file_out,
+                state,
+                problems: &problems,
+            };
+            let id = tx.insert_file_in(&new, answer_set, self.now).await?;
+            answer_set = answer_set.or(id);
+            let known = match id {
+                Some(id) => Some(id),
+                None => tx.file_in_id(&new).await?,
+            };
+            let size = (file.sight.entry.bytes, file.sight.entry.modified_s);
+            tx.sight(self.bank, &file.sight.path(), size, known, self.now).await?;
+        }
+        if let Fate::Whole(torn) = &fate {
+            for old in torn {
+                tx.move_file_in(old.id, old.state, FileInState::Superseded, "came whole later", self.now).await?;
+            }
+        }
+        if let Fate::Conflict(why) = &fate {
+            self.alarm(&mut tx, first, why).await?;
+        }
+        tx.commit().await?;
+        tracing::info!(bank = self.bank, name = first.sight.entry.name, files = kept.len(), state = state.code(), "answer collected");
+        Ok(Done { changed: u64::from(answer_set.is_some()) })
+    }
+
+    /// Compares with what came for the same key before.
+    async fn fate(&self, tx: &mut Tx, kept: &[Kept]) -> Result<Fate, PassError> {
+        let mut earlier = Vec::new();
+        let (mut same, mut torn) = (0, Vec::new());
+        for file in kept {
+            let name = &file.sight.name;
+            let before: Vec<FileIn> = tx
+                .files_of_key(self.bank, name.kind, &name.key, &name.role)
+                .await?
+                .into_iter()
+                .filter(|f| !matches!(f.state, FileInState::Superseded | FileInState::Rejected | FileInState::Conflict))
+                .collect();
+            if before.iter().any(|f| f.sha256 == file.sha256) {
+                same += 1;
+                continue;
+            }
+            for old in before {
+                let never_applied = matches!(old.state, FileInState::Archived | FileInState::Staged | FileInState::Quarantined);
+                if never_applied && starts_with(Path::new(&old.archive), &self.gateway.archived(&file.sha256))? {
+                    torn.push(old);
+                } else {
+                    earlier.push(old.name.clone());
+                }
+            }
+        }
+        Ok(if same == kept.len() {
+            Fate::Again
+        } else if let Some(name) = earlier.first() {
+            Fate::Conflict(format!("other bytes came for the same key before, as {name}"))
+        } else if torn.is_empty() {
+            Fate::New
+        } else {
+            Fate::Whole(torn)
+        })
+    }
+
+    async fn alarm(&self, tx: &mut Tx, file: &Kept, why: &str) -> Result<(), PassError> {
+        let name = &file.sight.entry.name;
+        let what = self.gateway.say(Words::new(
+            format!("银行{}又发来同一批次但内容不同的文件{name}，两份均已留存，后到的一份未入账：{why}", self.bank),
+            format!(
+                "bank {} sent other bytes for a key that is taken, {name}; both are kept, the later one is not applied: {why}",
+                self.bank
+            ),
+        ));
+        let next_step = self.gateway.say(Words::new("请与银行核对以哪一份为准", "ask the bank which one counts"));
+        let key = format!("inbound_conflict:{}:{}:{}", self.bank, file.sight.name.key, file.sha256);
+        tx.incident(&NewIncident { key: &key, kind: "inbound_conflict", bank: self.bank, what: &what, next_step: &next_step }, self.now)
+            .await?;
+        Ok(())
+    }
+}
+
+/// What a set is, next to what came before.
+enum Fate {
+    New,
+    Again,
+    Whole(Vec<FileIn>),
+    Conflict(String),
+}
+
+fn settle(from: &Path, place: &Path) -> Result<(), PassError> {
+    if let Some(shelf) = place.parent() {
+        std::fs::create_dir_all(shelf).map_err(PassError::local("making", shelf))?;
+    }
+    std::fs::rename(from, place).map_err(PassError::local("keeping", place))?;
+    let shelf = place.parent().unwrap_or(place);
+    std::fs::File::open(shelf).and_then(|d| d.sync_all()).map_err(PassError::local("syncing", shelf))
+}
+
+/// Whether the later file begins with all the bytes of the earlier one: a torn copy of it.
+fn starts_with(earlier: &Path, later: &Path) -> Result<bool, PassError> {
+    use std::io::Read as _;
+    let open = |p: &Path| std::fs::File::open(p).map(std::io::BufReader::new).map_err(PassError::local("reading", p));
+    let (mut a, mut b) = (open(earlier)?, open(later)?);
+    let (mut x, mut y) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let mut empty = true;
+    loop {
+        let n = a.read(&mut x).map_err(PassError::local("reading", earlier))?;
+        if n == 0 {
+            // An empty file is a prefix of everything and says nothing.
+            return Ok(!empty);
+        }
+        empty = false;
+        let (Some(ours), Some(theirs)) = (x.get(..n), y.get_mut(..n)) else { return Ok(false) };
+        if b.read_exact(theirs).is_err() || ours != theirs {
+            return Ok(false);
+        }
+    }
+}
+
+/// Moves applied files away at the bank, then looks at what was moved: other bytes are a new arrival, never lost.
+async fn put_away(gateway: &Gateway, edge: &Edge, bank: &str, mailbox: &mut Mailbox, now: Timestamp) -> Result<Done, PassError> {
+    let mut done = Done::default();
+    let files = gateway.store.read().await?.files_unmoved(bank).await?;
+    for file in files {
+        let how = if edge.done.is_empty() { 2 } else { move_away(gateway, edge, mailbox, &file, now).await? };
+        let mut tx = gateway.store.begin().await?;
+        tx.mark_moved(file.id, how).await?;
+        tx.commit().await?;
+        done.changed += u64::from(how == 1);
+    }
+    Ok(done)
+}
+
+async fn move_away(gateway: &Gateway, edge: &Edge, mailbox: &mut Mailbox, file: &FileIn, now: Timestamp) -> Result<i64, PassError> {
+    let from = join(&edge.outbox, &file.path());
+    let dir = join(&edge.done, &file.dir);
+    let to = join(&dir, &format!("{}.{}", file.name, file.id));
+    if mailbox.stat(&from).await?.is_none() {
+        return Ok(2);
+    }
+    mailbox.ensure_dir(&dir).await?;
+    match mailbox.rename(&from, &to).await {
+        Ok(()) => {}
+        // Moving is refused here: leave it, and remember that it was dealt with.
+        Err(TransportError::PermissionDenied { .. } | TransportError::AlreadyExists { .. }) => return Ok(2),
+        Err(e) => return Err(e.into()),
+    }
+    let moved = mailbox.digest(&to).await?;
+    if moved.sha256 != file.sha256 {
+        let back = mailbox.rename(&to, &from).await;
+        let what = gateway.say(Words::new(
+            format!("银行{}在归档瞬间替换了文件{}，已放回待收", file.bank, file.name),
+            format!("bank {} replaced {} while it was being put away; it was put back to be collected", file.bank, file.name),
+        ));
+        let next_step = gateway.say(Words::new("无需处理，系统会按新文件收取", "nothing to do: it will be collected as a new file"));
+        let key = format!("replaced:{}:{}", file.id, moved.sha256);
+        gateway
+            .tell(&NewIncident { key: &key, kind: "inbound_replaced", bank: &file.bank, what: &what, next_step: &next_step }, now)
+            .await?;
+        back?;
+        return Ok(2);
+    }
+    Ok(1)
+}
+
+/// Where the kept bytes of a registered file are.
+#[must_use]
+pub fn kept(file: &FileIn) -> PathBuf {
+    PathBuf::from(&file.archive)
+}
