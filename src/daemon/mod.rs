@@ -1,1 +1,249 @@
-//! (room)
+//! Door: the loop over the passes. Timers, notices and signals only wake it; rows decide. One task serves the desk
+//! (gate, answers, remedies, mail), one each bank's edge, so that a slow bank slows no other.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, Participant};
+use crate::domain::language::Words;
+use crate::domain::time::Timestamp;
+use crate::passes::{Done, Gateway, PassError, admit, apply, chase, collect, plan, publish, remedy, seal, stage};
+use crate::store::desk::NewIncident;
+use crate::store::outbound::BankRow;
+
+/// The first pause after trouble at a bank's edge, doubled at each further one.
+const PAUSE_MILLIS: i64 = 30_000;
+/// The longest pause.
+const PAUSE_MAX_MILLIS: i64 = 30 * 60_000;
+/// Transient trouble is told after so many failures in a row.
+const FAILURES_TOLD: i64 = 3;
+
+/// What wakes the tasks before their timer.
+#[derive(Clone, Debug, Default)]
+pub struct Wake {
+    desk: Arc<Notify>,
+    edges: Arc<Notify>,
+}
+
+impl Wake {
+    /// Something changed in the database.
+    pub fn all(&self) {
+        self.desk.notify_one();
+        self.edges.notify_waiters();
+    }
+}
+
+/// Serves until told to stop. Everything it holds may be dropped at any point: the next start goes on from the rows.
+///
+/// # Errors
+/// The banks cannot be read at the start.
+pub async fn serve(gateway: Arc<Gateway>, clock: &Clock, wake: &Wake, stop: &CancellationToken) -> Result<(), PassError> {
+    let mut tasks = tokio::task::JoinSet::new();
+    let desk = Desk { gateway: Arc::clone(&gateway), clock: clock.participant(), wake: wake.clone() };
+    tasks.spawn(until(stop.clone(), desk.run()));
+    for bank in gateway.edges.keys() {
+        let edge =
+            EdgeTask { gateway: Arc::clone(&gateway), bank: bank.clone(), clock: clock.participant(), wake: wake.clone(), collected: None };
+        tasks.spawn(until(stop.clone(), edge.run()));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(e) = ended {
+            stop.cancel();
+            return Err(PassError::Broken(format!("a task of the daemon ended: {e}")));
+        }
+    }
+    let mut tx = gateway.store.begin().await?;
+    tx.drop_leases(&gateway.holder).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}
+
+/// One round of every pass, for `bankgate tick`.
+///
+/// # Errors
+/// The first pass that failed; those behind it did not run.
+pub async fn round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
+    let mut done = admit::admit(gateway, now).await?;
+    for bank in gateway.edges.keys() {
+        done += edge_round(gateway, bank, true, now).await?;
+    }
+    done += desk_round(gateway, now).await?;
+    Ok(done)
+}
+
+async fn desk_round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
+    let mut done = stage::stage(gateway, now).await?;
+    done += apply::apply(gateway, now).await?;
+    done += remedy::remedy(gateway, now).await?;
+    done += chase::chase(gateway, now).await?;
+    Ok(done)
+}
+
+struct Desk {
+    gateway: Arc<Gateway>,
+    clock: Participant,
+    wake: Wake,
+}
+
+impl Desk {
+    async fn run(self) {
+        loop {
+            let now = self.clock.now();
+            let g = &self.gateway;
+            let mut changed = 0;
+            changed += told(g, "admit", admit::admit(g, now).await, now).await;
+            changed += told(g, "stage", stage::stage(g, now).await, now).await;
+            changed += told(g, "apply", apply::apply(g, now).await, now).await;
+            changed += told(g, "remedy", remedy::remedy(g, now).await, now).await;
+            changed += told(g, "chase", chase::chase(g, now).await, now).await;
+            if changed > 0 {
+                self.wake.edges.notify_waiters();
+                continue;
+            }
+            let next = now.plus_millis(millis(g.config.time.tick));
+            tokio::select! {
+                () = self.clock.sleep_until(next) => {}
+                () = self.wake.desk.notified() => {}
+            }
+        }
+    }
+}
+
+/// Logs how a pass ended; an error that no retry mends is an incident, once.
+async fn told(gateway: &Gateway, pass: &str, ended: Result<Done, PassError>, now: Timestamp) -> u64 {
+    let key = format!("pass:{pass}");
+    match ended {
+        Ok(done) => {
+            if done.changed > 0 {
+                tracing::debug!(pass, changed = done.changed, "pass changed something");
+            }
+            done.changed
+        }
+        Err(e) if e.is_transient() => {
+            tracing::warn!(pass, error = %e, "pass failed, will be tried again");
+            0
+        }
+        Err(e) => {
+            tracing::error!(pass, error = %e, "pass failed");
+            let what = gateway.say(Words::new(format!("处理步骤{pass}出错：{e}"), format!("pass {pass} failed: {e}")));
+            let next_step = gateway.say(Words::new("请财政信息人员查看日志", "finance IT reads the log"));
+            let incident = NewIncident { key: &key, kind: "pass_failed", bank: "", what: &what, next_step: &next_step };
+            if let Err(e) = gateway.tell(&incident, now).await {
+                tracing::error!(pass, error = %e, "the incident could not be recorded");
+            }
+            0
+        }
+    }
+}
+
+struct EdgeTask {
+    gateway: Arc<Gateway>,
+    bank: String,
+    clock: Participant,
+    wake: Wake,
+    collected: Option<Timestamp>,
+}
+
+impl EdgeTask {
+    async fn run(mut self) {
+        loop {
+            let now = self.clock.now();
+            let rescan = millis(self.gateway.config.time.rescan);
+            let looks = self.collected.is_none_or(|at| at.plus_millis(rescan) <= now);
+            if looks {
+                self.collected = Some(now);
+            }
+            let changed =
+                told(&self.gateway, &format!("edge:{}", self.bank), edge_round(&self.gateway, &self.bank, looks, now).await, now).await;
+            if changed > 0 {
+                self.wake.desk.notify_one();
+            }
+            let next = now.plus_millis(millis(self.gateway.config.time.tick).min(rescan));
+            tokio::select! {
+                () = self.clock.sleep_until(next) => {}
+                () = self.wake.edges.notified() => {}
+            }
+        }
+    }
+}
+
+/// Everything at one bank's edge, under its lease. Trouble there is remembered, so that backing off survives a restart.
+async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timestamp) -> Result<Done, PassError> {
+    let ttl = millis(gateway.config.node.lease_ttl);
+    let mut tx = gateway.store.begin().await?;
+    let database_now = gateway.store.database_time(&mut tx).await?;
+    let Some(lease) = tx.take_lease(bank, &gateway.holder, ttl, database_now).await? else { return Ok(Done::default()) };
+    let row = tx.banks().await?.into_iter().find(|b| b.code == bank);
+    let (next_at, failures) = tx.edge(bank).await?;
+    tx.commit().await?;
+    let Some(BankRow { mode, .. }) = row else { return Ok(Done::default()) };
+    let mut done = Done::default();
+    if mode != "paused" {
+        done += plan::plan(gateway, bank, now).await?;
+        done += seal::seal(gateway, bank, now).await?;
+    }
+    if next_at > now {
+        return Ok(done);
+    }
+    let ended = at_the_bank(gateway, bank, &mode, &lease, looks, now).await;
+    match ended {
+        Ok(more) => {
+            if failures > 0 {
+                let mut tx = gateway.store.begin().await?;
+                tx.set_edge(bank, 0, Timestamp::from_millis(0), "").await?;
+                tx.close_incident(&format!("edge:{bank}"), now).await?;
+                tx.commit().await?;
+            }
+            done += more;
+            Ok(done)
+        }
+        Err(PassError::Transport(e)) => {
+            let pause = PAUSE_MILLIS.saturating_mul(1 << failures.clamp(0, 10)).min(PAUSE_MAX_MILLIS);
+            let mut tx = gateway.store.begin().await?;
+            tx.set_edge(bank, failures + 1, now.plus_millis(pause), &e.to_string()).await?;
+            if !e.is_transient() || failures + 1 >= FAILURES_TOLD {
+                let what = gateway
+                    .say(Words::new(format!("银行{bank}的文件通道不通：{e}"), format!("the mailbox of bank {bank} cannot be used: {e}")));
+                let key = format!("edge:{bank}");
+                tx.incident(&NewIncident { key: &key, kind: "edge_trouble", bank, what: &what, next_step: e.next_step() }, now).await?;
+            }
+            tx.commit().await?;
+            tracing::warn!(bank, failures = failures + 1, pause_ms = pause, error = %e, "trouble at the bank's edge");
+            Ok(done)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+async fn at_the_bank(
+    gateway: &Gateway,
+    bank: &str,
+    mode: &str,
+    lease: &crate::store::outbound::Lease,
+    looks: bool,
+    now: Timestamp,
+) -> Result<Done, PassError> {
+    let mut done = match mode {
+        "live" => publish::publish(gateway, bank, lease, now).await?,
+        "shadow" => publish::shadow(gateway, bank, now).await?,
+        _ => Done::default(),
+    };
+    if looks {
+        done += collect::collect(gateway, bank, now).await?;
+    }
+    Ok(done)
+}
+
+fn millis(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -8,6 +8,8 @@
 pub mod admit;
 /// What a proven answer set says becomes so.
 pub mod apply;
+/// What is overdue is told.
+pub mod chase;
 /// Files of the banks are copied, hashed, kept, registered.
 pub mod collect;
 /// Mails and their workbooks, from facts.
@@ -16,6 +18,8 @@ pub mod letters;
 pub mod plan;
 /// Sealed files reach the bank, once.
 pub mod publish;
+/// What final failures ask for.
+pub mod remedy;
 /// Files become bytes with a committed hash.
 pub mod seal;
 /// Kept files are read into lines.

@@ -53,6 +53,34 @@ pub async fn publish(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestam
     Ok(done)
 }
 
+/// Writes what is sealed into a folder of this node and publishes nothing: a bank that is being tried out (`shadow`).
+///
+/// # Errors
+/// The database or the disk.
+pub async fn shadow(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done, PassError> {
+    let files = gateway.store.read().await?.files_in(bank, &[FileOutState::Sealed]).await?;
+    let mut done = Done::default();
+    for file in files {
+        let (bytes, flag) = spooled(gateway, &file).await?;
+        let folder = gateway.config.node.state_dir.join("shadow").join(bank).join(&file.dir);
+        std::fs::create_dir_all(&folder).map_err(PassError::local("making", &folder))?;
+        let place = folder.join(&file.name);
+        if place.exists() {
+            continue;
+        }
+        std::fs::copy(&bytes, &place).map_err(PassError::local("writing", &place))?;
+        if let Some(text) = flag {
+            let place = folder.join(&file.flag_name);
+            std::fs::write(&place, text).map_err(PassError::local("writing", &place))?;
+        }
+        let mut tx = gateway.store.begin().await?;
+        tx.event("file_out", file.id, ("shadow", "sealed", "sealed"), &gateway.holder, &place.to_string_lossy(), now).await?;
+        tx.commit().await?;
+        done.changed += 1;
+    }
+    Ok(done)
+}
+
 /// What every step of one file's publication needs.
 struct Run<'a> {
     gateway: &'a Gateway,

@@ -2,6 +2,8 @@
 
 /// Batches at the gate, and the admitted rows behind it.
 pub mod admission;
+/// What follows a bank's word: finality, retries, what is overdue.
+pub mod aftermath;
 /// Many rows at once.
 pub mod bulk;
 /// What people are told and decide.

@@ -1,0 +1,176 @@
+//! What follows a bank's word: finality, retries, what is overdue.
+
+use chrono::NaiveDate;
+
+use super::StoreError;
+use super::outbound::FileOut;
+use super::sql::Tx;
+use crate::args;
+use crate::domain::money::Fen;
+use crate::domain::time::Timestamp;
+
+/// A finally failed line that may be tried again by itself.
+#[derive(Clone, Debug)]
+pub struct Transient {
+    /// The instruction.
+    pub id: i64,
+    /// The how-manieth attempt it was.
+    pub attempt: i64,
+    /// Why it failed.
+    pub reason: String,
+    /// The file in which it failed.
+    pub file_out: i64,
+    /// The agreement that pays it.
+    pub agreement: String,
+    /// The bank.
+    pub bank: String,
+    /// The batch.
+    pub batch: String,
+    /// Its department.
+    pub department: String,
+    /// How much.
+    pub amount: Fen,
+}
+
+/// A file whose bank owes a word.
+#[derive(Clone, Debug)]
+pub struct Overdue {
+    /// The file.
+    pub id: i64,
+    /// Whether its ack is due; else its result.
+    pub is_ack: bool,
+    /// Whether we only presume that it is out.
+    pub is_presumed: bool,
+    /// Since when.
+    pub due_at: Timestamp,
+}
+
+impl Tx {
+    /// Files with lines that failed and are not final.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn files_with_failures(&mut self, limit: i64) -> Result<Vec<i64>, StoreError> {
+        let sql = "select distinct file_out from instruction_state where state = 'failed' order by file_out limit $1";
+        self.rows(sql, args![limit]).await?.iter().map(|r| r.int(0)).collect()
+    }
+
+    /// Makes the failures of a file final where nothing stands against it, and frees their claims.
+    ///
+    /// Final means: the code is final in its profile and its answer set was applied whole (only then is a line `failed`), no
+    /// conflict stands on it (then it is `conflict`), at most one copy of the file ever went out, and the bank debits for
+    /// successes only (otherwise the money's credit must be seen first).
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn finalise(&mut self, file: &FileOut, now: Timestamp) -> Result<u64, StoreError> {
+        let sql = "update instruction_state set state = t.next, since = $2 from transition t where t.event = 'finalise' and t.state = instruction_state.state \
+                   and instruction_state.file_out = $1 and instruction_state.state = 'failed' \
+                   and exists (select 1 from file_out f join agreement a on a.number = f.agreement where f.id = $1 and f.copies <= 1 and a.debit_model <> 'gross')";
+        let moved = self.exec(sql, args![file.id, now]).await?;
+        if moved > 0 {
+            let sql = "update instruction set live = 0 where live = 1 and id >= $1 and id <= $2 and id in \
+                       (select instruction_id from instruction_state where file_out = $3 and state = 'failed_final')";
+            self.exec(sql, args![file.first_id, file.last_id, file.id]).await?;
+        }
+        Ok(moved)
+    }
+
+    /// Transient failures that wait for a retry or, past their tries, for a person.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn transients(&mut self, limit: i64) -> Result<Vec<Transient>, StoreError> {
+        let sql = "select i.id, i.attempt, s.reason, s.file_out, f.agreement, f.bank, i.batch, b.department, i.amount_fen from instruction_state s \
+                   join instruction i on i.id = s.instruction_id join file_out f on f.id = s.file_out join batch b on b.number = f.batch \
+                   where s.state = 'failed_final' and s.class = 'BT' \
+                   and not exists (select 1 from instruction n where n.previous_id = i.id and n.live = 1) \
+                   and not exists (select 1 from failure_case c where c.instruction_id = i.id) order by i.id limit $1";
+        let rows = self.rows(sql, args![limit]).await?;
+        rows.iter()
+            .map(|r| {
+                Ok(Transient {
+                    id: r.int(0)?,
+                    attempt: r.int(1)?,
+                    reason: r.string(2)?,
+                    file_out: r.int(3)?,
+                    agreement: r.string(4)?,
+                    bank: r.string(5)?,
+                    batch: r.string(6)?,
+                    department: r.string(7)?,
+                    amount: r.fen(8)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Writes successors of failed instructions, numbered without gaps from `first`, in this order.
+    ///
+    /// # Errors
+    /// A claim is taken already (a unique violation), or the database refused.
+    pub async fn insert_successors(&mut self, ids: &[i64], first: i64) -> Result<u64, StoreError> {
+        let mut written = 0;
+        for some in ids.chunks(5000) {
+            let list = some.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+            let sql = format!(
+                "insert into instruction (id, payment_id, root_payment_id, previous_id, attempt, claim_key, batch, payee_name, payee_id, account, bank_code, mobile, \
+                 amount_fen, remark) select $1 - 1 + row_number() over (order by i.id), i.payment_id, i.root_payment_id, i.id, i.attempt + 1, i.claim_key, i.batch, \
+                 i.payee_name, i.payee_id, i.account, i.bank_code, i.mobile, i.amount_fen, i.remark from instruction i where i.id in ({list})"
+            );
+            let start = first + i64::try_from(written).unwrap_or_default();
+            written += self.exec(sqlx::AssertSqlSafe(sql), args![start]).await?;
+        }
+        Ok(written)
+    }
+
+    /// Opens a case for a transient failure past its tries.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn open_case_of(
+        &mut self,
+        line: &Transient,
+        (business_date, due_on): (NaiveDate, NaiveDate),
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = "insert into failure_case (kind, payment_id, root_payment_id, instruction_id, batch, department, bank, amount_fen, reason, class, detail, owner, \
+                   business_date, due_on, opened_at) select 'failed', i.payment_id, i.root_payment_id, i.id, i.batch, $2, $3, i.amount_fen, s.reason, s.class, s.raw_text, \
+                   'operator', $4, $5, $6 from instruction i join instruction_state s on s.instruction_id = i.id where i.id = $1";
+        self.exec(sql, args![line.id, &line.department, &line.bank, business_date, due_on, now]).await.map(|_| ())
+    }
+
+    /// Files whose ack or result is overdue and nobody was told.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn overdue(&mut self, now: Timestamp) -> Result<Vec<Overdue>, StoreError> {
+        let sql = "select f.id, case when f.state = 'sent' and f.ack_due_at is not null and f.ack_due_at <= $1 then 1 else 0 end, \
+                   case when f.evidence = 'presumed' then 1 else 0 end, \
+                   case when f.state = 'sent' and f.ack_due_at is not null and f.ack_due_at <= $1 then f.ack_due_at else f.result_due_at end \
+                   from file_out f where f.state in ('sent', 'accepted') and ((f.state = 'sent' and f.ack_due_at <= $1) or f.result_due_at <= $1) order by f.id";
+        let rows = self.rows(sql, args![now]).await?;
+        rows.iter()
+            .map(|r| {
+                Ok(Overdue {
+                    id: r.int(0)?,
+                    is_ack: r.int(1)? == 1,
+                    is_presumed: r.int(2)? == 1,
+                    due_at: Timestamp::from_millis(r.int(3)?),
+                })
+            })
+            .collect()
+    }
+
+    /// Remembers that an overdue file was told of, and pushes its next reminder back: an ack is asked once, a result again.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn chased(&mut self, file: &Overdue, next_at: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        let sql = if file.is_ack {
+            "update file_out set ack_due_at = null, chased_at = $3 where id = $1 and $2 > 0"
+        } else {
+            "update file_out set result_due_at = $2, chased_at = $3 where id = $1"
+        };
+        self.exec(sql, args![file.id, next_at, now]).await.map(|_| ())
+    }
+}
