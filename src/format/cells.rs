@@ -65,7 +65,9 @@ impl Reader {
         for (number, field) in record.fields.iter().enumerate() {
             let (cut, tail) = rest.split_at_checked(field.width.unwrap_or(0)).unwrap_or((rest, &[]));
             rest = tail;
-            let text = dialect.decode(cut, &mut self.scratch).map_err(|what| (Some(field.name.clone()), what.to_owned()))?;
+            let text = dialect
+                .decode(without_blanks(field, cut), &mut self.scratch)
+                .map_err(|what| (Some(field.name.clone()), what.to_owned()))?;
             take(cells, number, field, text)?;
         }
         Ok(())
@@ -134,6 +136,21 @@ impl<'a> Iterator for Columns<'a> {
     }
 }
 
+/// Takes blanks off the end before decoding: a blank is never the second byte of a character, so a character cut in two
+/// still shows. Most of a fixed line is blanks.
+fn without_blanks<'b>(field: &Field, cut: &'b [u8]) -> &'b [u8] {
+    let mut rest = cut;
+    if matches!(field.strip, Strip::Trailing | Strip::Both) {
+        while let Some((head, b"        ")) = rest.split_last_chunk::<8>() {
+            rest = head;
+        }
+        while let Some((b' ', head)) = rest.split_last() {
+            rest = head;
+        }
+    }
+    rest
+}
+
 fn take(cells: &mut Cells, number: usize, field: &Field, text: &str) -> Result<(), CellFault> {
     match understand(cells, number, field, text) {
         Ok(()) => Ok(()),
@@ -145,19 +162,15 @@ fn understand(cells: &mut Cells, number: usize, field: &Field, column: &str) -> 
     if let Take::Ignore = field.take {
         return Ok(());
     }
-    let column = match field.words_after.and_then(|mark| column.split_once(mark)) {
-        Some((value, words)) => {
-            append(&mut cells.text, words.trim());
-            value
-        }
-        None => column,
+    let (column, words) = match field.words_after.and_then(|mark| column.split_once(mark)) {
+        Some((value, words)) => (value, words.trim()),
+        None => (column, ""),
     };
     let text = stripped(field, column);
-    if column.bytes().any(|b| b < b' ' || b == 0x7F) {
-        return Err("holds a control character".to_owned());
-    }
-    if column.contains('\u{FFFD}') {
-        return Err("holds U+FFFD, which stands for a character that was lost".to_owned());
+    readable(text)?;
+    if !words.is_empty() {
+        readable(words)?;
+        append(&mut cells.text, words);
     }
     if let Take::Literal(expected) = &field.take {
         return if text == expected { Ok(()) } else { Err(format!("is not {expected:?}")) };
@@ -178,6 +191,16 @@ fn understand(cells: &mut Cells, number: usize, field: &Field, column: &str) -> 
         Take::Side => once(&mut cells.side, side(field, text)?),
         Take::Ignore | Take::Literal(_) | Take::Echo(_) => Ok(()),
     }
+}
+
+fn readable(text: &str) -> Result<(), String> {
+    if text.bytes().any(|b| b < b' ' || b == 0x7F) {
+        return Err("holds a control character".to_owned());
+    }
+    if !text.is_ascii() && text.contains('\u{FFFD}') {
+        return Err("holds U+FFFD, which stands for a character that was lost".to_owned());
+    }
+    Ok(())
 }
 
 fn date(field: &Field, text: &str) -> Result<NaiveDate, String> {

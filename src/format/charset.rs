@@ -40,6 +40,9 @@ impl std::fmt::Display for CharFault {
     }
 }
 
+/// How much scratch space is kept between two pieces of text, at least.
+const SCRATCH_KEPT: usize = 8 * 1024;
+
 /// The byte order mark of UTF-8.
 pub const BOM: &[u8] = b"\xEF\xBB\xBF";
 
@@ -98,8 +101,13 @@ impl Dialect {
         if self == Self::Gbk && has_four_byte_sequence(bytes) {
             return Err("holds a four-byte sequence, which GBK does not have (GB18030?)");
         }
+        // The decoder touches all the space that it is given: one long line must not slow down every line behind it.
+        let room = bytes.len() * 3 + 16;
+        if scratch.capacity() > room.saturating_mul(4).max(SCRATCH_KEPT) {
+            *scratch = String::new();
+        }
         scratch.clear();
-        scratch.reserve(bytes.len() * 3 + 16);
+        scratch.reserve(room);
         let (result, _) = encoding.new_decoder_without_bom_handling().decode_to_string_without_replacement(bytes, scratch, true);
         match result {
             DecoderResult::InputEmpty => Ok(scratch),

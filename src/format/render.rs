@@ -157,10 +157,8 @@ impl<'p, W: Write> Renderer<'p, W> {
             return Err(RenderError::TooManyRows { count: expected, max: self.profile.exchange().max_rows });
         }
         let batch = Batch { profile: self.profile, facts: &self.facts, names: &self.names };
-        write_record(&mut self.buffer, self.layout, self.each, &|out, field| {
-            write_field(out, self.layout, field, Some(line), Some(&batch))
-        })
-        .map_err(|fault| fault.for_line(line.seq))?;
+        write_record(&mut self.buffer, self.layout, self.each, |out, field| write_field(out, self.layout, field, Some(line), Some(&batch)))
+            .map_err(|fault| fault.for_line(line.seq))?;
         self.rows = expected;
         self.total = self.total.checked_add(line.amount).ok_or(RenderError::Totals {
             said_count: self.facts.count,
@@ -193,7 +191,7 @@ impl<'p, W: Write> Renderer<'p, W> {
 
     fn batch_record(&mut self, record: &Record) -> Result<(), RenderError> {
         let batch = Batch { profile: self.profile, facts: &self.facts, names: &self.names };
-        write_record(&mut self.buffer, self.layout, record, &|out, field| write_field(out, self.layout, field, None, Some(&batch)))
+        write_record(&mut self.buffer, self.layout, record, |out, field| write_field(out, self.layout, field, None, Some(&batch)))
             .map_err(|fault| fault.for_line(0))
     }
 
@@ -258,7 +256,7 @@ fn write_record(
     out: &mut Vec<u8>,
     layout: &Layout,
     record: &Record,
-    write: &dyn Fn(&mut Vec<u8>, &Field) -> Result<(), Unwritable>,
+    write: impl Fn(&mut Vec<u8>, &Field) -> Result<(), Unwritable>,
 ) -> Result<(), Unwritable> {
     for (i, field) in record.fields.iter().enumerate() {
         if let Syntax::Delimited { delimiter, .. } = &layout.syntax
@@ -418,7 +416,8 @@ fn plain_text(text: &str, optional: bool) -> Result<(), String> {
     let is_placeholder = ["null", "(null)", "none", "nil", "undefined", "nan", "n/a", "#n/a", "#ref!", "#value!"]
         .iter()
         .any(|word| text.eq_ignore_ascii_case(word));
-    if is_placeholder || text.contains("${") || text.contains("{{") {
+    let is_template = text.contains('{') && (text.contains("${") || text.contains("{{"));
+    if is_placeholder || is_template {
         return Err("is a placeholder, not a value".to_owned());
     }
     Ok(())

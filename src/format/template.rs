@@ -16,17 +16,21 @@ pub enum Piece<T> {
     Optional(Vec<Self>),
 }
 
-/// Reads a template; `token` says what `{name:format}` means, or what is wrong with it.
+/// What `{name:format}` means, or what is wrong with it, in words.
+pub type TokenReader<'t, T> = dyn Fn(&str, Option<&str>) -> Result<T, String> + 't;
+
+/// Reads a template.
 ///
 /// # Errors
 /// Says what is wrong, in words.
-pub fn parse<T>(text: &str, token: &dyn Fn(&str, Option<&str>) -> Result<T, String>) -> Result<Vec<Piece<T>>, String> {
+pub fn parse<T>(text: &str, token: &TokenReader<'_, T>) -> Result<Vec<Piece<T>>, String> {
     let mut rest = text;
     let pieces = pieces(&mut rest, token, false)?;
     if rest.is_empty() { Ok(pieces) } else { Err("a ] stands without its [".to_owned()) }
 }
 
-fn pieces<T>(rest: &mut &str, token: &dyn Fn(&str, Option<&str>) -> Result<T, String>, is_inner: bool) -> Result<Vec<Piece<T>>, String> {
+/// Reads up to the end or to a `]`, which is the caller's.
+fn pieces<T>(rest: &mut &str, token: &TokenReader<'_, T>, is_inner: bool) -> Result<Vec<Piece<T>>, String> {
     let mut out = Vec::new();
     loop {
         let at = rest.find(['{', '[', ']', '}']).unwrap_or(rest.len());
@@ -50,10 +54,8 @@ fn pieces<T>(rest: &mut &str, token: &dyn Fn(&str, Option<&str>) -> Result<T, St
             out.push(Piece::Optional(inner));
         } else if tail.starts_with('}') {
             return Err("a } stands without its {".to_owned());
-        } else if tail.is_empty() || is_inner {
-            return Ok(out);
         } else {
-            return Ok(out); // a ] outside: the caller sees the rest and says so
+            return Ok(out);
         }
     }
 }
