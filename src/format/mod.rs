@@ -9,8 +9,12 @@
 mod cells;
 /// Character sets: strict, and careful with what banks misread.
 pub mod charset;
+/// One column of ours, written.
+mod columns;
 /// What a column may hold.
 mod field;
+/// The checks of a profile's files.
+mod files;
 /// Flag files.
 mod flag;
 /// Lines and columns.
@@ -29,18 +33,21 @@ pub mod profile;
 pub mod render;
 /// The language of `profile.toml`.
 mod spec;
+/// What reading a file gives.
+pub mod summary;
 /// Templates for names, flags and composed texts.
 mod template;
 /// Counts, sums, digests.
 pub mod totals;
 
 pub use charset::{Dialect, fold_name};
-pub use parse::{Echo, FileWord, LineFault, ParseSummary, Parsed};
+
 pub use profile::{
     Absence, BindingKey, DebitModel, Exchange, InboundName, NameError, OutboundNames, Profile, ProfileError, PublishMode, Readiness,
     Response, ReturnSemantics, RoleSpec,
 };
 pub use render::{FieldFault, RenderError, Rendered, Renderer};
+pub use summary::{Echo, FileWord, LineFault, ParseSummary, Parsed};
 pub use totals::{DigestKind, Tallier, Tally, Totals};
 /// Lists that departments bring.
 pub mod list;

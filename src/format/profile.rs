@@ -10,10 +10,12 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::parse::{self, ParseSummary, Parsed};
+use super::columns;
+use super::parse;
 use super::plan::{self, Content, Plan};
-use super::render::{self, FieldFault, RenderError, Renderer};
+use super::render::{FieldFault, RenderError, Renderer};
 use super::spec::Spec;
+use super::summary::{ParseSummary, Parsed};
 use super::template::{PathToken, Piece};
 use super::totals::{Tally, hex};
 use crate::domain::exchange::{BatchFacts, InboundKind, PaymentLine};
@@ -370,7 +372,7 @@ impl Profile {
     /// Every value of this line that the bank's layout or character set cannot carry. Nothing is ever shortened or replaced.
     #[must_use]
     pub fn check_line(&self, line: &PaymentLine) -> Vec<FieldFault> {
-        render::check_line(self, line)
+        columns::check_line(self, line)
     }
 
     /// Begins a file of ours, header first.
@@ -429,7 +431,7 @@ impl Profile {
     /// that is not what we sent. Empty when all is as it was.
     #[must_use]
     pub fn differing_echoes(&self, facts: &BatchFacts, summary: &ParseSummary) -> Vec<String> {
-        render::differing_echoes(self, facts, &summary.echoed)
+        columns::differing_echoes(self, facts, &summary.echoed)
     }
 
     /// Whether a flag file speaks of this data file.

@@ -1,6 +1,7 @@
 //! Profiles: the golden bytes of every layout, both ways (`tests/goldens/write_goldens.py` wrote them, sharing no code with
 //! `src/format`), file names, and what a bank could not carry.
 
+mod another_bank;
 mod broken_files;
 mod broken_profiles;
 mod reasons;
@@ -411,6 +412,8 @@ fn what_one_layout_cannot_carry() {
         ("fixed-gbk-bytes", |l| l.account = Account::new("6".repeat(33)), "account", Reason::AcctNoInvalid, "33 bytes"),
         ("fixed-gbk-bytes", |l| l.bank_code = String::new(), "bank_code", Reason::BankCodeWrong, "empty"),
         ("fixed-gbk-bytes", |l| l.reference = "null".to_owned(), "reference", Reason::FileFormat, "placeholder"),
+        ("fixed-gbk-bytes", |l| l.project_short = String::new(), "project_short", Reason::FileFormat, "empty"),
+        ("fixed-gbk-bytes", |l| l.mobile = Mobile::new("138;1"), "mobile", Reason::FileFormat, "character 4"),
         ("fixed-gbk-bytes", |l| l.project_short = "补".repeat(61), "project_short", Reason::FileFormat, "bytes"),
         ("fixed-gbk-bytes", |l| l.project_short = "€".to_owned(), "project_short", Reason::FileFormat, "U+20AC"),
     ];

@@ -23,10 +23,13 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Name, identity number, account, fen, mobile, whether the bank pays it.
+type Row = (String, String, String, i64, Option<String>, bool);
+
 fn lines() -> impl Strategy<Value = Vec<(PaymentLine, bool)>> {
     let line = (name(), "[1-9][0-9]{16}[0-9X]", "[0-9]{12,19}", 1i64..10_000_000_000, prop::option::of("1[3-9][0-9]{9}"), any::<bool>());
     prop::collection::vec(line, 1..40).prop_map(|rows| {
-        let number = |(i, (name, id, account, fen, mobile, is_paid)): (usize, (String, String, String, i64, Option<String>, bool))| {
+        let number = |(i, (name, id, account, fen, mobile, is_paid)): (usize, Row)| {
             let seq = u64::try_from(i).unwrap() + 1;
             let line = PaymentLine {
                 reference: format!("BG{seq:016}"),

@@ -1,0 +1,240 @@
+//! The checks of a profile's files: what we send, what the bank sends, by which names, and what its statuses mean.
+
+use std::collections::HashMap;
+
+use toml::Spanned;
+
+use super::flag::FlagPattern;
+use super::layout::Layout;
+use super::meaning::{Meaning, ReasonMap, StatusMap, StatusRule, StatusTest};
+use super::plan::{Content, Fault, Inbound, Request, RowMeaning, fault, regex, whole_regex};
+use super::spec::{InboundSpec, Spec, StatusSpec};
+use super::template::{self, PathToken, Piece, Recogniser};
+use super::totals::DigestKind;
+use crate::domain::exchange::{InboundKind, Outcome};
+use crate::domain::reason::ReasonClass;
+
+/// A profile's parts that its files refer to.
+pub struct Scope<'a> {
+    pub spec: &'a Spec,
+    pub names: &'a [&'a str],
+    pub layouts: &'a [Layout],
+    pub layout_numbers: &'a HashMap<&'a str, usize>,
+}
+
+impl Scope<'_> {
+    fn path(&self, text: &Spanned<String>) -> Result<Vec<Piece<PathToken>>, Fault> {
+        let pieces = template::parse(text.get_ref(), &|n, f| PathToken::read(n, f, self.names)).map_err(|what| fault(text, what))?;
+        if pieces.iter().any(|p| matches!(p, Piece::Optional(_))) {
+            return Err(fault(text, "[ ] has no place in a path"));
+        }
+        let is_escaping = text.get_ref().starts_with('/') || text.get_ref().split('/').any(|part| part == ".." || part == ".");
+        if is_escaping || text.get_ref().contains('\\') {
+            return Err(fault(text, "a path is relative, and stays below the bank's folder"));
+        }
+        Ok(pieces)
+    }
+
+    fn layout_number(&self, name: &Spanned<String>) -> Result<usize, Fault> {
+        self.layout_numbers.get(name.get_ref().as_str()).copied().ok_or_else(|| {
+            let mut known: Vec<&str> = self.layout_numbers.keys().copied().collect();
+            known.sort_unstable();
+            fault(name, format!("there is no layout {:?}; allowed: {}", name.get_ref(), known.join(", ")))
+        })
+    }
+
+    pub fn request(&self) -> Result<Request, Fault> {
+        let at = &self.spec.request;
+        let written = at.get_ref();
+        let layout = self.layout_number(&written.layout)?;
+        if let Some(what) = self.layouts.get(layout).and_then(Layout::cannot_render) {
+            return Err(fault(&written.layout, what));
+        }
+        let of_ours = |pieces: &[Piece<PathToken>], text: &Spanned<String>, allows_name: bool| {
+            let bad = pieces.iter().find(|p| match p {
+                Piece::Value(PathToken::Account) => true,
+                Piece::Value(PathToken::Name) => !allows_name,
+                Piece::Value(_) | Piece::Literal(_) | Piece::Optional(_) => false,
+            });
+            bad.map_or(Ok(()), |_| Err(fault(text, "{account} belongs to statements, {name} to flag_name and key")))
+        };
+        let (dir, name, key) = (self.path(&written.dir)?, self.path(&written.name)?, self.path(&written.key)?);
+        of_ours(&dir, &written.dir, false)?;
+        of_ours(&name, &written.name, false)?;
+        of_ours(&key, &written.key, true)?;
+        if written.name.get_ref().contains('/') || written.name.get_ref().is_empty() {
+            return Err(fault(&written.name, "a name is not empty and has no /; folders stand in dir"));
+        }
+        let (flag_name, flag) = match (&written.flag_name, &written.flag) {
+            (None, None) => (None, None),
+            (Some(name), Some(flag)) => (Some(self.path(name)?), Some(FlagPattern::new(flag.get_ref()).map_err(|what| fault(flag, what))?)),
+            (Some(one), None) | (None, Some(one)) => return Err(fault(one, "flag_name and flag stand together or not at all")),
+        };
+        Ok(Request { dir, name, key, flag_name, flag, layout })
+    }
+
+    pub fn inbounds(&self, request: &Request) -> Result<Vec<Inbound>, Fault> {
+        let mut out: Vec<Inbound> = Vec::new();
+        for at in &self.spec.inbound {
+            let built = self.inbound(at.get_ref(), request)?;
+            if out.iter().any(|i| i.kind == built.kind && i.role == built.role) {
+                return Err(fault(&at.get_ref().role, "this kind has another file of the same role"));
+            }
+            out.push(built);
+        }
+        let digests: Vec<(InboundKind, Vec<DigestKind>)> = out
+            .iter()
+            .filter_map(|i| match &i.content {
+                Content::Flag(flag) => Some((i.kind, flag.digests())),
+                Content::Lines { .. } => None,
+            })
+            .collect();
+        for file in &mut out {
+            if let Content::Lines { digests: asked, .. } = &mut file.content {
+                *asked = digests.iter().filter(|(kind, _)| *kind == file.kind).flat_map(|(_, d)| d.iter().copied()).collect();
+            }
+        }
+        for at in &self.spec.inbound {
+            if at.get_ref().flag.is_some() && !out.iter().any(|i| i.kind == at.get_ref().kind && matches!(i.content, Content::Lines { .. }))
+            {
+                return Err(fault(&at.get_ref().role, "a flag needs a data file of the same kind"));
+            }
+        }
+        Ok(out)
+    }
+
+    fn inbound(&self, written: &InboundSpec, request: &Request) -> Result<Inbound, Fault> {
+        let path = self.path(&written.path)?;
+        let key = match &written.key {
+            Some(key) => self.path(key)?,
+            None if written.kind == InboundKind::Statement => return Err(fault(&written.path, "a statement needs a key of its own")),
+            None => without_name(&request.key, &request.name),
+        };
+        let pattern_of =
+            |name: &str| self.spec.extra.get(name).map_or_else(String::new, |e| format!("(?:{})", e.get_ref().pattern.get_ref()));
+        let recogniser = Recogniser::new(&path, &key, &pattern_of).map_err(|what| fault(&written.path, what))?;
+        let dir = directory(&path);
+        if dir.iter().any(|p| matches!(p, Piece::Value(t) if !matches!(t, PathToken::Date(_)))) {
+            return Err(fault(&written.path, "a folder may carry dates only: it is listed before any file is known"));
+        }
+        let content = self.content(written)?;
+        Ok(Inbound { kind: written.kind, role: written.role.get_ref().clone(), dir, recogniser, required: written.required, content })
+    }
+
+    fn content(&self, written: &InboundSpec) -> Result<Content, Fault> {
+        let name = match (&written.layout, &written.flag) {
+            (Some(name), None) => name,
+            (None, Some(flag)) => return FlagPattern::new(flag.get_ref()).map(Content::Flag).map_err(|what| fault(flag, what)),
+            (Some(_), Some(flag)) => return Err(fault(flag, "a file is data (layout) or a flag (flag), not both")),
+            (None, None) => return Err(fault(&written.role, "a file needs a layout, or a flag")),
+        };
+        let layout = self.layout_number(name)?;
+        let meaning = match (written.kind, &written.status, &written.outcome) {
+            (InboundKind::Statement, None, None) => RowMeaning::None,
+            (InboundKind::Statement, Some(status), _) => return Err(fault(status, "a statement's entries have no status")),
+            (InboundKind::Statement, None, Some(outcome)) => return Err(fault(outcome, "a statement's entries have no outcome")),
+            (_, Some(status), None) => RowMeaning::Status(self.status_map(status)?),
+            (_, None, Some(outcome)) => {
+                let Some(is_final) = &written.is_final else {
+                    return Err(fault(outcome, "an outcome needs final = true or false beside it"));
+                };
+                let meaning = Meaning { outcome: *outcome.get_ref(), is_final: *is_final.get_ref() };
+                RowMeaning::File(checked(meaning, outcome)?)
+            }
+            (_, Some(status), Some(_)) => return Err(fault(status, "a file has a status map or one outcome, not both")),
+            (_, None, None) => return Err(fault(&written.role, "a file of answers needs status = \"<map>\" or outcome")),
+        };
+        if let (None, Some(is_final)) = (&written.outcome, &written.is_final) {
+            return Err(fault(is_final, "final stands beside outcome only; a status map has its own"));
+        }
+        let needs = match &meaning {
+            RowMeaning::Status(map) if map.needs_status() => Some("status"),
+            RowMeaning::Status(_) | RowMeaning::File(_) | RowMeaning::None => None,
+        };
+        if let Some(what) = self.layouts.get(layout).and_then(|l| l.cannot_answer(written.kind, needs)) {
+            return Err(fault(name, what));
+        }
+        Ok(Content::Lines { layout, meaning, digests: Vec::new() })
+    }
+
+    fn status_map(&self, name: &Spanned<String>) -> Result<StatusMap, Fault> {
+        let rules = self.spec.status.get(name.get_ref()).ok_or_else(|| {
+            let known: Vec<&str> = self.spec.status.keys().map(String::as_str).collect();
+            fault(name, format!("there is no status map {:?}; allowed: {}", name.get_ref(), known.join(", ")))
+        })?;
+        let mut map = StatusMap::default();
+        for rule in rules {
+            if map.rules.last().is_some_and(|r| matches!(r.test, StatusTest::Otherwise) && r.codes.is_none() && r.text.is_none()) {
+                return Err(fault(rule, "is never reached: the rule before it takes every status"));
+            }
+            map.rules.push(status_rule(rule)?);
+        }
+        if map.rules.is_empty() {
+            return Err(fault(name, "the status map has no rules"));
+        }
+        Ok(map)
+    }
+
+    /// A code whose reason says "the outcome is unknown" must not be a final failure in a status map: it would free a
+    /// claim for a second payment.
+    pub fn finality_of_doubtful_reasons(&self, file: &Inbound, reasons: &ReasonMap) -> Result<(), Fault> {
+        let Content::Lines { layout, meaning: RowMeaning::Status(map), .. } = &file.content else { return Ok(()) };
+        let has_code_column = self.layouts.get(*layout).is_some_and(Layout::has_code_column);
+        let frees = |status: &str, code: &str| map.decide(status, code, "").is_some_and(|m| m.outcome == Outcome::Failed && m.is_final);
+        for (code, reason) in reasons.codes() {
+            let is_final_failure = if has_code_column { map.named().any(|s| frees(s, code)) } else { frees(code, code) };
+            if reason.class() == ReasonClass::Enquire && is_final_failure {
+                let place = self.spec.reason.iter().flat_map(|r| r.get_ref().codes.iter()).find(|c| c.get_ref() == code);
+                let what = format!(
+                    "the code {code:?} means {} (the outcome is unknown), and the status map makes it a final failure; list it there as unknown",
+                    reason.code()
+                );
+                return Err(Fault { span: place.map_or(0..0, Spanned::span), what });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn status_rule(at: &Spanned<StatusSpec>) -> Result<StatusRule, Fault> {
+    let written = at.get_ref();
+    let test = match (&written.is, &written.matches, written.otherwise) {
+        (Some(list), None, false) => StatusTest::Is(list.clone()),
+        (None, Some(pattern), false) => StatusTest::Matches(whole_regex(pattern)?),
+        (None, None, true) => StatusTest::Otherwise,
+        _ => return Err(fault(at, "a status rule has exactly one of is = [..], matches = \"..\", otherwise = true")),
+    };
+    let (codes, text) = (written.codes.clone(), written.text.as_ref().map(regex).transpose()?);
+    let meaning = checked(Meaning { outcome: written.outcome, is_final: written.is_final }, at)?;
+    Ok(StatusRule { test, codes, text, meaning })
+}
+
+fn checked<T>(meaning: Meaning, at: &Spanned<T>) -> Result<Meaning, Fault> {
+    match (meaning.outcome, meaning.is_final) {
+        (Outcome::Unknown, true) => Err(fault(at, "what is unknown cannot be final")),
+        (Outcome::Unknown, false) | (Outcome::Accepted | Outcome::Paid | Outcome::Failed, _) => Ok(meaning),
+    }
+}
+
+/// The request's key with its `{name}` written out, so that an inbound path can be keyed the same way.
+fn without_name(key: &[Piece<PathToken>], name: &[Piece<PathToken>]) -> Vec<Piece<PathToken>> {
+    let expand = |piece: &Piece<PathToken>| match piece {
+        Piece::Value(PathToken::Name) => name.to_vec(),
+        Piece::Value(_) | Piece::Literal(_) | Piece::Optional(_) => vec![piece.clone()],
+    };
+    key.iter().flat_map(expand).collect()
+}
+
+/// The part of a path before its last `/`.
+fn directory(path: &[Piece<PathToken>]) -> Vec<Piece<PathToken>> {
+    let last = path.iter().enumerate().rev().find_map(|(i, p)| match p {
+        Piece::Literal(text) => text.rfind('/').map(|at| (i, text.get(..at).unwrap_or_default())),
+        Piece::Value(_) | Piece::Optional(_) => None,
+    });
+    let Some((i, head)) = last else { return Vec::new() };
+    let mut out: Vec<Piece<PathToken>> = path.iter().take(i).cloned().collect();
+    if !head.is_empty() {
+        out.push(Piece::Literal(head.to_owned()));
+    }
+    out
+}
