@@ -146,7 +146,7 @@ impl Dialect {
 pub fn name_fault(name: &str) -> Option<CharFault> {
     name.chars().enumerate().find_map(|(i, found)| {
         let why = match found {
-            c if is_false_interpunct(c) => "is not the interpunct that banks know; it must be U+00B7 (·)",
+            c if is_false_interpunct(c) || (c == '.' && !name.is_ascii()) => "is not the interpunct that banks know; it must be U+00B7 (·)",
             '\u{FF10}'..='\u{FF19}' | '\u{FF21}'..='\u{FF3A}' | '\u{FF41}'..='\u{FF5A}' => {
                 "is a full-width form; names have ordinary letters"
             }
@@ -161,7 +161,19 @@ pub fn name_fault(name: &str) -> Option<CharFault> {
 const fn is_false_interpunct(c: char) -> bool {
     matches!(
         c,
-        '\u{2022}' | '\u{2027}' | '\u{30FB}' | '\u{FF0E}' | '\u{FF65}' | '\u{2219}' | '\u{22C5}' | '\u{2024}' | '\u{0387}' | '\u{16EB}'
+        '\u{2022}'
+            | '\u{2027}'
+            | '\u{30FB}'
+            | '\u{FF0E}'
+            | '\u{FF65}'
+            | '\u{2219}'
+            | '\u{22C5}'
+            | '\u{2024}'
+            | '\u{0387}'
+            | '\u{16EB}'
+            | '\u{25CF}'
+            | '\u{2E31}'
+            | '\u{A78F}'
     )
 }
 
@@ -298,13 +310,13 @@ mod tests {
 
     #[test]
     fn false_interpuncts_are_refused_one_by_one() {
-        for c in ['\u{2022}', '\u{2027}', '\u{30FB}', '\u{FF0E}'] {
+        for c in ['\u{2022}', '\u{2027}', '\u{30FB}', '\u{FF0E}', '.'] {
             let fault = name_fault(&format!("阿牛{c}木呷")).unwrap();
             assert_eq!((fault.found, fault.at), (c, 3));
             assert_eq!(fold_name(&format!("阿牛{c}木呷")), "阿牛·木呷");
         }
         assert_eq!(name_fault("阿牛·木呷"), None);
-        assert_eq!(name_fault("ANNA LEE"), None);
+        assert_eq!(name_fault("ANNA J. LEE"), None);
         assert!(name_fault("王?").is_some());
         assert_eq!(fold_name("王　五　　 "), "王 五");
         assert_eq!(fold_name("ＡＢ１"), "AB1");

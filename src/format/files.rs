@@ -144,6 +144,14 @@ impl Scope<'_> {
             (_, Some(status), Some(_)) => return Err(fault(status, "a file has a status map or one outcome, not both")),
             (_, None, None) => return Err(fault(&written.role, "a file of answers needs status = \"<map>\" or outcome")),
         };
+        let says_paid = match &meaning {
+            RowMeaning::Status(map) => map.rules.iter().any(|r| r.meaning.outcome == Outcome::Paid),
+            RowMeaning::File(meaning) => meaning.outcome == Outcome::Paid,
+            RowMeaning::None => false,
+        };
+        if written.kind == InboundKind::Ack && says_paid {
+            return Err(fault(&written.role, "an ack speaks of the file: it is accepted, failed or unknown, never paid"));
+        }
         if let (None, Some(is_final)) = (&written.outcome, &written.is_final) {
             return Err(fault(is_final, "final stands beside outcome only; a status map has its own"));
         }

@@ -71,6 +71,11 @@ impl<'r> Lines<'r> {
             let found = memchr::memchr(b'\n', self.bytes(self.start + scanned..self.end)).map(|at| self.start + scanned + at);
             scanned = self.end - self.start;
             match found {
+                Some(at) if at - self.start > LINE_MAX => {
+                    let shown = self.bytes(self.start..self.start + SHOWN).to_vec();
+                    self.start = at + 1;
+                    return Ok(Some(Line::TooLong(shown)));
+                }
                 // Whether this line is the last is known only when the next byte, or the end, is in sight.
                 Some(at) if at + 1 < self.end || self.is_at_end => {
                     let range = self.start..at;
@@ -184,5 +189,14 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0].0.len(), SHOWN);
         assert_eq!(lines[1], (b"ok".to_vec(), true, true));
+        for length in [LINE_MAX - 1, LINE_MAX, LINE_MAX + 1, CHUNK + LINE_MAX - 2, CHUNK + LINE_MAX - 1, CHUNK + LINE_MAX] {
+            let mut bytes = vec![b'x'; length];
+            bytes.extend_from_slice(b"\nok\n");
+            for drip in [50_000, usize::MAX] {
+                let lines = split(&bytes, drip);
+                assert_eq!(lines.len(), 2, "a line of {length} bytes hides none behind it");
+                assert_eq!(lines[0].0.len(), if length > LINE_MAX { SHOWN } else { length });
+            }
+        }
     }
 }

@@ -102,18 +102,39 @@ impl ReasonMap {
         Ok(Self { codes, texts: set, text_reasons: texts.iter().map(|(_, reason)| *reason).collect() })
     }
 
-    /// The canonical reason of a code or of the words beside it, if the map knows either.
-    #[must_use]
-    pub fn find(&self, code: &str, text: &str) -> Option<Reason> {
-        let by_code = if code.is_empty() { None } else { self.codes.get(code).copied() };
-        by_code.or_else(|| {
-            let first = if text.is_empty() { None } else { self.texts.matches(text).iter().next() };
-            first.and_then(|i| self.text_reasons.get(i).copied())
-        })
+    fn of_words(&self, text: &str) -> Option<Reason> {
+        self.texts.matches(text).iter().next().and_then(|i| self.text_reasons.get(i).copied())
     }
 
     /// Codes with their reasons.
     pub fn codes(&self) -> impl Iterator<Item = (&str, Reason)> {
         self.codes.iter().map(|(code, reason)| (code.as_str(), *reason))
+    }
+}
+
+/// Words already looked up: a file of a million rows says the same dozen sentences again and again.
+#[derive(Debug, Default)]
+pub struct Phrases {
+    known: HashMap<String, Option<Reason>>,
+}
+
+/// How many sentences are kept. Some banks write a number into each.
+const PHRASES_KEPT: usize = 4096;
+
+impl Phrases {
+    /// The canonical reason of a code, else of the words beside it, if the map knows either.
+    pub fn find(&mut self, map: &ReasonMap, code: &str, text: &str) -> Option<Reason> {
+        let by_code = if code.is_empty() { None } else { map.codes.get(code).copied() };
+        if by_code.is_some() || text.is_empty() {
+            return by_code;
+        }
+        if let Some(reason) = self.known.get(text) {
+            return *reason;
+        }
+        let reason = map.of_words(text);
+        if self.known.len() < PHRASES_KEPT {
+            self.known.insert(text.to_owned(), reason);
+        }
+        reason
     }
 }

@@ -9,7 +9,7 @@ use super::charset::BOM;
 use super::field::Take;
 use super::layout::{Layout, Record, Syntax};
 use super::lines::{Line, Lines};
-use super::meaning::{Meaning, ReasonMap};
+use super::meaning::{Meaning, Phrases, ReasonMap};
 use super::plan::{self, Content, Plan, RowMeaning};
 use super::spec::Newline;
 use super::summary::{Echo, FileWord, KEPT, LineFault, ParseSummary, Parsed};
@@ -53,7 +53,9 @@ struct Run<'a, 's> {
     kind: InboundKind,
     sink: &'s mut dyn FnMut(Parsed),
     reader: Reader,
+    phrases: Phrases,
     line: u64,
+    has_begun: bool,
     has_trailer: bool,
     summary: ParseSummary,
     amount: Option<Fen>,
@@ -89,7 +91,9 @@ impl<'a, 's> Run<'a, 's> {
             kind,
             sink,
             reader: Reader::default(),
+            phrases: Phrases::default(),
             line: 0,
+            has_begun: false,
             has_trailer: false,
             summary: ParseSummary::default(),
             amount: zero,
@@ -132,8 +136,9 @@ impl<'a, 's> Run<'a, 's> {
             }
         }
         let layout = self.layout;
-        let (record, is_trailer) = match (self.line, &layout.first, &layout.last) {
-            (1, Some(first), _) => (first, false),
+        let has_begun = std::mem::replace(&mut self.has_begun, true);
+        let (record, is_trailer) = match (has_begun, &layout.first, &layout.last) {
+            (false, Some(first), _) => (first, false),
             (_, _, Some(last)) if last.starts_with.as_ref().map_or(is_last, |mark| bytes.starts_with(mark)) => (last, true),
             (_, _, _) => match &layout.each {
                 Some(each) => (each, false),
@@ -227,18 +232,15 @@ impl<'a, 's> Run<'a, 's> {
     }
 
     fn answer(&mut self, cells: Cells) -> Result<(), (Option<String>, String)> {
-        let (code, text) = (if cells.code.is_empty() { cells.status.clone() } else { cells.code }, cells.text);
+        let code = if cells.code.is_empty() { &cells.status } else { &cells.code };
         let Meaning { outcome, is_final } = match self.meaning {
             RowMeaning::File(meaning) => *meaning,
-            RowMeaning::Status(map) => map.decide(&cells.status, &code, &text).ok_or_else(|| {
+            RowMeaning::Status(map) => map.decide(&cells.status, code, &cells.text).ok_or_else(|| {
                 (Some("status".to_owned()), format!("the status {:?} is not in the profile's status map", short(&cells.status)))
             })?,
             RowMeaning::None => return Err((None, "has no outcome".to_owned())),
         };
-        let mapped = match outcome {
-            Outcome::Paid | Outcome::Accepted if code.is_empty() && text.is_empty() => None,
-            Outcome::Paid | Outcome::Accepted | Outcome::Failed | Outcome::Unknown => self.reasons.find(&code, &text),
-        };
+        let mapped = self.phrases.find(self.reasons, code, &cells.text);
         let reason = match outcome {
             Outcome::Paid | Outcome::Accepted => {
                 if let Some(odd) = mapped.filter(|_| self.summary.notes.len() < KEPT) {
@@ -253,6 +255,8 @@ impl<'a, 's> Run<'a, 's> {
             Outcome::Failed => Some(mapped.unwrap_or(Reason::OtherUnmapped)),
             Outcome::Unknown => mapped,
         };
+        let code = if cells.code.is_empty() { cells.status } else { cells.code };
+        let text = cells.text;
         let amount = if self.kind == InboundKind::Ack { cells.totals.amount } else { cells.amount };
         let value = cells.paid.or(amount);
         match outcome {
@@ -318,7 +322,7 @@ impl<'a, 's> Run<'a, 's> {
     }
 
     fn finish(mut self, tally: Tally) -> ParseSummary {
-        if self.layout.first.is_some() && self.line == 0 {
+        if self.layout.first.is_some() && !self.has_begun {
             self.summary.problem("the file is empty: its header is missing");
         }
         if self.layout.last.is_some() && !self.has_trailer {

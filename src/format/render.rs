@@ -125,6 +125,10 @@ impl<'p, W: Write> Renderer<'p, W> {
         if facts.count > max {
             return Err(RenderError::TooManyRows { count: facts.count, max });
         }
+        if facts.count == 0 {
+            let detail = "is zero, and a file without payments is never sent".to_owned();
+            return Err(RenderError::Batch { field: "count".to_owned(), detail });
+        }
         let request = &profile.plan.request;
         let missing = || RenderError::Batch { field: "layout".to_owned(), detail: "the profile has none".to_owned() };
         let layout = profile.plan.layouts.get(request.layout).ok_or_else(missing)?;

@@ -209,7 +209,8 @@ impl Recogniser {
                         PathToken::Extra(name) => extra_pattern(name),
                         PathToken::Name => return Err("{name} is ours, not a bank's".to_owned()),
                     };
-                    pattern.push_str(&format!("({inner})"));
+                    // Named, because a declared pattern may have groups of its own.
+                    pattern.push_str(&format!("(?P<v{}>{inner})", captured.len()));
                     captured.push(token.clone());
                 }
                 Piece::Optional(_) => return Err("[ ] has no place in a path".to_owned()),
@@ -233,8 +234,8 @@ impl Recogniser {
     #[must_use]
     pub fn key(&self, path: &str) -> Option<String> {
         let found = self.regex.captures(path)?;
-        let values: Vec<(&PathToken, &str)> =
-            self.captured.iter().zip(found.iter().skip(1)).filter_map(|(t, m)| m.map(|m| (t, m.as_str()))).collect();
+        let value = |(i, token)| found.name(&format!("v{i}")).map(|m| (token, m.as_str()));
+        let values: Vec<(&PathToken, &str)> = self.captured.iter().enumerate().filter_map(value).collect();
         let mut day = None;
         for (token, text) in &values {
             if let PathToken::Date(format) = token
@@ -303,6 +304,14 @@ mod tests {
         assert!(Recogniser::new(&path("{date:yyyy-MM-dd}"), &key, &|_| String::new()).unwrap_err().contains("SeqNo"));
         let twice = Recogniser::new(&path("{extra.branch}/{extra.branch}{date:yyyyMMdd}{seq_no:4}"), &key, &|_| "[0-9]{4}".to_owned());
         assert_eq!(twice.unwrap().key("0512/0513201903140001"), None, "a value that stands twice must agree with itself");
+    }
+
+    #[test]
+    fn a_declared_pattern_may_have_groups_of_its_own() {
+        let key = path("{extra.branch}{seq_no:4}");
+        let file = Recogniser::new(&path("{extra.branch}_{seq_no:4}"), &key, &|_| "(?:(05)(12|13))".to_owned()).unwrap();
+        assert_eq!(file.key("0513_0007").as_deref(), Some("05130007"));
+        assert_eq!(file.key("0514_0007"), None);
     }
 
     #[test]

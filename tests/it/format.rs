@@ -439,6 +439,7 @@ fn o1_a_file_that_is_not_what_its_batch_says_is_never_finished() {
         let mut swapped = lines.clone();
         swapped.swap(1, 2);
         assert!(matches!(render(profile, &all, &swapped).unwrap_err(), RenderError::Order { expected: 2, found: 3 }));
+        assert!(render(profile, &facts(&[]), &[]).unwrap_err().to_string().contains("without payments"));
         let mut huge = facts(&lines);
         huge.count = profile.exchange().max_rows + 1;
         assert!(matches!(render(profile, &huge, &lines).unwrap_err(), RenderError::TooManyRows { .. }));

@@ -65,6 +65,7 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
     (P2, "role = \"flag\"", "role = \"data\"", "\"data\"\npath = \"{date:yyyyMMdd}/{date:MMdd}{seq_no:4}.dat.ok\"", "same role"),
     (P2, "kind = \"ack\"", "kind = \"nack\"", "\"nack\"", "expected one of `ack`"),
     (P2, "status = \"ack\"", "status = \"acks\"", "\"acks\"", "allowed: ack, result"),
+    (P2, "outcome = \"accepted\"", "outcome = \"paid\"", "\"ack\"\npath", "never paid"),
     (P2, "status = \"ack\"\n", "", "\"ack\"\npath", "needs status"),
     (P4, "outcome = \"paid\"\nfinal = true", "outcome = \"paid\"", "\"paid\"", "final"),
     (P4, "outcome = \"paid\"\nfinal = true", "outcome = \"unknown\"\nfinal = true", "\"unknown\"", "cannot be final"),
