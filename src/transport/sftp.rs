@@ -14,7 +14,7 @@ use super::mailbox::Life;
 use super::path::{escape, join, parent, unescape};
 use super::{Entry, Received, Sent, Timeouts, TransportError};
 
-/// One write: four MiB keep a line with a long way full (see `docs` of ssh2: it waits for all of a write's acknowledgements).
+/// One piece of a transfer. libssh2 waits for the acknowledgements of a whole write, so small ones leave a long line idle.
 pub const CHUNK: usize = 4 << 20;
 
 /// Numbers of libssh2 and of the protocol, as its headers have them.

@@ -491,6 +491,30 @@ async fn o3_o11_a_connection_cut_anywhere_never_looks_like_success() {
 }
 
 #[tokio::test]
+async fn o9_a_listing_cut_anywhere_is_an_error_and_never_a_shorter_one() {
+    let sshd = Sshd::start();
+    let proxy = Proxy::start(sshd.port);
+    let transport = through(&sshd, &proxy);
+    let outbox = sshd.root.join("outbox");
+    std::fs::create_dir(&outbox).unwrap();
+    for number in 0..500 {
+        std::fs::write(outbox.join(format!("{number:050}")), "").unwrap();
+    }
+    proxy.set(Fault::None);
+    let mut mailbox = transport.open().await.unwrap();
+    let opened = proxy.passed(Way::Back);
+    mailbox.list("outbox").await.unwrap();
+    let whole = proxy.passed(Way::Back);
+    drop(mailbox);
+    for part in 0..16 {
+        proxy.set(Fault::Cut(Way::Back, opened + (whole - opened) * part / 16));
+        let Ok(mut mailbox) = transport.open().await else { continue };
+        let error = mailbox.list("outbox").await.map(|entries| entries.len()).unwrap_err();
+        assert!(matches!(error, TransportError::ConnectionLost { .. }), "{part}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn o3_a_stalled_connection_times_out_within_its_bound() {
     let (sshd, desk) = (Sshd::start(), Desk::new());
     let proxy = Proxy::start(sshd.port);
@@ -553,7 +577,8 @@ async fn a_dropped_call_ends_its_session_at_once() {
     let (sshd, desk) = (Sshd::start(), Desk::new());
     let proxy = Proxy::start(sshd.port);
     let mut endpoint = SftpEndpoint { port: proxy.port, ..sshd.endpoint() };
-    endpoint.timeouts.io = Duration::from_secs(600);
+    // Long: what ends the session here is the drop, nothing else.
+    endpoint.timeouts.io = Duration::from_secs(60);
     let source = desk.file("source", &noise(3_000_000));
     proxy.set(Fault::Hold(Way::There, 1_000_000));
     let mut mailbox = Transport::Sftp(endpoint).open().await.unwrap();
@@ -565,7 +590,10 @@ async fn a_dropped_call_ends_its_session_at_once() {
             () = async { tokio::task::yield_now().await; tokio::task::block_in_place(|| proxy.wait_held()) } => {}
         }
     }
-    assert!(matches!(mailbox.stat("dropped").await, Err(TransportError::ConnectionLost { .. })));
+    let after = tokio::time::timeout(Duration::from_secs(5), mailbox.stat("dropped")).await.expect("the session is not busy any more");
+    assert!(matches!(after, Err(TransportError::ConnectionLost { .. })));
+    // Were the thread still writing, the rest would follow now.
+    proxy.release();
     until("the server to see the end of it", || (sshd.sessions() == 0).then_some(()));
     assert!(std::fs::metadata(sshd.root.join("dropped")).unwrap().len() < 3_000_000);
 }
