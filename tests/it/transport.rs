@@ -1,7 +1,6 @@
-//! The mailbox, over a real OpenSSH server and in a directory, by the same tables; then what only a network can do to it.
+//! The mailbox, over a real OpenSSH server and in a directory, by the same tables; then keys, and what only a line can do to it.
 //! Names begin with the incident that they keep from coming back.
 
-use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,9 +11,11 @@ use bankgate::transport::{Auth, DirEndpoint, HostKeyPin, Mailbox, SftpEndpoint, 
 use sha2::{Digest as _, Sha256};
 
 use crate::harness::postgres::Postgres;
-use crate::harness::proxy::{Fault, Proxy, Way};
 use crate::harness::sshd::{Sshd, key_line, keygen};
-use crate::harness::{is_root, run, skip, until};
+use crate::harness::{is_root, run, skip};
+
+/// Lines that are cut, held and slowed.
+mod line;
 
 /// A mailbox of either kind, with the directory that lies behind it.
 struct Place {
@@ -437,181 +438,6 @@ async fn nobody_there_is_unreachable_and_silence_is_a_timeout() {
     assert!(matches!(error, TransportError::Unreachable { .. }) && error.is_transient(), "{error}");
 }
 
-/// A mailbox behind the proxy.
-fn through(sshd: &Sshd, proxy: &Proxy) -> Transport {
-    let mut endpoint = SftpEndpoint { port: proxy.port, ..sshd.endpoint() };
-    endpoint.timeouts.io = Duration::from_secs(2);
-    Transport::Sftp(endpoint)
-}
-
-#[tokio::test]
-async fn o3_o11_a_connection_cut_anywhere_never_looks_like_success() {
-    let (sshd, desk) = (Sshd::start(), Desk::new());
-    let proxy = Proxy::start(sshd.port);
-    let transport = through(&sshd, &proxy);
-    let bytes = noise(700_000);
-    let source = desk.file("source", &bytes);
-    // How much a whole upload needs, each way; the session's goodbye comes after.
-    proxy.set(Fault::None);
-    let mut mailbox = transport.open().await.unwrap();
-    let opened = (proxy.passed(Way::There), proxy.passed(Way::Back));
-    mailbox.put_new("whole", &source).await.unwrap();
-    let whole = (proxy.passed(Way::There), proxy.passed(Way::Back));
-    drop(mailbox);
-
-    // Tightly around the beginning, in the midst, and tightly around the end, where flush, close and the look at the size are.
-    let (first, last) = (
-        [(Way::There, opened.0, whole.0, 6), (Way::Back, opened.1, whole.1, 4)]
-            .map(|(way, from, to, parts)| (0..parts).map(move |n| Fault::Cut(way, from + (to - from) * n / parts))),
-        [(Way::There, whole.0), (Way::Back, whole.1)].map(|(way, end)| (0..24).map(move |n| Fault::Cut(way, end - 12 * n))),
-    );
-    let create = (0..8).map(|n| Fault::Cut(Way::There, opened.0 + 30 * n));
-    let mut felt_during = BTreeSet::new();
-    for (number, fault) in create.chain(first.into_iter().flatten()).chain(last.into_iter().flatten()).enumerate() {
-        proxy.set(fault);
-        let part = format!("file.1.{number}.part");
-        let result = match transport.open().await {
-            Ok(mut mailbox) => mailbox.put_new(&part, &source).await,
-            Err(error) => Err(error),
-        };
-        match result {
-            Ok(sent) => {
-                assert_eq!(sent.sha256, sha256(&bytes));
-                assert_eq!(std::fs::read(sshd.root.join(&part)).unwrap(), bytes, "{fault:?}: success, but not all there");
-            }
-            Err(error) => {
-                let TransportError::ConnectionLost { during, .. } = error else { panic!("{fault:?}: {error}") };
-                felt_during.insert(during);
-                assert!(error.is_transient() && error.is_uncertain());
-            }
-        }
-    }
-    let steps = ["look at the file", "create the file", "write the file", "flush the file", "close the file"];
-    assert!(steps.iter().all(|step| felt_during.contains(step)), "cuts were felt only in {felt_during:?}");
-}
-
-#[tokio::test]
-async fn o9_a_listing_cut_anywhere_is_an_error_and_never_a_shorter_one() {
-    let sshd = Sshd::start();
-    let proxy = Proxy::start(sshd.port);
-    let transport = through(&sshd, &proxy);
-    let outbox = sshd.root.join("outbox");
-    std::fs::create_dir(&outbox).unwrap();
-    for number in 0..500 {
-        std::fs::write(outbox.join(format!("{number:050}")), "").unwrap();
-    }
-    proxy.set(Fault::None);
-    let mut mailbox = transport.open().await.unwrap();
-    let opened = proxy.passed(Way::Back);
-    mailbox.list("outbox").await.unwrap();
-    let whole = proxy.passed(Way::Back);
-    drop(mailbox);
-    for part in 0..16 {
-        proxy.set(Fault::Cut(Way::Back, opened + (whole - opened) * part / 16));
-        let Ok(mut mailbox) = transport.open().await else { continue };
-        let error = mailbox.list("outbox").await.map(|entries| entries.len()).unwrap_err();
-        assert!(matches!(error, TransportError::ConnectionLost { .. }), "{part}: {error}");
-    }
-}
-
-#[tokio::test]
-async fn o3_a_stalled_connection_times_out_within_its_bound() {
-    let (sshd, desk) = (Sshd::start(), Desk::new());
-    let proxy = Proxy::start(sshd.port);
-    let transport = through(&sshd, &proxy);
-    let source = desk.file("source", &noise(3_000_000));
-    for (number, fault) in [Fault::Hold(Way::There, 1_000_000), Fault::Hold(Way::Back, 6_000)].into_iter().enumerate() {
-        proxy.set(fault);
-        let mut mailbox = transport.open().await.unwrap();
-        let stopwatch = Stopwatch::start();
-        let error = mailbox.put_new(&format!("stalled {number}"), &source).await.unwrap_err();
-        assert!(matches!(error, TransportError::Timeout { .. }), "{fault:?}: {error}");
-        assert!(stopwatch.elapsed() < Duration::from_secs(5), "{fault:?}: {:?}", stopwatch.elapsed());
-        assert!(mailbox.stat("stalled").await.is_err(), "a session that timed out is not used again");
-        proxy.release();
-    }
-}
-
-#[tokio::test]
-async fn a_slow_line_is_not_a_stalled_one() {
-    let (sshd, desk) = (Sshd::start(), Desk::new());
-    let proxy = Proxy::start(sshd.port);
-    let bytes = noise(3_000_000);
-    let source = desk.file("source", &bytes);
-    // Longer in all than the time-out for one step.
-    proxy.set(Fault::Slow(Way::There, 10_000, Duration::from_millis(100)));
-    let mut mailbox = through(&sshd, &proxy).open().await.unwrap();
-    let stopwatch = Stopwatch::start();
-    mailbox.put_new("slow", &source).await.unwrap();
-    assert!(stopwatch.elapsed() > Duration::from_secs(2), "{:?}", stopwatch.elapsed());
-    assert_eq!(std::fs::read(sshd.root.join("slow")).unwrap(), bytes);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn o10_a_file_that_others_cut_short_is_not_sent() {
-    let (sshd, desk) = (Sshd::start(), Desk::new());
-    let proxy = Proxy::start(sshd.port);
-    let transport = through(&sshd, &proxy);
-    let source = desk.file("source", &noise(100_000));
-    proxy.set(Fault::None);
-    let mut mailbox = transport.open().await.unwrap();
-    mailbox.put_new("whole.1.part", &source).await.unwrap();
-    let whole = proxy.passed(Way::There);
-    drop(mailbox);
-    // The last request, the look at the size, waits while the server's disk loses half.
-    proxy.set(Fault::Hold(Way::There, whole - 8));
-    let mut mailbox = transport.open().await.unwrap();
-    let upload = tokio::spawn(async move { mailbox.put_new("whole.2.part", &source).await });
-    tokio::task::block_in_place(|| {
-        proxy.wait_held();
-        std::fs::OpenOptions::new().write(true).open(sshd.root.join("whole.2.part")).unwrap().set_len(50_000).unwrap();
-        proxy.release();
-    });
-    let error = upload.await.unwrap().unwrap_err();
-    assert!(matches!(error, TransportError::SizeMismatch { expected: 100_000, found: 50_000, .. }), "{error}");
-    assert!(error.is_transient());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_call_ends_its_session_at_once() {
-    let (sshd, desk) = (Sshd::start(), Desk::new());
-    let proxy = Proxy::start(sshd.port);
-    let mut endpoint = SftpEndpoint { port: proxy.port, ..sshd.endpoint() };
-    // Long: what ends the session here is the drop, nothing else.
-    endpoint.timeouts.io = Duration::from_secs(60);
-    let source = desk.file("source", &noise(3_000_000));
-    proxy.set(Fault::Hold(Way::There, 1_000_000));
-    let mut mailbox = Transport::Sftp(endpoint).open().await.unwrap();
-    {
-        let upload = mailbox.put_new("dropped", &source);
-        tokio::pin!(upload);
-        tokio::select! {
-            result = &mut upload => panic!("{result:?}"),
-            () = async { tokio::task::yield_now().await; tokio::task::block_in_place(|| proxy.wait_held()) } => {}
-        }
-    }
-    let after = tokio::time::timeout(Duration::from_secs(5), mailbox.stat("dropped")).await.expect("the session is not busy any more");
-    assert!(matches!(after, Err(TransportError::ConnectionLost { .. })));
-    // Were the thread still writing, the rest would follow now.
-    proxy.release();
-    until("the server to see the end of it", || (sshd.sessions() == 0).then_some(()));
-    assert!(std::fs::metadata(sshd.root.join("dropped")).unwrap().len() < 3_000_000);
-}
-
-#[tokio::test]
-async fn a_killed_session_is_a_lost_connection_and_the_next_one_works() {
-    let sshd = Sshd::start();
-    let mut mailbox = sshd.transport().open().await.unwrap();
-    assert!(sshd.sessions() > 0);
-    sshd.kill_sessions();
-    let error = mailbox.list(".").await.unwrap_err();
-    assert!(matches!(error, TransportError::ConnectionLost { .. }), "{error}");
-    let mut mailbox = sshd.transport().open().await.unwrap();
-    assert_eq!(mailbox.list(".").await.unwrap(), []);
-    drop(mailbox);
-    until("the session to end with its mailbox", || (sshd.sessions() == 0).then_some(()));
-}
-
 /// A file system of one mebibyte, for root to make.
 struct Tiny(PathBuf);
 
@@ -700,42 +526,4 @@ fn postgres_of_our_own_is_durable_and_gives_fresh_databases() {
     assert_eq!(postgres.psql(&a, "create table t (x int); insert into t values (7); select x from t").lines().last(), Some("7"));
     assert_eq!(postgres.psql(&b, "select count(*) from pg_tables where tablename = 't'").trim(), "0");
     assert_eq!(postgres.psql(&postgres.url(), "show fsync").trim(), "on");
-}
-
-/// `cargo test --test it -- --ignored --nocapture throughput`
-#[tokio::test]
-#[ignore = "a measurement, not a test"]
-#[expect(clippy::print_stderr, reason = "its figures are what it is for")]
-async fn throughput_of_a_hundred_megabytes() {
-    let (sshd, desk) = (Sshd::start(), Desk::new());
-    let source = desk.file("source", &noise(100_000_000));
-    let key = desk.file("key", sshd.client_key_pem.as_bytes());
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let hosts = desk.file("hosts", format!("[127.0.0.1]:{} {}\n", sshd.port, sshd.host_key_line).as_bytes());
-    let openssh = |batch: String| {
-        let batch = desk.file("batch", batch.as_bytes());
-        let stopwatch = Stopwatch::start();
-        run(std::process::Command::new("sftp")
-            .args(["-q", "-P", &sshd.port.to_string(), "-i"])
-            .arg(&key)
-            .arg("-o")
-            .arg(format!("UserKnownHostsFile={}", hosts.display()))
-            .arg("-b")
-            .arg(batch)
-            .arg(format!("{}@127.0.0.1", sshd.user)));
-        stopwatch.elapsed()
-    };
-    for round in 0..3 {
-        let stopwatch = Stopwatch::start();
-        let mut mailbox = sshd.transport().open().await.unwrap();
-        let opened = stopwatch.elapsed();
-        mailbox.put_new(&format!("ours {round}"), &source).await.unwrap();
-        let up = stopwatch.elapsed();
-        mailbox.get(&format!("ours {round}"), &desk.target(&format!("ours {round}"))).await.unwrap();
-        let down = stopwatch.elapsed();
-        eprintln!("ours: open {opened:?}, put (hashed, flushed, looked at) {:?}, get (hashed, flushed) {:?}", up - opened, down - up);
-        let up = openssh(format!("put -f \"{}\" theirs{round}\n", source.display()));
-        let down = openssh(format!("get -f theirs{round} \"{}\"\n", desk.target(&format!("theirs {round}")).display()));
-        eprintln!("OpenSSH's sftp, connecting included: put -f {up:?}, get -f {down:?}");
-    }
 }
