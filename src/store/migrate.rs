@@ -6,11 +6,15 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
-use sqlx::migrate::{Migrate as _, Migration, MigrationType, Migrator};
+use sqlx::migrate::{AppliedMigration, Migrate as _, Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
-use super::sql::Pool;
+use super::sql::{Pool, TxEngine};
 use super::{Store, StoreError};
+use crate::args;
+
+/// sqlx's book of what was applied.
+const BOOK: &str = "_sqlx_migrations";
 
 /// One version of the schema.
 struct Version {
@@ -57,32 +61,44 @@ impl Store {
         Ok(plan)
     }
 
-    /// What `migrate` would do.
+    /// What `migrate` would do. Reads only: a dry run leaves no trace, and the daemon's role owns no table.
     ///
     /// # Errors
-    /// The database is newer than this program.
+    /// The database is newer than this program, or its applied versions were altered.
     pub async fn migration_plan(&self) -> Result<Migrated, StoreError> {
-        let fail = |e: sqlx::migrate::MigrateError| StoreError::Migration(e.to_string());
-        let table = "_sqlx_migrations";
-        let applied = match &self.pool {
-            Pool::Pg(pool) => {
-                let mut conn = pool.acquire().await.map_err(|e| StoreError::sql("connect", e))?;
-                conn.ensure_migrations_table(table).await.map_err(fail)?;
-                conn.list_applied_migrations(table).await.map_err(fail)?
-            }
-            Pool::Sqlite(pool) => {
-                let mut conn = pool.acquire().await.map_err(|e| StoreError::sql("connect", e))?;
-                conn.ensure_migrations_table(table).await.map_err(fail)?;
-                conn.list_applied_migrations(table).await.map_err(fail)?
-            }
-        };
+        let applied = self.applied_migrations().await?;
         let had: Vec<i64> = applied.iter().map(|m| m.version).collect();
         let newest = VERSIONS.iter().map(|v| v.number).max().unwrap_or(0);
         if let Some(newer) = had.iter().find(|v| **v > newest) {
             return Err(StoreError::SchemaNewer { found: *newer, known: newest });
         }
+        let migrator = self.migrator();
+        let is_altered = |m: &&AppliedMigration| migrator.iter().any(|ours| ours.version == m.version && ours.checksum != m.checksum);
+        if let Some(altered) = applied.iter().find(is_altered) {
+            return Err(StoreError::Migration(format!(
+                "version {} was applied with another text than this program has: run the bankgate that applied it, or restore a backup",
+                altered.version
+            )));
+        }
         let applied = VERSIONS.iter().filter(|v| !had.contains(&v.number)).map(|v| (v.number, v.name.to_owned())).collect();
         Ok(Migrated { had, applied })
+    }
+
+    /// What sqlx's book says; nothing where there is no book yet.
+    async fn applied_migrations(&self) -> Result<Vec<AppliedMigration>, StoreError> {
+        let mut tx = self.read().await?;
+        let sql = match &self.pool {
+            Pool::Pg(_) => "select 1 from information_schema.tables where table_schema = current_schema() and table_name = $1",
+            Pool::Sqlite(_) => "select 1 from sqlite_master where type = 'table' and name = $1",
+        };
+        if tx.opt(sql, args![BOOK]).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        match &mut tx.engine {
+            TxEngine::Pg(tx) => tx.list_applied_migrations(BOOK).await,
+            TxEngine::Sqlite(tx) => tx.list_applied_migrations(BOOK).await,
+        }
+        .map_err(|e| StoreError::Migration(e.to_string()))
     }
 
     /// Refuses a database whose schema is not exactly this program's.

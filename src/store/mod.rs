@@ -16,6 +16,8 @@ pub mod ledger;
 pub mod migrate;
 /// Payment files: planned, sealed, published.
 pub mod outbound;
+/// Who may do what in a schema on PostgreSQL.
+pub mod roles;
 /// One SQL text for two engines.
 pub mod sql;
 
@@ -109,6 +111,12 @@ impl StoreError {
     }
 }
 
+/// A schema's name goes into statements as it is.
+fn check_schema_name(schema: &str) -> Result<(), StoreError> {
+    let is_plain = !schema.is_empty() && schema.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if is_plain { Ok(()) } else { Err(StoreError::Url(format!("schema {schema:?}: lower-case letters, digits and _ only"))) }
+}
+
 /// The shared database.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -149,11 +157,7 @@ impl Store {
         if !address.url.starts_with("postgres://") && !address.url.starts_with("postgresql://") {
             return Err(StoreError::Url("expected postgres://… or sqlite:PATH".to_owned()));
         }
-        let schema_ok =
-            !address.schema.is_empty() && address.schema.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        if !schema_ok {
-            return Err(StoreError::Url(format!("schema {:?}: lower-case letters, digits and _ only", address.schema)));
-        }
+        check_schema_name(&address.schema)?;
         let mut options = PgConnectOptions::from_str(&address.url).map_err(|e| StoreError::Url(e.to_string()))?;
         if let Some(password) = &address.password {
             use secrecy::ExposeSecret as _;

@@ -1,0 +1,45 @@
+-- Who may do what in the schema {schema}. Run by the owner of the tables after every `bankgate migrate`; running it again
+-- is harmless, and what an earlier version granted and this one does not is taken back.
+-- Three roles without login: grant each to the logins that need it. The owner is a fourth, used to migrate and by nobody else.
+
+do $$
+declare
+  wanted text;
+begin
+  foreach wanted in array array['bankgate_platform', 'bankgate_daemon', 'bankgate_auditor'] loop
+    if not exists (select 1 from pg_roles where rolname = wanted) then
+      execute format('create role %I nologin', wanted);
+    end if;
+  end loop;
+end $$;
+
+revoke all on schema {schema} from public, bankgate_platform, bankgate_daemon, bankgate_auditor;
+revoke all on all tables in schema {schema} from public, bankgate_platform, bankgate_daemon, bankgate_auditor;
+grant usage on schema {schema} to bankgate_platform, bankgate_daemon, bankgate_auditor;
+
+-- The platform writes the intake, reads the views, and sees nothing else. A batch is never deleted; rows of one that was
+-- sent back may be.
+grant select, insert, update on {schema}.department, {schema}.project, {schema}.bank, {schema}.agreement, {schema}.batch to bankgate_platform;
+grant select, insert, update, delete on {schema}.payment, {schema}.ineligible to bankgate_platform;
+grant select, insert on {schema}.funding to bankgate_platform;
+grant select on {schema}.v_batch, {schema}.v_payment, {schema}.v_case, {schema}.v_statement to bankgate_platform;
+
+-- The daemon reads all, and adds batches that were imported as lists. `operator` is written by the owner alone: who may
+-- decide is not decided by those who do.
+grant select on all tables in schema {schema} to bankgate_daemon;
+grant insert, update on {schema}.batch to bankgate_daemon;
+grant insert on {schema}.payment to bankgate_daemon;
+-- What it keeps up to date.
+grant insert, update on {schema}.counter, {schema}.admission, {schema}.tranche, {schema}.file_out, {schema}.instruction_state,
+  {schema}.file_in, {schema}.account, {schema}.failure_case, {schema}.outbox_mail, {schema}.incident, {schema}.proposal,
+  {schema}.lease, {schema}.edge, {schema}.sighting to bankgate_daemon;
+-- What the bank will be told stands as it was admitted: only the claim and the ordinal of the day change.
+grant insert, update (live, ordinal) on {schema}.instruction to bankgate_daemon;
+-- History: added to, never changed.
+grant insert on {schema}.answer_line, {schema}.final_answer, {schema}.event, {schema}.entry, {schema}.posting, {schema}.audit,
+  {schema}.statement, {schema}.statement_line to bankgate_daemon;
+-- The code's own table of transitions, loaded anew when a new program starts.
+grant insert, delete on {schema}.transition to bankgate_daemon;
+
+-- Auditors read everything and change nothing.
+grant select on all tables in schema {schema} to bankgate_auditor;
