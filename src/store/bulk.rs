@@ -15,10 +15,16 @@ impl Tx {
     /// Inserts rows into a table. The rows' values stand in the order of the columns.
     ///
     /// # Errors
-    /// The database refused (a unique violation included) or could not be reached; nothing of the call stays.
+    /// A text holds NUL, or the database refused (a unique violation included) or could not be reached; nothing of the call stays
+    /// once the transaction is dropped.
     pub async fn bulk(&mut self, table: &'static str, columns: &'static [&'static str], rows: Vec<Vec<Value>>) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
+        }
+        let has_nul = |row: &Vec<Value>| row.iter().any(|v| matches!(v, Value::Text(t) if t.contains('\0')));
+        if let Some(at) = rows.iter().position(has_nul) {
+            // PostgreSQL has no place for it; SQLite would keep it, and the two would differ.
+            return Err(StoreError::Broken(format!("row {} for table {table}: a text holds the character NUL", at + 1)));
         }
         match &mut self.engine {
             TxEngine::Pg(tx) => {

@@ -497,7 +497,7 @@ impl Tx {
         let sql = format!(
             "insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, paid_fen, returned_fen, reason, class, raw_code, raw_text, \
              bank_ref, file_in, line, since) select x.instruction_id, $1, $2, t.next, i.amount_fen, \
-             case when t.next = 'paid' then i.amount_fen else 0 end, case when t.next = 'returned' then i.amount_fen else 0 end, \
+             case when t.next = 'paid' or $4 = 'paid' then i.amount_fen else 0 end, case when t.next = 'returned' then i.amount_fen else 0 end, \
              x.reason, x.class, x.raw_code, x.raw_text, x.bank_ref, x.file_in, x.line, $3 from \
              (select l.*, {event} as event from answer_line l where l.file_in in ({})) x join instruction i on i.id = x.instruction_id \
              join transition t on t.state = $4 and t.event = x.event \

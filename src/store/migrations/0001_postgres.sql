@@ -9,6 +9,14 @@ create trigger append_only before update or delete on event for each row execute
 create trigger append_only before update or delete on audit for each row execute function bankgate_append_only();
 create trigger append_only before update or delete on answer_line for each row execute function bankgate_append_only();
 create trigger append_only before update or delete on final_answer for each row execute function bankgate_append_only();
+create trigger append_only before update or delete on statement_line for each row execute function bankgate_append_only();
+create trigger append_only_whole before truncate on entry for each statement execute function bankgate_append_only();
+create trigger append_only_whole before truncate on posting for each statement execute function bankgate_append_only();
+create trigger append_only_whole before truncate on event for each statement execute function bankgate_append_only();
+create trigger append_only_whole before truncate on audit for each statement execute function bankgate_append_only();
+create trigger append_only_whole before truncate on answer_line for each statement execute function bankgate_append_only();
+create trigger append_only_whole before truncate on final_answer for each statement execute function bankgate_append_only();
+create trigger append_only_whole before truncate on statement_line for each statement execute function bankgate_append_only();
 
 -- A released batch, an approval or new funds wake the daemon. Polling alone is always enough.
 create function bankgate_wake() returns trigger language plpgsql as $$

@@ -10,3 +10,5 @@ create trigger answer_line_no_update before update on answer_line begin select r
 create trigger answer_line_no_delete before delete on answer_line begin select raise(abort, 'table answer_line is append-only'); end;
 create trigger final_answer_no_update before update on final_answer begin select raise(abort, 'table final_answer is append-only'); end;
 create trigger final_answer_no_delete before delete on final_answer begin select raise(abort, 'table final_answer is append-only'); end;
+create trigger statement_line_no_update before update on statement_line begin select raise(abort, 'table statement_line is append-only'); end;
+create trigger statement_line_no_delete before delete on statement_line begin select raise(abort, 'table statement_line is append-only'); end;

@@ -6,7 +6,7 @@ select i.id, i.payment_id, i.root_payment_id, i.previous_id, i.attempt, i.live, 
   coalesce(s.raw_text, '') as raw_text, coalesce(s.bank_ref, '') as bank_ref
 from instruction i
 join tranche t on t.first_id = (select max(t2.first_id) from tranche t2 where t2.first_id <= i.id)
-left join file_out f on f.id = (select f2.id from file_out f2 where f2.first_id <= i.id and f2.last_id >= i.id and f2.state not in ('voided', 'abandoned') order by f2.first_id desc limit 1)
+left join file_out f on f.id = (select f2.id from file_out f2 where f2.first_id <= i.id and f2.first_id >= t.first_id and f2.last_id >= i.id and f2.state not in ('voided', 'abandoned') order by f2.first_id desc limit 1)
 left join instruction_state s on s.instruction_id = i.id;
 
 create view v_batch as
