@@ -24,6 +24,12 @@ pub mod remedy;
 pub mod seal;
 /// Kept files are read into lines.
 pub mod stage;
+/// Mails leave the outbox.
+pub mod deliver;
+/// Mails and their workbooks, from facts.
+pub mod letters;
+/// What people must know becomes mails in the outbox.
+pub mod report;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -18,6 +18,8 @@ pub mod migrate;
 pub mod outbound;
 /// Who may do what in a schema on PostgreSQL.
 pub mod roles;
+/// What the letters say.
+pub mod reports;
 /// One SQL text for two engines.
 pub mod sql;
 

@@ -9,6 +9,7 @@ mod lists;
 mod mail;
 mod people;
 mod sandbox;
+mod reports;
 mod tidy;
 mod transport;
 mod unit;
