@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, Participant};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
-use crate::passes::{Done, Gateway, PassError, admit, apply, chase, collect, plan, publish, remedy, seal, stage};
+use crate::passes::{Done, Gateway, PassError, admit, apply, chase, collect, deliver, plan, publish, remedy, report, seal, stage};
 use crate::store::desk::NewIncident;
 use crate::store::outbound::BankRow;
 
@@ -25,6 +25,7 @@ const FAILURES_TOLD: i64 = 3;
 pub struct Wake {
     desk: Arc<Notify>,
     edges: Arc<Notify>,
+    post: Arc<Notify>,
 }
 
 impl Wake {
@@ -43,6 +44,8 @@ pub async fn serve(gateway: Arc<Gateway>, clock: &Clock, wake: &Wake, stop: &Can
     let mut tasks = tokio::task::JoinSet::new();
     let desk = Desk { gateway: Arc::clone(&gateway), clock: clock.participant(), wake: wake.clone() };
     tasks.spawn(until(stop.clone(), desk.run()));
+    let post = Post { gateway: Arc::clone(&gateway), clock: clock.participant(), wake: wake.clone() };
+    tasks.spawn(until(stop.clone(), post.run()));
     for bank in gateway.edges.keys() {
         let edge =
             EdgeTask { gateway: Arc::clone(&gateway), bank: bank.clone(), clock: clock.participant(), wake: wake.clone(), collected: None };
@@ -86,6 +89,8 @@ async fn desk_round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
     done += apply::apply(gateway, now).await?;
     done += remedy::remedy(gateway, now).await?;
     done += chase::chase(gateway, now).await?;
+    done += report::report(gateway, now).await?;
+    done += deliver::deliver(gateway, now).await?;
     Ok(done)
 }
 
@@ -106,14 +111,37 @@ impl Desk {
             changed += told(g, "apply", apply::apply(g, now).await, now).await;
             changed += told(g, "remedy", remedy::remedy(g, now).await, now).await;
             changed += told(g, "chase", chase::chase(g, now).await, now).await;
+            changed += told(g, "report", report::report(g, now).await, now).await;
             if changed > 0 {
                 self.wake.edges.notify_waiters();
+                self.wake.post.notify_one();
                 continue;
             }
             let next = now.plus_millis(millis(g.config.time.tick));
             tokio::select! {
                 () = self.clock.sleep_until(next) => {}
                 () = self.wake.desk.notified() => {}
+            }
+        }
+    }
+}
+
+/// The post: a relay that does not answer keeps nobody else waiting.
+struct Post {
+    gateway: Arc<Gateway>,
+    clock: Participant,
+    wake: Wake,
+}
+
+impl Post {
+    async fn run(self) {
+        loop {
+            let now = self.clock.now();
+            told(&self.gateway, "deliver", deliver::deliver(&self.gateway, now).await, now).await;
+            let next = now.plus_millis(millis(self.gateway.config.time.tick));
+            tokio::select! {
+                () = self.clock.sleep_until(next) => {}
+                () = self.wake.post.notified() => {}
             }
         }
     }

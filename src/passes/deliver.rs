@@ -215,7 +215,8 @@ impl<'a> Delivery<'a> {
             format!("邮件“{}”（{}）多次被邮件服务器推迟：{why}", self.subject, self.mail.id),
             format!("mail \"{}\" ({}) is put off again and again: {why}", self.subject, self.mail.id),
         );
-        let next_step = Words::new("与收件方或邮件服务器管理员核实；系统继续重试", "ask the recipient or the relay's postmaster; it is tried on");
+        let next_step =
+            Words::new("与收件方或邮件服务器管理员核实；系统继续重试", "ask the recipient or the relay's postmaster; it is tried on");
         self.tell(tx, &self.late_key(), "mail_late", what, next_step).await
     }
 

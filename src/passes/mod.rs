@@ -12,6 +12,8 @@ pub mod apply;
 pub mod chase;
 /// Files of the banks are copied, hashed, kept, registered.
 pub mod collect;
+/// Mails leave the outbox.
+pub mod deliver;
 /// Mails and their workbooks, from facts.
 pub mod letters;
 /// Admitted rows are put into files.
@@ -20,16 +22,12 @@ pub mod plan;
 pub mod publish;
 /// What final failures ask for.
 pub mod remedy;
+/// What people must know becomes mails in the outbox.
+pub mod report;
 /// Files become bytes with a committed hash.
 pub mod seal;
 /// Kept files are read into lines.
 pub mod stage;
-/// Mails leave the outbox.
-pub mod deliver;
-/// Mails and their workbooks, from facts.
-pub mod letters;
-/// What people must know becomes mails in the outbox.
-pub mod report;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

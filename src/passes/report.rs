@@ -66,8 +66,7 @@ async fn failures_of(gateway: &Gateway, group: &FailureGroup, today: NaiveDate, 
     }
     let mut done = Done::default();
     loop {
-        let (cases, rows): (Vec<i64>, Vec<_>) =
-            gateway.store.read().await?.failures_untold(group, ROWS_MAX).await?.into_iter().unzip();
+        let (cases, rows): (Vec<i64>, Vec<_>) = gateway.store.read().await?.failures_untold(group, ROWS_MAX).await?.into_iter().unzip();
         let Some(first) = cases.first() else { return Ok(done) };
         let key = format!("{key}{first}");
         let report = FailureReport {

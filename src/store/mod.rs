@@ -16,10 +16,10 @@ pub mod ledger;
 pub mod migrate;
 /// Payment files: planned, sealed, published.
 pub mod outbound;
-/// Who may do what in a schema on PostgreSQL.
-pub mod roles;
 /// What the letters say.
 pub mod reports;
+/// Who may do what in a schema on PostgreSQL.
+pub mod roles;
 /// One SQL text for two engines.
 pub mod sql;
 

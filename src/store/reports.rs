@@ -289,7 +289,8 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn list_shape(&mut self, batch: &str) -> Result<ListShape, StoreError> {
-        let sql = "select t.first_id, t.last_id, b.name from tranche t join bank b on b.code = t.bank where t.batch = $1 order by t.first_id";
+        let sql =
+            "select t.first_id, t.last_id, b.name from tranche t join bank b on b.code = t.bank where t.batch = $1 order by t.first_id";
         let blocks = self.rows(sql, args![batch]).await?;
         let sql = "select f.id, f.first_id, f.last_id, f.lines_state from file_out f where f.batch = $1 and f.state not in ('voided', 'abandoned')";
         let files = self.rows(sql, args![batch]).await?;
@@ -411,7 +412,8 @@ impl Tx {
     pub async fn file_aside(&mut self, incident: i64) -> Result<Option<FileAside>, StoreError> {
         let Some(about) = self.opt("select key, bank, what from incident where id = $1", args![incident]).await? else { return Ok(None) };
         let number: Option<i64> = about.text(0)?.rsplit(':').next().and_then(|n| n.parse().ok());
-        let sql = "select id, dir, name, seen_at, problems from file_in where bank = $1 and state = 'quarantined' order by id desc limit 500";
+        let sql =
+            "select id, dir, name, seen_at, problems from file_in where bank = $1 and state = 'quarantined' order by id desc limit 500";
         for r in self.rows(sql, args![about.text(1)?]).await? {
             if number == Some(r.int(0)?) || (number.is_none() && about.text(2)?.contains(r.text(2)?)) {
                 let seen_at = Timestamp::from_millis(r.int(3)?);

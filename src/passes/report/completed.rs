@@ -185,17 +185,25 @@ impl Large {
         let made = self.facts.generated_at.local(self.facts.zone).format("%Y-%m-%d %H:%M");
         let subject = match language {
             Language::Zh => {
-                format!("【发放完成】{department} {project}（{period}）批次{batch_no} 共{total}笔 {amount}元，成功{paid}笔，未成功{unpaid}笔")
+                format!(
+                    "【发放完成】{department} {project}（{period}）批次{batch_no} 共{total}笔 {amount}元，成功{paid}笔，未成功{unpaid}笔"
+                )
             }
             Language::En => {
-                format!("[Batch done] {department}, {project} ({period}), batch {batch_no}: {total}, {amount} yuan; {paid} paid, {unpaid} not")
+                format!(
+                    "[Batch done] {department}, {project} ({period}), batch {batch_no}: {total}, {amount} yuan; {paid} paid, {unpaid} not"
+                )
             }
         };
         let mut lines = vec![match language {
             Language::Zh => {
-                format!("{department}：{project}（{period}）批次 {batch_no} 已办理完毕，共 {total} 笔，合计 {amount} 元（大写：{capitals}）。")
+                format!(
+                    "{department}：{project}（{period}）批次 {batch_no} 已办理完毕，共 {total} 笔，合计 {amount} 元（大写：{capitals}）。"
+                )
             }
-            Language::En => format!("To {department}: batch {batch_no} of {project} ({period}) is done: {total} payments, {amount} yuan in all."),
+            Language::En => {
+                format!("To {department}: batch {batch_no} of {project} ({period}) is done: {total} payments, {amount} yuan in all.")
+            }
         }];
         lines.extend(self.sums.iter().map(|sum| match language {
             Language::Zh => format!("{}：{} 笔，{} 元", sum.result.words(language), sum.count, sum.amount),
@@ -229,7 +237,8 @@ impl Large {
     fn workbook(&mut self) -> Result<Attachment, LetterError> {
         let language = self.language;
         self.facts.project.push_str(language.pick("〔仅列未成功〕", " [only what was not paid]"));
-        let plain = |name: &str| name.chars().map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c }).collect::<String>();
+        let plain =
+            |name: &str| name.chars().map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c }).collect::<String>();
         let name = plain(&format!("{}_{}.xlsx", language.pick("发放未成功清单", "not_paid"), self.facts.batch_no));
         let mime = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet".to_owned();
         Ok(Attachment { name, mime, bytes: completed_workbook(&self.facts, language)? })
