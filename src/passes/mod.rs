@@ -28,6 +28,8 @@ pub mod report;
 pub mod seal;
 /// Kept files are read into lines.
 pub mod stage;
+/// What a person may do.
+pub mod operate;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

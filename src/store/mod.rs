@@ -8,8 +8,12 @@ pub mod aftermath;
 pub mod bulk;
 /// What people are told and decide.
 pub mod desk;
+/// Do the books add up: the equations of law 2.
+pub mod equations;
 /// Files of the banks: seen, kept, read, proven, applied.
 pub mod inbound;
+/// The intake contract, written: for carried lists and for the demo.
+pub mod intake;
 /// The ledger: accounts, entries, postings.
 pub mod ledger;
 /// The schema and its versions.
@@ -20,8 +24,12 @@ pub mod outbound;
 pub mod reports;
 /// Who may do what in a schema on PostgreSQL.
 pub mod roles;
+/// One instruction, settled by persons.
+pub mod settle;
 /// One SQL text for two engines.
 pub mod sql;
+/// What people see.
+pub mod views;
 
 use std::str::FromStr as _;
 use std::time::Duration;

@@ -1,0 +1,78 @@
+//! Who may do what. A department acts for itself; finance for all; finance IT runs the machine and moves no money alone;
+//! auditors read.
+
+use super::OperateError;
+use crate::domain::language::Words;
+use crate::store::desk::Operator;
+
+/// What somebody wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Enter a list (经办).
+    Import,
+    /// Approve it (审核).
+    Approve,
+    /// Review it at the finance bureau (财政复核).
+    Review,
+    /// Release it (发放).
+    Release,
+    /// Propose or approve an act that takes two persons.
+    Decide,
+}
+
+impl Duty {
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Import => ("导入清单", "import a list"),
+            Self::Approve => ("审核批次", "approve a batch"),
+            Self::Review => ("财政复核", "review a batch at the finance bureau"),
+            Self::Release => ("发放批次", "release a batch"),
+            Self::Decide => ("提出或批准需两人办理的事项", "propose or approve what takes two persons"),
+        }
+    }
+
+    const fn roles(self) -> &'static [&'static str] {
+        match self {
+            Self::Import => &["department", "finance", "finance_it"],
+            Self::Approve | Self::Release => &["department", "finance"],
+            Self::Review => &["finance"],
+            Self::Decide => &["finance", "finance_it"],
+        }
+    }
+}
+
+/// Refuses who may not, by role, and staff of other departments.
+pub(super) fn require(by: &Operator, duty: Duty, department: &str) -> Result<(), OperateError> {
+    let (zh, en) = duty.words();
+    if !duty.roles().contains(&by.role.as_str()) {
+        let roles = duty.roles().join(", ");
+        return Err(OperateError::Refused(Words::new(
+            format!("{}（{}）的角色是{}，不能{zh}；可由角色 {roles} 的人员办理", by.name, by.login, by.role),
+            format!("{} is {} and may not {en}: somebody of {roles} may", by.login, by.role),
+        )));
+    }
+    if by.role == "department" && by.department != department {
+        return Err(OperateError::Refused(Words::new(
+            format!("{}（{}）属于部门{}，不能为部门{department}{zh}", by.name, by.login, by.department),
+            format!("{} belongs to department {} and may not {en} for {department}", by.login, by.department),
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_do_what() {
+        let person = |role: &str| Operator { login: "a".into(), name: "甲".into(), role: role.into(), department: "D1".into() };
+        let duties = [Duty::Import, Duty::Approve, Duty::Review, Duty::Release, Duty::Decide];
+        let may = |role, department| duties.map(|d| require(&person(role), d, department).is_ok());
+        assert_eq!(may("department", "D1"), [true, true, false, true, false]);
+        assert_eq!(may("department", "D2"), [false; 5]);
+        assert_eq!(may("finance", "D2"), [true; 5]);
+        assert_eq!(may("finance_it", "D2"), [true, false, false, false, true]);
+        assert_eq!(may("auditor", "D1"), [false; 5]);
+    }
+}

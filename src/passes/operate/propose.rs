@@ -1,0 +1,299 @@
+//! Acts that take two persons (两人办理). The first proposes: what would be done is worked out and written down in words,
+//! with its hash. The second approves: it is worked out again from the rows as they are then, and done only if it is word
+//! for word the same. The database itself refuses the same person twice.
+
+use super::OperateError;
+use super::duty::{self, Duty};
+use crate::domain::file::FileOutState;
+use crate::domain::ids::EndToEndId;
+use crate::domain::instruction::{Event, InstructionState, coded, step};
+use crate::domain::ledger::{EntryKind, Movement, entry_kind};
+use crate::domain::reason::{Reason, ReasonClass};
+use crate::domain::time::Timestamp;
+use crate::passes::{Gateway, PassError};
+use crate::store::admission::NewCase;
+use crate::store::desk::{Operator, Proposal};
+use crate::store::ledger::{EntryOf, Origin};
+use crate::store::outbound::FileOut;
+use crate::store::settle::Standing;
+use crate::store::sql::Tx;
+
+/// What can be proposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Settles an unknown or contradicted instruction as paid, by evidence.
+    ResolvePaid,
+    /// Settles it as not paid: its money is free to be paid again.
+    ResolveFailed,
+}
+
+coded!(Act { ResolvePaid = "payment.resolve_paid", ResolveFailed = "payment.resolve_failed" });
+
+impl Act {
+    const fn event(self) -> Event {
+        match self {
+            Self::ResolvePaid => Event::ResolvePaid,
+            Self::ResolveFailed => Event::ResolveFailed,
+        }
+    }
+}
+
+/// Proposes to settle an instruction, with the evidence in words. Says the proposal's number and its effect.
+///
+/// # Errors
+/// Refused to whoever may not, where the instruction is neither unknown nor contradicted, and without evidence.
+pub async fn propose_resolve(
+    gateway: &Gateway,
+    by: &Operator,
+    instruction: i64,
+    act: Act,
+    evidence: &str,
+    now: Timestamp,
+) -> Result<(i64, String), OperateError> {
+    duty::require(by, Duty::Decide, "")?;
+    let evidence = evidence.trim();
+    if evidence.chars().count() < 4 {
+        return OperateError::refused(
+            "请用 --evidence 写明依据（银行回函编号、流水号、核对人等）",
+            "say with --evidence what proves it: the bank's letter, the statement's entry, who was asked",
+        );
+    }
+    let mut tx = gateway.store.begin().await?;
+    let settlement = Settlement::of(&mut tx, instruction, act).await?;
+    let (subject, effect) = (EndToEndId(instruction).to_string(), settlement.effect(evidence));
+    for other in Act::ALL {
+        if let Some(open) = tx.proposal_open(other.code(), &subject).await? {
+            return OperateError::refused(
+                format!("支付{subject}已有待批准事项{open}（{}）；批准用 `bankgate approve {open}`", other.code()),
+                format!("{subject} has the open proposal {open} ({}): approve it with `bankgate approve {open}`", other.code()),
+            );
+        }
+    }
+    let id = tx.propose(act.code(), &subject, evidence, &effect, by, now).await?;
+    tx.audit(&by.login, "propose", &format!("proposal {id}"), &effect, now).await?;
+    tx.commit().await?;
+    tracing::info!(proposal = id, by = by.login, act = act.code(), subject, "proposed");
+    Ok((id, effect))
+}
+
+/// Approves a proposal and does it. Another person than its proposer. Says what was done.
+///
+/// # Errors
+/// Refused to the proposer and to whoever may not; and when the rows have changed, so that the effect would be another.
+pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) -> Result<String, OperateError> {
+    duty::require(by, Duty::Decide, "")?;
+    let mut tx = gateway.store.begin().await?;
+    let Some(proposal) = tx.proposal(id).await? else {
+        return OperateError::refused(format!("没有待批准的事项{id}"), format!("there is no open proposal {id}"));
+    };
+    if proposal.proposed_by == by.login {
+        return OperateError::refused(
+            format!("事项{id}由{}提出，须由另一人批准", by.login),
+            format!("{} proposed {id}: another person approves it", by.login),
+        );
+    }
+    let Some(act) = Act::from_code(&proposal.act) else {
+        return OperateError::refused(
+            format!("事项{id}（{}）不是本版本能办理的", proposal.act),
+            format!("proposal {id} is {:?}, which this version cannot do", proposal.act),
+        );
+    };
+    let done = match act {
+        Act::ResolvePaid | Act::ResolveFailed => resolve(gateway, &mut tx, by, &proposal, act, now).await?,
+    };
+    if !tx.approve_proposal(id, by, now).await? {
+        return OperateError::refused(format!("事项{id}刚被他人办理"), format!("somebody else decided {id} just now"));
+    }
+    tx.audit(&by.login, "approve", &format!("proposal {id}"), &done, now).await?;
+    tx.commit().await?;
+    tracing::info!(proposal = id, by = by.login, proposed_by = proposal.proposed_by, act = act.code(), "approved and done");
+    Ok(done)
+}
+
+/// Withdraws a proposal; anybody who may decide can.
+///
+/// # Errors
+/// Refused to whoever may not, and when it is not open.
+pub async fn withdraw(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) -> Result<(), OperateError> {
+    duty::require(by, Duty::Decide, "")?;
+    let mut tx = gateway.store.begin().await?;
+    if !tx.withdraw_proposal(id).await? {
+        return OperateError::refused(format!("没有待批准的事项{id}"), format!("there is no open proposal {id}"));
+    }
+    tx.audit(&by.login, "withdraw", &format!("proposal {id}"), "", now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What settling an instruction would do, from the rows as they are.
+struct Settlement {
+    line: Standing,
+    file: FileOut,
+    next: InstructionState,
+}
+
+impl Settlement {
+    async fn of(tx: &mut Tx, instruction: i64, act: Act) -> Result<Self, OperateError> {
+        let reference = EndToEndId(instruction);
+        let Some(line) = tx.standing(instruction).await? else {
+            return OperateError::refused(format!("没有支付{reference}"), format!("there is no instruction {reference}"));
+        };
+        let (Ok(next), Some(file)) = (step(line.state, act.event()), line.file_out) else {
+            return OperateError::refused(
+                format!("支付{reference}现为{}；只有结果不明（unknown）或相互矛盾（conflict）的才能人工认定", line.state.code()),
+                format!("{reference} is {}: only what is unknown or in conflict is settled by persons", line.state.code()),
+            );
+        };
+        if let Some(successor) = line.successor {
+            let successor = EndToEndId(successor);
+            return OperateError::refused(
+                format!("支付{reference}已由{successor}重新发放；须先了结{successor}，以免重复支付"),
+                format!("{reference} is paid again by {successor}: settle that one first, or it is paid twice"),
+            );
+        }
+        let file = tx.file(file).await?;
+        Ok(Self { line, file, next })
+    }
+
+    /// In words, from facts alone: the same rows give the same words.
+    fn effect(&self, evidence: &str) -> String {
+        let l = &self.line;
+        let reference = EndToEndId(l.id);
+        format!(
+            "{reference} (batch {}, row {}, {} yuan, bank {}, file {}): {} -> {}; evidence: {evidence}",
+            l.batch,
+            l.seq,
+            l.amount,
+            self.file.bank,
+            self.file.name,
+            l.state.code(),
+            self.next.code()
+        )
+    }
+
+    /// The money's way, where it moves.
+    fn movement(&self) -> Option<Movement> {
+        let from = self.line.state.account(ReasonClass::from_code(&self.line.class))?;
+        let to = self.next.account(Some(ReasonClass::Unclear))?;
+        let kind: EntryKind = entry_kind(to);
+        (from != to).then(|| Movement {
+            kind,
+            from: self.file.purse.account(from),
+            to: self.file.purse.account(to),
+            amount: self.line.amount,
+        })
+    }
+}
+
+async fn resolve(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    by: &Operator,
+    proposal: &Proposal,
+    act: Act,
+    now: Timestamp,
+) -> Result<String, OperateError> {
+    let Some(EndToEndId(instruction)) = EndToEndId::parse(&proposal.subject) else {
+        return Err(PassError::Broken(format!("proposal {} names {:?}, which is no instruction", proposal.id, proposal.subject)).into());
+    };
+    let it = Settlement::of(tx, instruction, act).await?;
+    let effect = it.effect(&proposal.reason);
+    if effect != proposal.effect || !proposal.is_of(&effect) {
+        return OperateError::refused(
+            format!("事项{}提出后数据已变，效果不再相同；请撤回后重新提出", proposal.id),
+            format!("the rows changed since {} was proposed; what would be done now is another thing: propose it anew", proposal.id),
+        );
+    }
+    if !tx.hold_file(&it.file, now).await? {
+        return OperateError::refused("文件状态刚刚改变，请重试", "the file moved just now: try again");
+    }
+    let reason = Reason::OtherUnmapped;
+    let (code, class) = if it.next == InstructionState::Paid { ("", "") } else { (reason.code(), reason.class().code()) };
+    let words = format!("{}; {} + {}", proposal.reason, proposal.proposed_by, by.login);
+    if !tx.settle_line(&it.file, &it.line, (it.next, code, class), &words, now).await? {
+        return OperateError::refused("该支付状态刚刚改变，请重试", "the instruction moved just now: try again");
+    }
+    let of = EntryOf { batch: it.line.batch.clone(), file_out: Some(it.file.id), lines: 1, ..EntryOf::default() };
+    if let Some(movement) = it.movement() {
+        tx.post(now, &of, Origin::Theirs, &movement).await?;
+    }
+    tx.event("instruction", instruction, (act.code(), it.line.state.code(), it.next.code()), &by.login, &proposal.reason, now).await?;
+    match act {
+        Act::ResolvePaid => settled_as_paid(tx, &it, now).await?,
+        Act::ResolveFailed => settled_as_failed(gateway, tx, &it, reason, &words, now).await?,
+    }
+    end_of_file(gateway, tx, &it.file, now).await?;
+    Ok(effect)
+}
+
+async fn settled_as_paid(tx: &mut Tx, it: &Settlement, now: Timestamp) -> Result<(), OperateError> {
+    tx.close_cases(it.line.id, "evidence", now).await?;
+    if it.line.is_live {
+        return Ok(());
+    }
+    match tx.retake_claim(it.line.id).await {
+        Ok(_) => Ok(()),
+        Err(e) if e.is_unique_violation() => OperateError::refused(
+            "同一人同一项目同一所属期另有一笔正在发放；须先了结那一笔，以免重复支付",
+            "another instruction pays the same entitlement: settle that one first, or it is paid twice",
+        ),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// What failed needs somebody: the department is told, and the payment may be corrected and paid again.
+async fn settled_as_failed(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    it: &Settlement,
+    reason: Reason,
+    words: &str,
+    now: Timestamp,
+) -> Result<(), OperateError> {
+    let l = &it.line;
+    let today = gateway.today(now);
+    let due_on = gateway.calendar.add_working_days(today, gateway.config.cases.due_days).map_err(PassError::from)?;
+    tx.close_cases(l.id, "evidence", now).await?;
+    if tx.reopen_case(l.id, "failed", due_on).await? {
+        return Ok(());
+    }
+    let case = NewCase {
+        kind: "failed",
+        payment_id: l.payment_id,
+        root_payment_id: l.root_payment_id,
+        instruction_id: Some(l.id),
+        batch: l.batch.clone(),
+        department: l.department.clone(),
+        bank: it.file.bank.clone(),
+        amount: l.amount,
+        reason: reason.code(),
+        class: reason.class().code(),
+        detail: words.to_owned(),
+        owner: "department",
+        business_date: today,
+        due_on,
+    };
+    Ok(tx.insert_cases(&[case], now).await?)
+}
+
+/// The last open line of a file ends it.
+async fn end_of_file(gateway: &Gateway, tx: &mut Tx, file: &FileOut, now: Timestamp) -> Result<(), OperateError> {
+    let waits = match file.state {
+        FileOutState::Sent | FileOutState::Accepted => true,
+        FileOutState::Planned
+        | FileOutState::Sealed
+        | FileOutState::Uploading
+        | FileOutState::Publishing
+        | FileOutState::Answered
+        | FileOutState::Refused
+        | FileOutState::Held
+        | FileOutState::Doubt
+        | FileOutState::Voided
+        | FileOutState::Abandoned => false,
+    };
+    if waits && tx.lines_open(file).await? == 0 {
+        let recurs = gateway.profile(&file.profile)?.exchange().recurring_path;
+        tx.record_answered(file.id, recurs, now).await?;
+    }
+    Ok(())
+}
