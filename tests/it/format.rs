@@ -377,6 +377,8 @@ fn o18_i19_what_a_bank_cannot_carry_is_refused_before_it_is_sent() {
         (|l| l.payee_name = Name::new("王\u{E863}"), "payee_name", Reason::NameCharUnsupported),
         (|l| l.payee_name = Name::new("王？\u{FFFD}"), "payee_name", Reason::NameCharUnsupported),
         (|l| l.payee_name = Name::new("王五 "), "payee_name", Reason::NameCharUnsupported),
+        (|l| l.payee_name = Name::new(" 王五"), "payee_name", Reason::NameCharUnsupported),
+        (|l| l.payee_name = Name::new("阿牛.木呷"), "payee_name", Reason::NameCharUnsupported),
         (|l| l.payee_name = Name::new("\u{3000}王五"), "payee_name", Reason::NameCharUnsupported),
         (|l| l.payee_name = Name::new("王\t五"), "payee_name", Reason::NameCharUnsupported),
         (|l| l.payee_name = Name::new("王\n五"), "payee_name", Reason::NameCharUnsupported),

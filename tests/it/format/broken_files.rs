@@ -128,6 +128,15 @@ fn columns_between_delimiters_are_counted_after_decoding() {
 }
 
 #[test]
+fn a_value_that_stands_twice_must_be_the_same() {
+    let good = sample("split-sf-noheader", "result/YHDFFK201903140001_F.TXT");
+    let read = read_split(&replaced(&good, b"511102198506150125|", b"511102198506150133|"));
+    assert_eq!((read.faults.len(), read.answers.len()), (1, 1));
+    assert_eq!(read.faults[0].column.as_deref(), Some("身份证号"));
+    assert!(read.faults[0].what.contains("differs from the same value"), "{:?}", read.faults[0]);
+}
+
+#[test]
 fn i2_totals_that_differ_are_each_named() {
     for (at, with, part) in [
         (47, &b"00000006"[..], "header and trailer say different things of the count"),
