@@ -117,7 +117,10 @@ pub fn write_field(
         Put::Text(pieces) => {
             let mut text = String::new();
             compose(&mut text, pieces, layout, line, batch, field.optional)?;
-            layout.dialect.encode(&text, out).map_err(|e| of_batch(field, e.to_string()))?;
+            layout
+                .dialect
+                .encode(&text, out)
+                .map_err(|e| culprit(pieces, layout, line).unwrap_or_else(|| of_batch(field, e.to_string())))?;
         }
     }
     let is_blank = is_absent || field.put == Put::Blank;
@@ -133,6 +136,18 @@ pub fn write_field(
 
 fn of_batch(field: &Field, detail: String) -> Unwritable {
     Unwritable::Batch { field: field.name.clone(), detail }
+}
+
+/// The value of the line that the dialect does not carry, if a composed text fails for one.
+fn culprit(pieces: &[Piece<TextValue>], layout: &Layout, line: Option<&PaymentLine>) -> Option<Unwritable> {
+    pieces.iter().find_map(|piece| match piece {
+        Piece::Value(TextValue::Line(value)) => {
+            let part = line_text(*value, line?)?;
+            encode(layout.dialect, part, &mut Vec::new()).err().map(|detail| Unwritable::Line(value.fault(detail)))
+        }
+        Piece::Value(TextValue::Batch(_)) | Piece::Literal(_) => None,
+        Piece::Optional(inner) => culprit(inner, layout, line),
+    })
 }
 
 fn first_line_value(pieces: &[Piece<TextValue>]) -> Option<LineValue> {
@@ -341,7 +356,6 @@ fn compose(
                 let part = line_text(*value, line).unwrap_or_default();
                 checked_text(part, *value, may_be_empty)
                     .and_then(|()| no_delimiter(layout, part))
-                    .and_then(|()| encode(layout.dialect, part, &mut Vec::new()))
                     .map_err(|detail| Unwritable::Line(value.fault(detail)))?;
                 is_full &= !part.is_empty();
                 text.push_str(part);
