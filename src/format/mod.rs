@@ -41,7 +41,6 @@ mod template;
 pub mod totals;
 
 pub use charset::{Dialect, fold_name};
-
 pub use profile::{
     Absence, BindingKey, DebitModel, Exchange, InboundName, NameError, OutboundNames, Profile, ProfileError, PublishMode, Readiness,
     Response, ReturnSemantics, RoleSpec,

@@ -127,6 +127,12 @@ fn every_profile_of_the_tree_loads_under_its_folders_name() {
 }
 
 #[test]
+fn a_profile_is_shared_between_threads() {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<Profile>();
+}
+
+#[test]
 fn what_we_send_is_golden_to_the_byte() {
     for (id, path) in [
         ("split-sf-noheader", "request/YHDF__201903140001.TXT"),
