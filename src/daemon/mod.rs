@@ -1,6 +1,9 @@
 //! Door: the loop over the passes. Timers, notices and signals only wake it; rows decide. One task serves the desk
 //! (gate, answers, remedies, mail), one each bank's edge, so that a slow bank slows no other.
 
+/// From settings to a gateway.
+pub mod assemble;
+
 use std::sync::Arc;
 
 use tokio::sync::Notify;

@@ -64,6 +64,7 @@ struct Gate<'a> {
     today: NaiveDate,
     batch: BatchRow,
     pay_on: Option<NaiveDate>,
+    project_short: String,
     pays_households: bool,
     several: bool,
     /// Who pays a card of this bank; `""` for banks without an agreement.
@@ -118,6 +119,7 @@ impl<'a> Gate<'a> {
             today: gateway.today(now),
             batch,
             pay_on,
+            project_short: String::new(),
             pays_households: false,
             several: false,
             payers: BTreeMap::new(),
@@ -197,7 +199,9 @@ impl<'a> Gate<'a> {
         }
         let mut tx = self.gateway.store.read().await?;
         match tx.project_on(&b.project, &b.pay_on).await? {
-            Some((_, kind, several)) => (self.pays_households, self.several) = (kind == "household", several),
+            Some((short, kind, several)) => {
+                (self.project_short, self.pays_households, self.several) = (short, kind == "household", several);
+            }
             None => faults.push(Words::new(
                 format!("项目{}在{}无效", b.project, b.pay_on),
                 format!("project {} is not valid on {}", b.project, b.pay_on),
@@ -399,7 +403,7 @@ impl<'a> Gate<'a> {
             bank_code: self.clearing.get(&row.bank).cloned().unwrap_or_default(),
             amount: row.amount,
             mobile: row.mobile.clone(),
-            project_short: String::new(),
+            project_short: self.project_short.clone(),
             remark: row.remark.clone(),
             ordinal: 1,
         };

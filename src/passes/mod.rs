@@ -16,6 +16,8 @@ pub mod collect;
 pub mod deliver;
 /// Mails and their workbooks, from facts.
 pub mod letters;
+/// What a person may do.
+pub mod operate;
 /// Admitted rows are put into files.
 pub mod plan;
 /// Sealed files reach the bank, once.
@@ -28,8 +30,6 @@ pub mod report;
 pub mod seal;
 /// Kept files are read into lines.
 pub mod stage;
-/// What a person may do.
-pub mod operate;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -28,6 +28,8 @@ pub mod roles;
 pub mod settle;
 /// One SQL text for two engines.
 pub mod sql;
+/// Counts, and our side of a comparison with a bank's own books.
+pub mod tallies;
 /// What people see.
 pub mod views;
 

@@ -1,0 +1,103 @@
+//! `bankgate demo`: a city's subsidies for some working days, from the lists to the ledger, on one machine.
+//!
+//! Everything is real but the people and the banks: a database, two sandbox banks behind SFTP on loopback, the daemon's
+//! own loop, mails to files. The clock is the demo's own and jumps from appointment to appointment, so that the days pass
+//! as fast as the work in them allows. The demo plays the people of the departments and of the finance bureau (it brings
+//! lists, approves, reviews, releases) and calls no pass; then it reads the tables and the banks' own books, and compares.
+
+mod account;
+mod people;
+mod stage;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, Stopwatch};
+use crate::config::Config;
+use crate::daemon::assemble::assemble;
+use crate::daemon::{Wake, serve};
+use crate::domain::time::Timestamp;
+use crate::sandbox::Sandbox;
+use crate::store::{Address, Store};
+
+use self::account::Account;
+use self::stage::Stage;
+
+/// How the demo is called.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// Where files, mails and the database go; a new folder under the system's temporary one by default
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// How many payments the departments bring
+    #[arg(long, default_value_t = 3000)]
+    pub payments: usize,
+    /// The same seed invents the same people, lists and mishaps
+    #[arg(long, default_value_t = 2019)]
+    pub seed: u64,
+}
+
+/// Runs the demo. `Ok(false)`: it ran, and something does not add up.
+///
+/// # Errors
+/// Something could not be set up or went wrong on the way.
+pub async fn demo(args: &DemoArgs, json: bool) -> anyhow::Result<bool> {
+    let watch = Stopwatch::start();
+    let dir = folder(args)?;
+    let stage = Stage::build(&dir, args)?;
+    let clock = Clock::stepped(stage.at(0, 8, 0));
+    let director = clock.participant();
+    let sandbox = Sandbox::start(&dir.join("banks"), stage.bank_specs(), &clock, stage.zone).await.context("starting the sandbox banks")?;
+    let config_path = stage.write_config(&sandbox.endpoints())?;
+    let config = Config::load(&config_path)?;
+    let zone = config.time.zone;
+    let store =
+        Store::connect(&Address { url: config.database.url.clone(), schema: config.database.schema.clone(), pool_max: 4, password: None })
+            .await?;
+    store.migrate().await?;
+    stage.seed(&store, clock.now()).await?;
+    store.close().await;
+    let gateway = Arc::new(assemble(config).await?);
+    let (wake, stop) = (Wake::default(), CancellationToken::new());
+    let daemon = {
+        let (gateway, clock, wake, stop) = (Arc::clone(&gateway), clock.clone(), wake.clone(), stop.clone());
+        tokio::spawn(async move { serve(gateway, &clock, &wake, &stop).await })
+    };
+    let played = people::play(&stage, &gateway, &director, json).await;
+    stop.cancel();
+    daemon.await.context("the daemon's task")?.context("the daemon")?;
+    drop(director);
+    played?;
+    let account = Account::draw(&stage, &gateway, &sandbox, watch.elapsed()).await?;
+    sandbox.stop().await;
+    gateway.store.close().await;
+    account.print(json, zone)?;
+    Ok(account.holds())
+}
+
+fn folder(args: &DemoArgs) -> anyhow::Result<PathBuf> {
+    let dir = match &args.dir {
+        Some(dir) => {
+            std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+            dir.clone()
+        }
+        None => tempfile::Builder::new().prefix("bankgate-demo-").tempdir().context("making a temporary folder")?.keep(),
+    };
+    let dir = dir.canonicalize().with_context(|| format!("finding {}", dir.display()))?;
+    if std::fs::read_dir(&dir)?.next().is_some() {
+        anyhow::bail!(
+            "{} is not empty: give --dir a new or empty folder, so that nothing of yours is mixed with the demo's",
+            dir.display()
+        );
+    }
+    Ok(dir)
+}
+
+/// An instant of the demo's days, for the log.
+fn wall(at: Timestamp, zone: chrono_tz::Tz) -> String {
+    at.local(zone).format("%Y-%m-%d %H:%M").to_string()
+}
