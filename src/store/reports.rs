@@ -405,6 +405,14 @@ impl Tx {
         row.map(|r| Ok((r.string(0)?, r.string(1)?))).transpose()
     }
 
+    /// What makes an incident the same incident.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn incident_key(&mut self, incident: i64) -> Result<String, StoreError> {
+        self.one("select key from incident where id = $1", args![incident]).await?.string(0)
+    }
+
     /// The file set aside that an incident is about: its key ends in the file's number, or its words name the file.
     ///
     /// # Errors
