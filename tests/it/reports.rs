@@ -15,7 +15,7 @@ use chrono_tz::Tz;
 use secrecy::SecretString;
 
 use crate::harness::smtp::Relay;
-use world::{World, at, card, case, day, file, insert_batch, instruction, sqlite, tranche, unpacked, worlds};
+use world::{FEW, World, at, card, case, day, file, insert_batch, instruction, sqlite, tranche, unpacked, worlds};
 
 async fn told(world: &World, now: Timestamp) -> u64 {
     report(&world.gateway, now).await.unwrap().changed
@@ -231,14 +231,18 @@ async fn what_no_mail_could_carry_is_split_or_shortened() {
     let mut tx = world.gateway.store.begin().await.unwrap();
     insert_batch(&mut tx, "B0", 1, rows).await;
     let all: Vec<_> = (1..=rows).map(|id| instruction(id, id, None)).collect();
-    tx.insert_instructions("B0", &all).await.unwrap();
+    for some in all.chunks(FEW) {
+        tx.insert_instructions("B0", some).await.unwrap();
+    }
     let block = tranche(&mut tx, "B0", "first", (1, rows), Fen::new(100 * rows)).await;
     file(&mut tx, 1, block, "B0", (1, failed), "failed_final").await;
     file(&mut tx, 2, block, "B0", (failed + 1, rows), "paid").await;
     tx.exec("update tranche set next_id = last_id + 1", args![]).await.unwrap();
     let case =
         |id| bankgate::store::admission::NewCase { batch: "B0".into(), ..case("failed", id, "D1", "A", Reason::AcctClosed, day(20)) };
-    tx.insert_cases(&(1..=failed).map(case).collect::<Vec<_>>(), at(20, 15, 0)).await.unwrap();
+    for some in (1..=failed).map(case).collect::<Vec<_>>().chunks(FEW) {
+        tx.insert_cases(some, at(20, 15, 0)).await.unwrap();
+    }
     tx.commit().await.unwrap();
 
     assert_eq!(told(&world, at(20, 18, 0)).await, 3);

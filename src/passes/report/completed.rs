@@ -3,6 +3,7 @@
 //! Read a page at a time. A list that no mail could carry keeps only its sums and the payments that were not paid.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use chrono::NaiveDate;
 use quick_xml::escape::escape;
@@ -158,11 +159,11 @@ async fn credited_on(
     id: i64,
 ) -> Result<Option<NaiveDate>, PassError> {
     let Some(file) = shape.base(id).0 else { return Ok(None) };
-    if !dates.contains_key(&file) {
-        let of_file = tx.credit_dates(file).await?;
-        dates.insert(file, of_file);
-    }
-    Ok(dates.get(&file).and_then(|of_file| of_file.get(&id)).copied())
+    let of_file = match dates.entry(file) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(unread) => unread.insert(tx.credit_dates(file).await?),
+    };
+    Ok(of_file.get(&id).copied())
 }
 
 /// A list too long for a mail.

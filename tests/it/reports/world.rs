@@ -49,6 +49,9 @@ pub struct World {
     address: Address,
 }
 
+/// Rows of one statement: SQLite looks each named value up in a list, so that many of them take quadratic time.
+pub const FEW: usize = 100;
+
 /// A payment's card: nineteen digits, each one's own.
 pub fn card(id: i64) -> String {
     format!("6217001234567{id:06}")
@@ -167,7 +170,10 @@ pub async fn insert_batch(tx: &mut Tx, number: &str, first: i64, count: i64) {
                values ($1, 'first', 'D1', 'P1', '2019', '2019-03-20', $2, $3, 0)";
     tx.exec(sql, args![number, count, 100 * count]).await.unwrap();
     let payment = |id: i64| args![id, number, id - first + 1, "符溪镇", "测试村", format!("测{id}"), ID, card(id), "A", 100, "备注"];
-    tx.bulk("payment", COLUMNS, (first..first + count).map(payment).collect()).await.unwrap();
+    let payments: Vec<_> = (first..first + count).map(payment).collect();
+    for some in payments.chunks(FEW) {
+        tx.bulk("payment", COLUMNS, some.to_vec()).await.unwrap();
+    }
     let admitted = (u64::try_from(count).unwrap(), Fen::new(100 * count));
     let verdict = Verdict { state: "admitted", year: 2019, admitted, ..Verdict::default() };
     assert!(tx.set_verdict(number, &verdict, at(19, 9, 0)).await.unwrap());
@@ -274,7 +280,7 @@ print(json.dumps({
     pub fn table(&self, keys: &[&str]) -> Vec<Vec<String>> {
         let mut book = Xlsx::new(Cursor::new(self.workbooks[0].clone())).unwrap();
         let about = book.worksheet_range(SHEET_ABOUT).unwrap();
-        let columns = about.rows().find(|row| row[0].to_string() == "columns").unwrap()[1].to_string();
+        let columns = about.rows().find(|row| row[0] == "columns").unwrap()[1].to_string();
         let first = book.sheet_names()[0].clone();
         let sheet = book.worksheet_range(&first).unwrap();
         let at = |key: &&str| u32::try_from(columns.split(',').position(|k| k == *key).unwrap()).unwrap();
