@@ -10,6 +10,7 @@ mod mail;
 mod people;
 mod reports;
 mod sandbox;
+mod store;
 mod tidy;
 mod transport;
 mod unit;
