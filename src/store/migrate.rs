@@ -1,5 +1,5 @@
 //! The schema and its versions. The texts in `migrations/` are one for both engines but for a few marks, filled in here:
-//! `{identity}`, `{bytes}`, `{fill}` (room for heap-only updates), `{yuan x}`, `{local x}`; what only one engine has
+//! `{identity}`, `{bytes}`, `{fill}` (room for heap-only updates), `{yuan x}`, `{local x}`, `{reference x}`; what only one engine has
 //! stands in a file of its own. sqlx keeps the book of what was applied, with checksums.
 
 use std::borrow::Cow;
@@ -33,7 +33,8 @@ const VERSIONS: &[Version] = &[Version {
     sqlite: &[include_str!("migrations/0001_sqlite.sql")],
 }];
 
-static MARK: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| Regex::new(r"\{(yuan|local) ([a-z_.]+|coalesce\([a-z_.]+, 0\))\}"));
+static MARK: LazyLock<Result<Regex, regex::Error>> =
+    LazyLock::new(|| Regex::new(r"\{(yuan|local|reference) ([a-z_.]+|coalesce\([a-z_.]+, 0\))\}"));
 
 /// What a migration run did, or would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,9 +147,22 @@ fn fill(text: &str, is_postgres: bool) -> String {
                     "case when {x} is null then null else printf('%s%d.%02d', case when {x} < 0 then '-' else '' end, abs({x}) / 100, abs({x}) % 100) end"
                 )
             }
+            ("reference", _) => reference(x, is_postgres),
             (_, true) => format!("(to_timestamp({x} / 1000.0) at time zone 'Asia/Shanghai')"),
             (_, false) => format!("datetime({x} / 1000, 'unixepoch', '+8 hours')"),
         }
     })
     .into_owned()
+}
+
+/// The reference of an instruction's number as `domain::ids::EndToEndId` prints it, for people who name one in SQL. Luhn's digit
+/// by arithmetic that both engines have: every second digit from the right counts double, by the sum of its digits.
+fn reference(x: &str, is_postgres: bool) -> String {
+    let terms = (0..15_u32).map(|place| {
+        let digit = format!("({x} / {} % 10)", 10_i64.pow(place));
+        if place % 2 == 0 { format!("2 * {digit} / 10 + 2 * {digit} % 10") } else { digit }
+    });
+    let check = format!("(10 - ({}) % 10) % 10", terms.collect::<Vec<_>>().join(" + "));
+    let number = if is_postgres { format!("lpad(cast({x} as text), 15, '0')") } else { format!("printf('%015d', {x})") };
+    format!("case when {x} is null then null else 'BG' || {number} || cast({check} as text) end")
 }

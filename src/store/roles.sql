@@ -7,9 +7,11 @@ declare
   wanted text;
 begin
   foreach wanted in array array['bankgate_platform', 'bankgate_daemon', 'bankgate_auditor'] loop
-    if not exists (select 1 from pg_roles where rolname = wanted) then
+    begin
       execute format('create role %I nologin', wanted);
-    end if;
+    exception when duplicate_object or unique_violation then
+      null; -- It is there, or somebody else was faster: roles belong to the whole server.
+    end;
   end loop;
 end $$;
 

@@ -25,7 +25,8 @@ select p.batch, p.seq, p.township, p.village, p.entitled_name, p.payee_name, {yu
     when a.state is null then 'waiting'
     else a.state
   end as state,
-  coalesce(v.reason, c.reason, '') as reason, v.file_name, v.line, v.bank, v.id as instruction
+  coalesce(v.reason, c.reason, '') as reason, v.file_name, v.line, v.bank,
+  v.id as instruction, {reference v.id} as reference
 from payment p
 left join admission a on a.batch = p.batch
 left join v_instruction v on v.id = (select max(i.id) from instruction i where i.payment_id = p.id)

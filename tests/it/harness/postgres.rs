@@ -58,7 +58,16 @@ impl Postgres {
 
     /// Runs SQL by psql and gives what it printed, unadorned.
     pub fn psql(&self, url: &str, sql: &str) -> String {
-        run(Command::new(self.bin.join("psql")).args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]))
+        self.try_psql(url, sql).unwrap_or_else(|said| panic!("{sql}: {said}"))
+    }
+
+    /// The same for SQL that may be refused; then what it was refused with.
+    pub fn try_psql(&self, url: &str, sql: &str) -> Result<String, String> {
+        let mut psql = Command::new(self.bin.join("psql"));
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]);
+        let output = psql.stdin(std::process::Stdio::null()).output().unwrap();
+        let [said, refused] = [output.stdout, output.stderr].map(|b| String::from_utf8(b).unwrap());
+        if output.status.success() { Ok(said) } else { Err(refused) }
     }
 
     fn url_of(&self, database: &str) -> String {
