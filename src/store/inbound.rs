@@ -445,10 +445,11 @@ impl Tx {
     pub async fn groups_own(&mut self, files: &[i64], kind: InboundKind) -> Result<Vec<Group>, StoreError> {
         let event = event_of(kind);
         let sql = format!(
-            "select s.state, s.class, x.event, t.next, x.class, count(*), cast(sum(s.amount_fen) as bigint) from \
+            "select g.state, g.own_class, g.event, t.next, g.class, g.n, g.fen from \
+             (select s.state, s.class as own_class, x.event, x.class, count(*) as n, cast(sum(s.amount_fen) as bigint) as fen from \
              (select l.instruction_id, {event} as event, l.class from answer_line l where l.file_in in ({})) x \
-             join instruction_state s on s.instruction_id = x.instruction_id left join transition t on t.state = s.state and t.event = x.event \
-             group by s.state, s.class, x.event, t.next, x.class order by s.state, x.event, s.class, x.class",
+             join instruction_state s on s.instruction_id = x.instruction_id group by s.state, s.class, x.event, x.class) g \
+             left join transition t on t.state = g.state and t.event = g.event order by g.state, g.event, g.own_class, g.class",
             list(files)
         );
         self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(group).collect()
@@ -461,10 +462,11 @@ impl Tx {
     pub async fn groups_base(&mut self, files: &[i64], kind: InboundKind, base: InstructionState) -> Result<Vec<Group>, StoreError> {
         let event = event_of(kind);
         let sql = format!(
-            "select $1, '', x.event, t.next, x.class, count(*), cast(sum(i.amount_fen) as bigint) from \
+            "select $1, '', g.event, t.next, g.class, g.n, g.fen from \
+             (select x.event, x.class, count(*) as n, cast(sum(i.amount_fen) as bigint) as fen from \
              (select l.instruction_id, {event} as event, l.class from answer_line l where l.file_in in ({})) x join instruction i on i.id = x.instruction_id \
-             left join instruction_state s on s.instruction_id = x.instruction_id left join transition t on t.state = $1 and t.event = x.event \
-             where s.instruction_id is null group by x.event, t.next, x.class order by x.event, x.class",
+             left join instruction_state s on s.instruction_id = x.instruction_id where s.instruction_id is null group by x.event, x.class) g \
+             left join transition t on t.state = $1 and t.event = g.event order by g.event, g.class",
             list(files)
         );
         self.rows(sqlx::AssertSqlSafe(sql), args![base.code()]).await?.iter().map(group).collect()

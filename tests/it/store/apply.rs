@@ -392,10 +392,12 @@ async fn history_is_not_read_to_apply_an_answer(w: World) {
     w.must("insert into answer_line select 9, id, id, 1, '', '', '', null, null, 'failed', 1, '', '', '', '', '', '' from instruction where id >= 1000000").await;
     for analyzed in [false, true] {
         let mut tx = w.store.begin().await.unwrap();
+        // What a parallel worker reads is counted elsewhere.
+        tx.exec("set local max_parallel_workers_per_gather = 0", args![]).await.unwrap();
         if analyzed {
             tx.exec("analyze", args![]).await.unwrap();
         }
-        let first = if analyzed { 20_000 } else { 10_000 };
+        let first = if analyzed { 400_000 } else { 200_000 };
         let file = file_of(&mut tx, first, usize::try_from(LINES).unwrap(), InstructionState::Sent).await;
         let outcome = |n: i64| if n % 10 == 0 { Outcome::Failed } else { Outcome::Paid };
         let answers = (0..LINES).map(|n| (answer(u64::try_from(n + 1).unwrap(), outcome(n), true), Some(first + n)));
@@ -435,8 +437,11 @@ async fn history_is_not_read_to_apply_an_answer(w: World) {
             }
             for (table, after) in rows_read(&mut tx).await {
                 let read = after - before.get(&table).copied().unwrap_or(0);
-                // A line looks at itself, its instruction, its state and a cell of the table: a few each.
-                assert!(table == "transition" || read <= 6 * LINES, "{statement} read {read} rows of {table} (analyzed: {analyzed})");
+                // A line looks at itself, its instruction and its state: a few each. Groups look at the table of transitions, lines need not.
+                assert!(
+                    (table == "transition" && !statement.starts_with("groups")) || read <= 6 * LINES,
+                    "{statement} read {read} rows of {table} (analyzed: {analyzed})"
+                );
             }
         }
         tx.commit().await.unwrap();
