@@ -7,7 +7,7 @@
 
 mod account;
 mod people;
-mod stage;
+pub(super) mod stage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +22,6 @@ use crate::daemon::assemble::assemble;
 use crate::daemon::{Wake, serve};
 use crate::domain::time::Timestamp;
 use crate::sandbox::Sandbox;
-use crate::store::{Address, Store};
 
 use self::account::Account;
 use self::stage::Stage;
@@ -41,6 +40,15 @@ pub struct DemoArgs {
     pub seed: u64,
 }
 
+/// Which days are played.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum DemoClock {
+    /// Some working days of March 2019, in seconds.
+    March2019,
+    /// The days that are, from this instant on.
+    Real(Timestamp),
+}
+
 /// Runs the demo. `Ok(false)`: it ran, and something does not add up.
 ///
 /// # Errors
@@ -48,19 +56,13 @@ pub struct DemoArgs {
 pub async fn demo(args: &DemoArgs, json: bool) -> anyhow::Result<bool> {
     let watch = Stopwatch::start();
     let dir = folder(args)?;
-    let stage = Stage::build(&dir, args)?;
+    let stage = Stage::build(&dir, args, DemoClock::March2019)?;
     let clock = Clock::stepped(stage.at(0, 8, 0));
     let director = clock.participant();
     let sandbox = Sandbox::start(&dir.join("banks"), stage.bank_specs(), &clock, stage.zone).await.context("starting the sandbox banks")?;
     let config_path = stage.write_config(&sandbox.endpoints())?;
+    stage.prepare(&config_path, clock.now()).await?;
     let config = Config::load(&config_path)?;
-    let zone = config.time.zone;
-    let store =
-        Store::connect(&Address { url: config.database.url.clone(), schema: config.database.schema.clone(), pool_max: 4, password: None })
-            .await?;
-    store.migrate().await?;
-    stage.seed(&store, clock.now()).await?;
-    store.close().await;
     let gateway = Arc::new(assemble(config).await?);
     let (wake, stop) = (Wake::default(), CancellationToken::new());
     let daemon = {
@@ -75,11 +77,12 @@ pub async fn demo(args: &DemoArgs, json: bool) -> anyhow::Result<bool> {
     let account = Account::draw(&stage, &gateway, &sandbox, watch.elapsed()).await?;
     sandbox.stop().await;
     gateway.store.close().await;
-    account.print(json, zone)?;
+    account.print(json)?;
     Ok(account.holds())
 }
 
-fn folder(args: &DemoArgs) -> anyhow::Result<PathBuf> {
+/// The demo's folder: new or empty, so that nothing of anybody's is mixed with it.
+pub(super) fn folder(args: &DemoArgs) -> anyhow::Result<PathBuf> {
     let dir = match &args.dir {
         Some(dir) => {
             std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;

@@ -3,8 +3,13 @@
 
 /// From settings to a gateway.
 pub mod assemble;
+/// The daemon as a service.
+pub mod run;
+/// Commands that decide come in here.
+pub mod socket;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -23,9 +28,15 @@ const PAUSE_MAX_MILLIS: i64 = 30 * 60_000;
 /// Transient trouble is told after so many failures in a row.
 const FAILURES_TOLD: i64 = 3;
 
-/// What wakes the tasks before their timer.
+/// What wakes the tasks before their timer, and shows that they turn.
 #[derive(Clone, Debug, Default)]
 pub struct Wake {
+    /// Rounds that the desk began.
+    beats: Arc<AtomicU64>,
+    /// The desk is in the middle of a round.
+    working: Arc<AtomicBool>,
+    /// A bank's folder changed: look now, not at the next rescan.
+    looks: Arc<AtomicBool>,
     desk: Arc<Notify>,
     edges: Arc<Notify>,
     post: Arc<Notify>,
@@ -36,6 +47,30 @@ impl Wake {
     pub fn all(&self) {
         self.desk.notify_one();
         self.edges.notify_waiters();
+    }
+
+    /// The desk's bell, for whoever changes rows on behalf of people.
+    #[must_use]
+    pub fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.desk)
+    }
+
+    /// A bank's folder changed.
+    pub fn look(&self) {
+        self.looks.store(true, Ordering::Relaxed);
+        self.edges.notify_waiters();
+    }
+
+    /// How many rounds the desk began.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Relaxed)
+    }
+
+    /// Whether the desk is in the middle of a round.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
+        self.working.load(Ordering::Relaxed)
     }
 }
 
@@ -109,12 +144,15 @@ impl Desk {
             let now = self.clock.now();
             let g = &self.gateway;
             let mut changed = 0;
+            self.wake.beats.fetch_add(1, Ordering::Relaxed);
+            self.wake.working.store(true, Ordering::Relaxed);
             changed += told(g, "admit", admit::admit(g, now).await, now).await;
             changed += told(g, "stage", stage::stage(g, now).await, now).await;
             changed += told(g, "apply", apply::apply(g, now).await, now).await;
             changed += told(g, "remedy", remedy::remedy(g, now).await, now).await;
             changed += told(g, "chase", chase::chase(g, now).await, now).await;
             changed += told(g, "report", report::report(g, now).await, now).await;
+            self.wake.working.store(false, Ordering::Relaxed);
             if changed > 0 {
                 self.wake.edges.notify_waiters();
                 self.wake.post.notify_one();
@@ -190,7 +228,7 @@ impl EdgeTask {
         loop {
             let now = self.clock.now();
             let rescan = millis(self.gateway.config.time.rescan);
-            let looks = self.collected.is_none_or(|at| at.plus_millis(rescan) <= now);
+            let looks = self.wake.looks.swap(false, Ordering::Relaxed) || self.collected.is_none_or(|at| at.plus_millis(rescan) <= now);
             if looks {
                 self.collected = Some(now);
             }

@@ -47,15 +47,9 @@ impl Tx {
                 let mut rows = rows.into_iter().peekable();
                 while rows.peek().is_some() {
                     let some: Vec<_> = rows.by_ref().take(SQLITE_VALUES_MAX / columns.len()).collect();
-                    let mut sql = format!("insert into {table} ({}) values ", columns.join(", "));
-                    for at in 0..some.len() {
-                        sql.push_str(if at == 0 { "(" } else { ",(" });
-                        for column in 0..columns.len() {
-                            let comma = if column == 0 { "" } else { "," };
-                            _ = write!(sql, "{comma}${}", at * columns.len() + column + 1);
-                        }
-                        sql.push(')');
-                    }
+                    // Plain marks: SQLite looks numbered ones up by name, one after the other.
+                    let row = format!("({})", vec!["?"; columns.len()].join(","));
+                    let sql = format!("insert into {table} ({}) values {}", columns.join(", "), vec![row.as_str(); some.len()].join(","));
                     self.exec(AssertSqlSafe(sql), some.into_iter().flatten().collect()).await?;
                 }
                 Ok(())

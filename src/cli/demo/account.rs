@@ -4,7 +4,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
@@ -106,7 +105,7 @@ impl Account {
 
     /// Prints the account: one JSON object for programs, a page for people.
     #[expect(clippy::print_stdout, reason = "a command's answer")]
-    pub(super) fn print(&self, as_json: bool, _zone: Tz) -> anyhow::Result<()> {
+    pub(super) fn print(&self, as_json: bool) -> anyhow::Result<()> {
         if as_json {
             println!("{}", serde_json::to_string_pretty(&self.json())?);
         } else {

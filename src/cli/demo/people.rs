@@ -1,13 +1,11 @@
 //! The people's part of the demo: lists are brought on Monday, approved by a second hand, reviewed by the finance bureau,
 //! released by a third; then everybody waits for the banks until the Wednesday of the week after.
 
-use anyhow::Context as _;
 use indicatif::ProgressBar;
 
 use super::stage::Stage;
 use super::wall;
 use crate::clock::Participant;
-use crate::format::list::write_csv;
 use crate::passes::Gateway;
 use crate::passes::operate::import::{ImportFacts, import_batch};
 use crate::passes::operate::{approve_batch, operator, release_batch, review_batch};
@@ -18,13 +16,11 @@ const LAST_DAY: u64 = 9;
 pub(super) async fn play(stage: &Stage, gateway: &Gateway, me: &Participant, quiet: bool) -> anyhow::Result<()> {
     let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(LAST_DAY * 24) };
     let plans = &stage.world.batches;
+    stage.write_lists()?;
     me.sleep_until(stage.at(0, 8, 30)).await;
     for plan in plans {
         let by = operator(gateway, &format!("{}.jingban", plan.department.code.to_lowercase())).await?;
         let file_name = format!("{}.csv", plan.number);
-        let path = stage.dir.join("lists").join(&file_name);
-        let file = std::fs::File::create(&path).with_context(|| format!("writing {}", path.display()))?;
-        write_csv(std::io::BufWriter::new(file), stage.world.rows(plan).map(|planned| planned.row))?;
         let facts = ImportFacts {
             file_name,
             number: Some(plan.number.clone()),
@@ -35,7 +31,7 @@ pub(super) async fn play(stage: &Stage, gateway: &Gateway, me: &Participant, qui
             count: Some(plan.count),
             total: None,
         };
-        import_batch(gateway, &by, &facts, &path, &|_, _| {}, me.now()).await?;
+        import_batch(gateway, &by, &facts, &stage.list_path(&plan.number), &|_, _| {}, me.now()).await?;
     }
     me.sleep_until(stage.at(0, 10, 0)).await;
     for plan in plans {

@@ -4,19 +4,21 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use chrono::{Days, NaiveDate};
+use chrono::{Datelike as _, Days, NaiveDate};
 use chrono_tz::Tz;
 
-use super::DemoArgs;
+use super::{DemoArgs, DemoClock};
+use crate::config::Config;
 use crate::domain::catalogue::{Catalogue, PayeeKind};
 use crate::domain::masked::Account;
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
+use crate::format::list::write_csv;
 use crate::sandbox::people::{AccountState, BankNeeds, World};
 use crate::sandbox::{BankEndpoint, BankSpec, Behaviour, Customer, CustomerState, Layout, PayerAccount};
-use crate::store::Store;
 use crate::store::desk::Operator;
 use crate::store::intake::{DepartmentRow, NewAgreement, NewBank, ProjectRow};
+use crate::store::{Address, Store};
 
 /// The first day, a Monday.
 const MONDAY: (i32, u32, u32) = (2019, 3, 18);
@@ -25,24 +27,28 @@ const PROFILES: [(&str, &str); 2] = [
     ("split-sf-noheader", include_str!("../../../bank-formats/split-sf-noheader/profile.toml")),
     ("fixed-gbk-bytes", include_str!("../../../bank-formats/fixed-gbk-bytes/profile.toml")),
 ];
-const CALENDAR: &str = include_str!("../../../config/calendar/2019.toml");
+const CALENDAR: [(&str, &str); 3] = [
+    ("2019.toml", include_str!("../../../config/calendar/2019.toml")),
+    ("2025.toml", include_str!("../../../config/calendar/2025.toml")),
+    ("2026.toml", include_str!("../../../config/calendar/2026.toml")),
+];
 const CATALOGUE: &str = include_str!("../../../config/catalogue.toml");
 
 /// A sandbox bank of the demo.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct DemoBank {
-    pub(super) code: &'static str,
-    pub(super) name: &'static str,
-    pub(super) clearing_no: &'static str,
-    pub(super) profile: usize,
-    pub(super) layout: Layout,
-    pub(super) needs: BankNeeds,
-    pub(super) unit_no: &'static str,
-    pub(super) payer_account: &'static str,
+pub(in crate::cli) struct DemoBank {
+    pub(in crate::cli) code: &'static str,
+    pub(in crate::cli) name: &'static str,
+    pub(in crate::cli) clearing_no: &'static str,
+    pub(in crate::cli) profile: usize,
+    pub(in crate::cli) layout: Layout,
+    pub(in crate::cli) needs: BankNeeds,
+    pub(in crate::cli) unit_no: &'static str,
+    pub(in crate::cli) payer_account: &'static str,
 }
 
 /// The demo's banks: invented, each with another profile.
-pub(super) const BANKS: [DemoBank; 2] = [
+pub(in crate::cli) const BANKS: [DemoBank; 2] = [
     DemoBank {
         code: "QH",
         name: "青禾农村合作银行（虚构）",
@@ -66,18 +72,23 @@ pub(super) const BANKS: [DemoBank; 2] = [
 ];
 
 /// Everything that the demo begins with.
-pub(super) struct Stage {
-    pub(super) dir: PathBuf,
-    pub(super) world: World,
-    pub(super) zone: Tz,
+pub(in crate::cli) struct Stage {
+    pub(in crate::cli) dir: PathBuf,
+    pub(in crate::cli) world: World,
+    pub(in crate::cli) zone: Tz,
+    first_day: NaiveDate,
     seed: u64,
 }
 
 impl Stage {
-    pub(super) fn build(dir: &Path, args: &DemoArgs) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn build(dir: &Path, args: &DemoArgs, days: DemoClock) -> anyhow::Result<Self> {
         let banks: Vec<_> = BANKS.iter().map(|b| (b.code, b.clearing_no, b.needs)).collect();
+        let zone = Tz::Asia__Shanghai;
         let monday = NaiveDate::from_ymd_opt(MONDAY.0, MONDAY.1, MONDAY.2).context("the demo's Monday")?;
-        let pay_on = monday.checked_add_days(Days::new(1)).context("the demo's Tuesday")?;
+        let (first_day, pay_on) = match days {
+            DemoClock::March2019 => (monday, monday.checked_add_days(Days::new(1)).context("the demo's Tuesday")?),
+            DemoClock::Real(now) => (now.date(zone), now.date(zone)),
+        };
         let world = World::generate(args.seed, args.payments, &banks).paying_on(pay_on);
         for folder in ["secrets", "state", "archive", "mails", "lists", "bank-formats", "calendar"] {
             std::fs::create_dir_all(dir.join(folder)).with_context(|| format!("making {folder}"))?;
@@ -86,19 +97,21 @@ impl Stage {
             std::fs::create_dir_all(dir.join("bank-formats").join(id))?;
             std::fs::write(dir.join("bank-formats").join(id).join("profile.toml"), text)?;
         }
-        std::fs::write(dir.join("calendar/2019.toml"), CALENDAR)?;
+        for (name, text) in CALENDAR {
+            std::fs::write(dir.join("calendar").join(name), text)?;
+        }
         std::fs::write(dir.join("catalogue.toml"), CATALOGUE)?;
-        Ok(Self { dir: dir.to_owned(), world, zone: Tz::Asia__Shanghai, seed: args.seed })
+        Ok(Self { dir: dir.to_owned(), world, zone, first_day, seed: args.seed })
     }
 
     /// The instant at which the clock shows this on that day of the demo, from 0.
-    pub(super) fn at(&self, day: u64, hour: u32, minute: u32) -> Timestamp {
-        let date = NaiveDate::from_ymd_opt(MONDAY.0, MONDAY.1, MONDAY.2).unwrap_or_default() + Days::new(day);
+    pub(in crate::cli) fn at(&self, day: u64, hour: u32, minute: u32) -> Timestamp {
+        let date = self.first_day + Days::new(day);
         let local = date.and_hms_opt(hour, minute, 0).unwrap_or_default();
         Timestamp::from_local(local, self.zone)
     }
 
-    pub(super) fn bank_specs(&self) -> Vec<BankSpec> {
+    pub(in crate::cli) fn bank_specs(&self) -> Vec<BankSpec> {
         let customers = |code: &str| {
             let of_bank = self.world.customers.iter().filter(|c| c.bank == code);
             of_bank
@@ -136,7 +149,7 @@ impl Stage {
     }
 
     /// Writes the configuration and the secrets that it points at.
-    pub(super) fn write_config(&self, endpoints: &[BankEndpoint]) -> anyhow::Result<PathBuf> {
+    pub(in crate::cli) fn write_config(&self, endpoints: &[BankEndpoint]) -> anyhow::Result<PathBuf> {
         let mut text = format!(
             "# Written by `bankgate demo`: the same file runs `bankgate --config bankgate.toml status` in this folder.\n\
              language = \"zh\"\n\n[database]\nurl = \"sqlite:{db}\"\n\n[node]\nname = \"demo\"\nstate_dir = \"state\"\narchive_dir = \"archive\"\n\
@@ -166,8 +179,34 @@ impl Stage {
         Ok(path)
     }
 
+    /// Makes the database that a configuration names and writes what the platform would have set up.
+    pub(in crate::cli) async fn prepare(&self, config: &Path, now: Timestamp) -> anyhow::Result<()> {
+        let config = Config::load(config)?;
+        let address = Address { url: config.database.url.clone(), schema: config.database.schema.clone(), pool_max: 4, password: None };
+        let store = Store::connect(&address).await?;
+        store.migrate().await?;
+        self.seed(&store, now).await?;
+        store.close().await;
+        Ok(())
+    }
+
+    /// Writes the departments' lists, as they would bring them.
+    pub(in crate::cli) fn write_lists(&self) -> anyhow::Result<()> {
+        for plan in &self.world.batches {
+            let path = self.list_path(&plan.number);
+            let file = std::fs::File::create(&path).with_context(|| format!("writing {}", path.display()))?;
+            write_csv(std::io::BufWriter::new(file), self.world.rows(plan).map(|planned| planned.row))?;
+        }
+        Ok(())
+    }
+
+    /// Where a batch's list is.
+    pub(in crate::cli) fn list_path(&self, number: &str) -> PathBuf {
+        self.dir.join("lists").join(format!("{number}.csv"))
+    }
+
     /// Writes what the platform and the finance bureau would have set up: departments, projects, banks, agreements, people.
-    pub(super) async fn seed(&self, store: &Store, now: Timestamp) -> anyhow::Result<()> {
+    async fn seed(&self, store: &Store, now: Timestamp) -> anyhow::Result<()> {
         let mut tx = store.begin().await?;
         let catalogue = Catalogue::from_toml("catalogue.toml", CATALOGUE)?;
         for d in &self.world.departments {
@@ -224,7 +263,7 @@ impl Stage {
             let total: Fen = self.world.head(plan).declared_total.unwrap_or_default();
             let at = if Some(&plan.number) == late.as_ref() { self.at(2, 9, 0) } else { now };
             if total.is_positive() {
-                tx.add_funding(plan.department.code, plan.project.code, MONDAY.0, total, at).await?;
+                tx.add_funding(plan.department.code, plan.project.code, self.first_day.year(), total, at).await?;
             }
         }
         Ok(())
@@ -252,7 +291,7 @@ fn agreement(bank: &DemoBank, department: &str) -> NewAgreement {
 }
 
 /// The people of the demo: in each department one who enters, one who approves, one who releases; one finance reviewer.
-pub(super) fn operators(world: &World) -> Vec<Operator> {
+pub(in crate::cli) fn operators(world: &World) -> Vec<Operator> {
     let mut people = vec![Operator {
         login: "caizheng.fuhe".to_owned(),
         name: "财政复核员".to_owned(),
