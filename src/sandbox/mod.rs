@@ -14,8 +14,6 @@ mod inbox;
 mod jail;
 mod layout;
 mod ledger;
-/// Invented people: the accounts that a bank keeps and the lists that departments bring.
-pub mod people;
 mod pipe_summary;
 mod rules;
 mod sftp;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Cursor;
 
+use bankgate::cli::people::{AccountState, BankNeeds, PersonAccount, PlannedRow, Slip, World};
 use bankgate::domain::ids::{check_id_number, luhn_holds};
 use bankgate::domain::masked::IdNumber;
 use bankgate::domain::money::Fen;
 use bankgate::format::list::{ListRow, PayeeRole, read_list, write_csv};
-use bankgate::sandbox::people::{AccountState, BankNeeds, PersonAccount, PlannedRow, Slip, World};
 
 const BANKS: [(&str, &str, BankNeeds); 3] = [
     ("SAND1", "900000000011", BankNeeds::Account),

@@ -8,13 +8,13 @@ use chrono::{Datelike as _, Days, NaiveDate};
 use chrono_tz::Tz;
 
 use super::{DemoArgs, DemoClock};
+use crate::cli::people::{AccountState, BankNeeds, World};
 use crate::config::Config;
 use crate::domain::catalogue::{Catalogue, PayeeKind};
 use crate::domain::masked::Account;
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
 use crate::format::list::write_csv;
-use crate::sandbox::people::{AccountState, BankNeeds, World};
 use crate::sandbox::{BankEndpoint, BankSpec, Behaviour, Customer, CustomerState, Layout, PayerAccount};
 use crate::store::desk::Operator;
 use crate::store::intake::{DepartmentRow, NewAgreement, NewBank, ProjectRow};
