@@ -10,6 +10,8 @@ pub mod bulk;
 pub mod desk;
 /// Do the books add up: the equations of law 2.
 pub mod equations;
+/// What is stuck, overdue, or waits for a person.
+pub mod findings;
 /// Files of the banks: seen, kept, read, proven, applied.
 pub mod inbound;
 /// The intake contract, written: for carried lists and for the demo.

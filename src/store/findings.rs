@@ -1,0 +1,336 @@
+//! What is stuck, overdue or waits for a person (诊断): each row by name, with its age, its money, and what to do next.
+//!
+//! Law 8: nothing waits in silence. A finding is not an alarm (those are sent once, as incidents); it is the answer to
+//! "what would I have to look at now", and is gone when its cause is.
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use super::StoreError;
+use super::sql::{Row, Tx, Value};
+use crate::args;
+use crate::domain::ids::EndToEndId;
+use crate::domain::language::Words;
+use crate::domain::money::Fen;
+use crate::domain::time::Timestamp;
+
+/// Something that somebody should look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Its kind, such as `file_held`.
+    pub kind: &'static str,
+    /// Which row: `file 12`, `batch P-1`, a payment's reference.
+    pub subject: String,
+    /// The bank concerned, or empty.
+    pub bank: String,
+    /// What is the matter.
+    pub what: Words,
+    /// What to do: a command where there is one.
+    pub next: Words,
+    /// The money concerned.
+    pub fen: Fen,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
+/// A finding in one language, as programs get it.
+#[derive(Clone, Debug, Serialize)]
+pub struct FindingView {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Which row.
+    pub subject: String,
+    /// The bank concerned.
+    pub bank: String,
+    /// What is the matter.
+    pub what: String,
+    /// What to do.
+    pub next: String,
+    /// The money concerned.
+    pub fen: Fen,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// How long, in hours.
+    pub age_hours: Option<i64>,
+}
+
+impl Finding {
+    /// In this language, aged at this instant.
+    #[must_use]
+    pub fn view(self, language: crate::domain::language::Language, now: Timestamp) -> FindingView {
+        FindingView {
+            kind: self.kind,
+            subject: self.subject,
+            bank: self.bank,
+            what: self.what.in_language(language),
+            next: self.next.in_language(language),
+            fen: self.fen,
+            since: self.since,
+            age_hours: self.since.map(|since| (now.millis() - since.millis()) / HOUR),
+        }
+    }
+}
+
+const HOUR: i64 = 3_600_000;
+/// How long a step between two passes may take before somebody should look.
+const STEP_MAX: i64 = HOUR;
+
+/// A question, and how its rows read: each row is (subject, bank, words, fen, since).
+struct Question {
+    kind: &'static str,
+    sql: &'static str,
+    read: fn(&Row) -> Result<(String, Words, Words), StoreError>,
+}
+
+fn of_file(r: &Row, zh: &str, en: &str, next_zh: &str, next_en: &str) -> Result<(String, Words, Words), StoreError> {
+    let (id, words) = (r.text(0)?, r.text(2)?);
+    let with = |text: &str| if words.is_empty() { text.to_owned() } else { format!("{text}: {words}") };
+    let next = Words::new(format!("`bankgate file show {id}`；{next_zh}"), format!("`bankgate file show {id}`; {next_en}"));
+    Ok((format!("file {id}"), Words::new(with(zh), with(en)), next))
+}
+
+/// `$1`: now; `$2`: an hour ago; `$3`: today.
+const QUESTIONS: &[Question] = &[
+    Question {
+        kind: "file_held",
+        sql: "select cast(id as text), bank, name || ' ' || held_reason, total_fen, updated_at from file_out where state = 'held' and $1 = $1 and $2 = $2 and $3 = $3 order by id",
+        read: |r| {
+            of_file(
+                r,
+                "文件被扣住，不会自动发送",
+                "the file is held and will not go on by itself",
+                "向银行核实目录中的文件",
+                "ask the bank what it has",
+            )
+        },
+    },
+    Question {
+        kind: "file_doubt",
+        sql: "select cast(id as text), bank, name || ' ' || held_reason, total_fen, updated_at from file_out where state = 'doubt' and $1 = $1 and $2 = $2 and $3 = $3 order by id",
+        read: |r| {
+            of_file(
+                r,
+                "无法确定文件是否已送达",
+                "nobody can tell whether the bank has the file",
+                "电话向银行确认，切勿手工重发",
+                "ask the bank by telephone; never send it again by hand",
+            )
+        },
+    },
+    Question {
+        kind: "result_overdue",
+        sql: "select cast(id as text), bank, name, total_fen, result_due_at from file_out where state in ('sent', 'accepted') and result_due_at < $1 and $2 = $2 and $3 = $3 order by result_due_at",
+        read: |r| of_file(r, "银行逾期未回盘", "the bank's result is overdue", "催问银行", "ask the bank for it"),
+    },
+    Question {
+        kind: "ack_overdue",
+        sql: "select cast(id as text), bank, name, total_fen, ack_due_at from file_out where state = 'sent' and ack_due_at < $1 and $2 = $2 and $3 = $3 order by ack_due_at",
+        read: |r| {
+            of_file(
+                r,
+                "银行逾期未回执",
+                "the bank's acknowledgement is overdue",
+                "询问银行是否收到文件",
+                "ask the bank whether it has the file",
+            )
+        },
+    },
+    Question {
+        kind: "file_waiting",
+        sql: "select cast(id as text), bank, name || ' ' || state, total_fen, updated_at from file_out where state in ('planned', 'sealed', 'uploading', 'publishing') \
+              and updated_at < $2 and $1 = $1 and $3 = $3 order by updated_at",
+        read: |r| {
+            of_file(
+                r,
+                "文件迟迟未发出",
+                "the file does not get out",
+                "查看银行连接与守护进程日志",
+                "look at the bank's edge below and at the daemon's log",
+            )
+        },
+    },
+    Question {
+        kind: "quarantined",
+        sql: "select cast(id as text), bank, name || ' ' || problems, 0, seen_at from file_in where state = 'quarantined' and $1 = $1 and $2 = $2 and $3 = $3 order by id",
+        read: |r| {
+            of_file(
+                r,
+                "银行文件被隔离，未入账",
+                "a file of the bank is quarantined, nothing of it counts",
+                "请银行更正后重新提供",
+                "ask the bank for a right one",
+            )
+        },
+    },
+    Question {
+        kind: "file_conflict",
+        sql: "select cast(id as text), bank, name || ' ' || problems, 0, seen_at from file_in where state = 'conflict' and $1 = $1 and $2 = $2 and $3 = $3 order by id",
+        read: |r| {
+            of_file(
+                r,
+                "银行以同一标识给出不同内容",
+                "the bank gave other bytes under the same key",
+                "请银行书面说明以哪一份为准",
+                "ask the bank in writing which one counts",
+            )
+        },
+    },
+    Question {
+        kind: "answer_waiting",
+        sql: "select cast(id as text), bank, name || ' ' || state, 0, updated_at from file_in where state in ('archived', 'staged') and updated_at < $2 and $1 = $1 and $3 = $3 order by id",
+        read: |r| {
+            of_file(
+                r,
+                "银行文件已收到，迟迟未处理",
+                "a file of the bank waits to be read or applied",
+                "查看守护进程日志",
+                "look at the daemon's log",
+            )
+        },
+    },
+    Question {
+        kind: "unknown",
+        sql: "select cast(s.instruction_id as text), coalesce(f.bank, ''), s.state || ' ' || s.raw_text, s.amount_fen, s.since from instruction_state s \
+              left join file_out f on f.id = s.file_out where s.state in ('unknown', 'conflict') and $1 = $1 and $2 = $2 and $3 = $3 order by s.since limit 200",
+        read: |r| {
+            let id = EndToEndId(r.text(0)?.parse().map_err(|_| StoreError::column(0, "an instruction"))?);
+            let next = format!("`bankgate payment resolve {id} --as paid|failed --evidence …`");
+            let what = r.text(2)?;
+            Ok((
+                id.to_string(),
+                Words::new(format!("结果不明或相互矛盾: {what}"), format!("outcome unknown or contradicted: {what}")),
+                Words::new(format!("取得银行书面答复后 {next}"), format!("get the bank's word in writing, then {next}")),
+            ))
+        },
+    },
+    Question {
+        kind: "batch_returned",
+        sql: "select a.batch, '', a.reasons, b.declared_fen, a.decided_at from admission a join batch b on b.number = a.batch \
+              where a.state = 'returned' and b.released_at <= a.decided_at and $1 = $1 and $2 = $2 and $3 = $3 order by a.decided_at",
+        read: |r| {
+            let (number, why) = (r.text(0)?, r.text(2)?);
+            let next = Words::new(
+                format!("部门更正后以新批次号重新导入、审核、发放；原因见 `bankgate batch show {number}`"),
+                format!("its department corrects it and brings it under a new number; reasons: `bankgate batch show {number}`"),
+            );
+            Ok((format!("batch {number}"), Words::new(format!("批次被整批退回: {why}"), format!("the batch went back whole: {why}")), next))
+        },
+    },
+    Question {
+        kind: "batch_held",
+        sql: "select a.batch, '', a.reasons, b.declared_fen, a.decided_at from admission a join batch b on b.number = a.batch \
+              where a.state = 'held' and $1 = $1 and $2 = $2 and $3 = $3 order by a.decided_at",
+        read: |r| {
+            let (number, why) = (r.text(0)?, r.text(2)?);
+            let next = Words::new("核对资金到账；到账后自动继续", "check the funds; it goes on by itself once they arrive");
+            Ok((format!("batch {number}"), Words::new(format!("批次等待资金: {why}"), format!("the batch waits for funds: {why}")), next))
+        },
+    },
+    Question {
+        kind: "payments_late",
+        sql: "select t.batch, t.bank, b.pay_on, cast(sum(t.open_fen) as bigint), min(t.created_at) from tranche t join batch b on b.number = t.batch \
+              where t.next_id <= t.last_id and b.pay_on < $3 and t.not_before < $3 and $1 = $1 and $2 = $2 group by t.batch, t.bank, b.pay_on order by b.pay_on",
+        read: |r| {
+            let (number, day) = (r.text(0)?, r.text(2)?);
+            let next = Words::new("查看银行状态（是否暂停）、日历与资金", "look whether the bank is paused, at the calendar and the funds");
+            let what = Words::new(format!("应于{day}发放，尚未组文件"), format!("was to be paid on {day} and is in no file yet"));
+            Ok((format!("batch {number}"), what, next))
+        },
+    },
+    Question {
+        kind: "cases_overdue",
+        sql: "select department, '', cast(count(*) as text), cast(sum(amount_fen) as bigint), min(opened_at) from failure_case where state = 'open' and due_on < $3 \
+              and $1 = $1 and $2 = $2 group by department order by department",
+        read: |r| {
+            let (department, n) = (r.text(0)?, r.text(2)?);
+            let next = format!("`bankgate failure list --department {department}`");
+            let what = Words::new(format!("{n}笔失败逾期未处理"), format!("{n} failures are past their day"));
+            Ok((format!("department {department}"), what, Words::new(format!("{next}；催办"), format!("{next}; remind them"))))
+        },
+    },
+    Question {
+        kind: "proposal",
+        sql: "select cast(id as text), '', effect || ' (' || proposed_by || ')', 0, proposed_at from proposal where state = 'open' and $1 = $1 and $2 = $2 and $3 = $3 order by id",
+        read: |r| {
+            let (id, effect) = (r.text(0)?, r.text(2)?);
+            let next = Words::new(format!("由另一人 `bankgate approve {id}`"), format!("another person: `bankgate approve {id}`"));
+            Ok((
+                format!("proposal {id}"),
+                Words::new(format!("待第二人批准: {effect}"), format!("waits for a second person: {effect}")),
+                next,
+            ))
+        },
+    },
+    Question {
+        kind: "mail",
+        sql: "select cast(id as text), '', state || ' ' || subject || ' ' || last_error, 0, created_at from outbox_mail where (state in ('bounced', 'doubt') \
+              or (state in ('queued', 'sending') and created_at < $2)) and $1 = $1 and $3 = $3 order by id",
+        read: |r| {
+            let (id, what) = (r.text(0)?, r.text(2)?);
+            let next = Words::new("核对收件地址与邮件服务器", "check the address and the mail server");
+            Ok((format!("mail {id}"), Words::new(format!("邮件未确认送出: {what}"), format!("a mail did not surely go out: {what}")), next))
+        },
+    },
+    Question {
+        kind: "edge",
+        sql: "select b.code, b.code, cast(e.failures as text) || ' × ' || e.last_error, 0, null from edge e join bank b on b.code = e.bank where e.failures > 0 \
+              and $1 = $1 and $2 = $2 and $3 = $3 order by b.code",
+        read: |r| {
+            let (bank, what) = (r.text(0)?, r.text(2)?);
+            let next = Words::new("按错误所述处理；程序会自行再试", "do what the error says; it is tried again by itself");
+            Ok((format!("bank {bank}"), Words::new(format!("无法连接银行: {what}"), format!("the bank cannot be reached: {what}")), next))
+        },
+    },
+    Question {
+        kind: "bank_paused",
+        sql: "select code, code, mode, 0, null from bank where mode <> 'live' and $1 = $1 and $2 = $2 and $3 = $3 order by code",
+        read: |r| {
+            let (bank, mode) = (r.text(0)?, r.text(2)?);
+            let next = Words::new("恢复时把 bank.mode 改为 live", "its mode becomes live when it may go on");
+            Ok((format!("bank {bank}"), Words::new(format!("银行处于{mode}模式"), format!("the bank is {mode}")), next))
+        },
+    },
+];
+
+impl Tx {
+    /// Everything that somebody should look at, the gravest kinds first; and the open incidents that nothing else explains.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn findings(&mut self, now: Timestamp, today: NaiveDate) -> Result<Vec<Finding>, StoreError> {
+        let mut found = Vec::new();
+        if let (held, Some(broken)) = self.audit_verify().await? {
+            found.push(Finding {
+                kind: "audit_broken",
+                subject: format!("audit {broken}"),
+                bank: String::new(),
+                what: Words::new(
+                    format!("审计链在第{broken}条断裂（此前{held}条完好）：有人改动过审计表"),
+                    format!("the audit chain is broken at {broken} ({held} links hold before it): somebody rewrote the table"),
+                ),
+                next: Words::new("停止操作，保全数据库，报告内审", "stop, keep the database as it is, tell the auditors"),
+                fen: Fen::ZERO,
+                since: None,
+            });
+        }
+        let values: Vec<Value> = args![now, now.plus_millis(-STEP_MAX), today];
+        for q in QUESTIONS {
+            for r in self.rows(q.sql, values.clone()).await? {
+                let (subject, what, next) = (q.read)(&r)?;
+                found.push(Finding { kind: q.kind, subject, bank: r.string(1)?, what, next, fen: r.fen(3)?, since: r.opt_time(4)? });
+            }
+        }
+        for i in self.incidents_open().await? {
+            found.push(Finding {
+                kind: "incident",
+                subject: format!("incident {}", i.id),
+                bank: i.bank,
+                what: Words::new(i.what.clone(), i.what),
+                next: Words::new(i.next_step.clone(), i.next_step),
+                fen: Fen::ZERO,
+                since: Some(i.since),
+            });
+        }
+        Ok(found)
+    }
+}
