@@ -311,7 +311,8 @@ async fn a_lease_has_one_holder_by_the_databases_clock(w: World) {
     assert!(!tx.intend(&file, &mine, attempt, ("p", ""), NOW).await.unwrap());
     let file = tx.file(id).await.unwrap();
     let attempt = tx.stamp_file(&file, theirs.fence, NOW).await.unwrap().unwrap();
-    assert_eq!(tx.stamp_file(&file, mine.fence, NOW).await.unwrap(), None, "a lower fence never stamps again");
+    let stamped = tx.file(id).await.unwrap();
+    assert_eq!(tx.stamp_file(&stamped, mine.fence, NOW).await.unwrap(), None, "a lower fence never stamps again");
     assert!(tx.intend(&file, &theirs, attempt, ("p", ""), NOW).await.unwrap());
     assert_eq!(tx.drop_leases("b").await.unwrap(), 1);
     assert!(tx.take_lease("B01", "a", 1, now).await.unwrap().is_some_and(|l| l.fence > theirs.fence));
