@@ -23,6 +23,8 @@ use crate::daemon::{Wake, serve};
 use crate::domain::time::Timestamp;
 use crate::sandbox::Sandbox;
 
+use super::out::Out;
+
 use self::account::Account;
 use self::stage::Stage;
 
@@ -53,7 +55,7 @@ pub(super) enum DemoClock {
 ///
 /// # Errors
 /// Something could not be set up or went wrong on the way.
-pub async fn demo(args: &DemoArgs, json: bool) -> anyhow::Result<bool> {
+pub async fn demo(args: &DemoArgs, out: &Out) -> anyhow::Result<bool> {
     let watch = Stopwatch::start();
     let dir = folder(args)?;
     let stage = Stage::build(&dir, args, DemoClock::March2019)?;
@@ -69,7 +71,7 @@ pub async fn demo(args: &DemoArgs, json: bool) -> anyhow::Result<bool> {
         let (gateway, clock, wake, stop) = (Arc::clone(&gateway), clock.clone(), wake.clone(), stop.clone());
         tokio::spawn(async move { serve(gateway, &clock, &wake, &stop).await })
     };
-    let played = people::play(&stage, &gateway, &director, json).await;
+    let played = people::play(&stage, &gateway, &director, out.is_for_programs()).await;
     stop.cancel();
     daemon.await.context("the daemon's task")?.context("the daemon")?;
     drop(director);
@@ -77,7 +79,7 @@ pub async fn demo(args: &DemoArgs, json: bool) -> anyhow::Result<bool> {
     let account = Account::draw(&stage, &gateway, &sandbox, watch.elapsed()).await?;
     sandbox.stop().await;
     gateway.store.close().await;
-    account.print(json)?;
+    account.print(out);
     Ok(account.holds())
 }
 

@@ -1,47 +1,67 @@
 //! The commands that start something. Each is one variant, with its arguments, and one arm.
 
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal as _;
+use std::path::Path;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
+use tracing_subscriber::EnvFilter;
 
+use super::demo::{DemoArgs, demo};
 use super::out::{Exit, Failure, Out};
+use super::sandbox::{SandboxArgs, sandbox};
+use crate::config::ConfigError;
+use crate::daemon::assemble::AssembleError;
+use crate::daemon::run::{run, tick};
 
 /// What to start.
 #[derive(Debug, Subcommand)]
-pub enum Start {}
-
-/// The demo: pretend banks, a day's lists, an account of what happened.
-#[derive(Clone, Debug, Args)]
-pub struct DemoArgs {
-    /// Where to leave everything; else a new folder, which is named at the end
-    #[arg(long)]
-    pub dir: Option<PathBuf>,
-    /// How many payments
-    #[arg(long, default_value_t = 2000, value_name = "N")]
-    pub payments: u64,
-    /// The same seed gives the same demo
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub seed: u64,
-}
-
-/// The pretend banks alone.
-#[derive(Clone, Debug, Args)]
-pub struct SandboxArgs {
-    /// Where they keep their mailboxes and books
-    #[arg(long)]
-    pub dir: PathBuf,
-    /// The same seed gives the same people and answers
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub seed: u64,
-    /// How many payments the lists that are written beside them have
-    #[arg(long, default_value_t = 2000, value_name = "N")]
-    pub payments: u64,
+pub enum Start {
+    /// A city's subsidies for some working days on this machine: pretend banks behind real SFTP, a ledger, an account of it all
+    Demo(DemoArgs),
+    /// The daemon, until a signal stops it; SIGHUP reads the settings anew
+    Run,
+    /// Every pass once, then the end
+    Tick,
+    /// The pretend banks alone, with a configuration and lists to try
+    Sandbox(SandboxArgs),
 }
 
 /// Starts it, and ends when it ends.
 ///
 /// # Errors
 /// What stopped it.
-pub async fn start(start: Start, _config: &Path, _out: &Out) -> Result<Exit, Failure> {
-    match start {}
+pub async fn start(start: Start, config: &Path, out: &Out) -> Result<Exit, Failure> {
+    log(match &start {
+        Start::Run | Start::Tick => "info",
+        Start::Demo(_) | Start::Sandbox(_) => "warn",
+    });
+    match start {
+        Start::Demo(args) => demo(&args, out).await.map(|holds| if holds { Exit::Done } else { Exit::Failed }).map_err(|e| failure(&e)),
+        Start::Run => run(config).await.map(|()| Exit::Done).map_err(|e| failure(&e)),
+        Start::Tick => {
+            let done = tick(config).await.map_err(|e| failure(&e))?;
+            if out.is_for_programs() {
+                out.value(&serde_json::json!({ "changed": done.changed }));
+            } else {
+                out.line(format!("{} changed", done.changed));
+            }
+            Ok(Exit::Done)
+        }
+        Start::Sandbox(args) => sandbox(&args, out).await.map(|()| Exit::Done).map_err(|e| failure(&e)),
+    }
+}
+
+/// Logs to standard error, for the service manager to keep. RUST_LOG says how much; colours only on a terminal.
+fn log(usual: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
+    let is_terminal = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal).init();
+}
+
+/// Refused settings end with the exit code that tells the service manager not to try again.
+fn failure(error: &anyhow::Error) -> Failure {
+    let text = format!("{error:#}");
+    let is_settings =
+        error.downcast_ref::<ConfigError>().is_some() || error.downcast_ref::<AssembleError>().is_some_and(AssembleError::is_settings);
+    if is_settings { Failure::misused(text) } else { Failure::failed(text) }
 }

@@ -1,11 +1,3 @@
-//! Door: a person's commands.
-
-/// A city's subsidies for some working days, on one machine.
-pub mod demo;
-/// An invented county: its people, the lists its departments bring, the accounts its banks keep.
-pub mod people;
-/// Pretend banks to try a configuration against.
-pub mod sandbox;
 //! Door: a person's commands. Commands that only read open the database themselves; commands that decide ask the daemon
 //! over its socket, because there the kernel says who calls.
 //!
@@ -14,12 +6,18 @@ pub mod sandbox;
 
 /// Commands that decide.
 mod decide;
+/// A city's subsidies for some working days, on one machine.
+pub mod demo;
 /// The commands that start something: the demo, the daemon, the pretend banks.
 pub mod dispatch;
 /// What commands print, and how they end.
 pub mod out;
+/// An invented county: its people, the lists its departments bring, the accounts its banks keep.
+pub mod people;
 /// Commands that read.
 mod read;
+/// Pretend banks to try a configuration against.
+pub mod sandbox;
 /// Checking, migrating, completions and manual pages.
 mod setup;
 /// Words for states.

@@ -175,6 +175,12 @@ impl Out {
         Self { json, is_terminal: std::io::stdout().is_terminal() }
     }
 
+    /// Whether the answer is for programs.
+    #[must_use]
+    pub const fn is_for_programs(&self) -> bool {
+        self.json
+    }
+
     /// Prints a line for people. Whoever has stopped reading is not an error.
     pub fn line(&self, text: impl AsRef<str>) {
         _ = writeln!(std::io::stdout(), "{}", text.as_ref());

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::demo::stage::{BANKS, Stage};
 use super::demo::{DemoArgs, DemoClock};
+use super::out::Out;
 use crate::clock::Clock;
 use crate::sandbox::Sandbox;
 
@@ -29,8 +30,7 @@ pub struct SandboxArgs {
 ///
 /// # Errors
 /// The folder is not empty, or something could not be set up.
-#[expect(clippy::print_stdout, reason = "a command's answer")]
-pub async fn sandbox(args: &SandboxArgs) -> anyhow::Result<()> {
+pub async fn sandbox(args: &SandboxArgs, out: &Out) -> anyhow::Result<()> {
     let demo = DemoArgs { dir: Some(args.dir.clone()), payments: args.payments, seed: args.seed };
     let dir = super::demo::folder(&demo)?;
     let clock = Clock::System;
@@ -39,14 +39,14 @@ pub async fn sandbox(args: &SandboxArgs) -> anyhow::Result<()> {
     let config = stage.write_config(&sandbox.endpoints())?;
     stage.write_lists()?;
     stage.prepare(&config, clock.now()).await?;
-    println!("沙箱银行已启动 / sandbox banks are up:");
+    out.line("沙箱银行已启动 / sandbox banks are up:");
     for (bank, endpoint) in BANKS.iter().zip(sandbox.endpoints()) {
-        println!("  {} {}  sftp://{}@{}  {}", endpoint.code, bank.name, endpoint.user, endpoint.addr, endpoint.fingerprint);
+        out.line(format!("  {} {}  sftp://{}@{}  {}", endpoint.code, bank.name, endpoint.user, endpoint.addr, endpoint.fingerprint));
     }
-    println!("配置 / configuration: {}", config.display());
-    println!("清单 / lists:         {}", dir.join("lists").display());
-    println!("下一步 / next:        bankgate run --config {}", config.display());
-    println!("Ctrl-C 结束 / ends it.");
+    out.line(format!("配置 / configuration: {}", config.display()));
+    out.line(format!("清单 / lists:         {}", dir.join("lists").display()));
+    out.line(format!("下一步 / next:        bankgate run --config {}", config.display()));
+    out.line("Ctrl-C 结束 / ends it.");
     tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
     sandbox.stop().await;
     Ok(())

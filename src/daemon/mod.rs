@@ -316,9 +316,3 @@ async fn at_the_bank(
 fn millis(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
-//! Door: the long-running loop over the passes.
-
-/// From settings to a gateway.
-pub mod assemble;
-/// Commands that decide come in here.
-pub mod socket;

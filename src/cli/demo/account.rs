@@ -8,6 +8,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
 use super::stage::{BANKS, Stage};
+use crate::cli::out::Out;
 use crate::domain::money::Fen;
 use crate::passes::Gateway;
 use crate::sandbox::{BankLedger, Sandbox};
@@ -104,14 +105,12 @@ impl Account {
     }
 
     /// Prints the account: one JSON object for programs, a page for people.
-    #[expect(clippy::print_stdout, reason = "a command's answer")]
-    pub(super) fn print(&self, as_json: bool) -> anyhow::Result<()> {
-        if as_json {
-            println!("{}", serde_json::to_string_pretty(&self.json())?);
+    pub(super) fn print(&self, out: &Out) {
+        if out.is_for_programs() {
+            out.value(&self.json());
         } else {
-            println!("{}", self.page());
+            out.line(self.page());
         }
-        Ok(())
     }
 
     fn json(&self) -> serde_json::Value {
