@@ -10,6 +10,7 @@ mod mail;
 mod people;
 mod reports;
 mod sandbox;
+mod service;
 mod store;
 mod tidy;
 mod transport;

@@ -1,0 +1,230 @@
+//! The real binary as a service: PostgreSQL, OpenSSH's sshd, a batch written by the SQL of `docs/DATABASE.md`, signals.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bankgate::clock::{Clock, Stopwatch};
+use bankgate::store::{Address, Store};
+use chrono::Datelike as _;
+
+use crate::harness::postgres::Postgres;
+use crate::harness::proxy::{Fault, Proxy, Way};
+use crate::harness::sshd::Sshd;
+use crate::harness::{folder, run, until};
+
+/// Everything around the binary.
+struct Service {
+    dir: PathBuf,
+    url: String,
+    sshd: Sshd,
+    proxy: Proxy,
+}
+
+impl Service {
+    /// Servers, a configuration, a migrated database; the daemon is not started yet.
+    fn new(name: &str) -> Self {
+        let dir = folder("service");
+        let sshd = Sshd::start();
+        let proxy = Proxy::start(sshd.port);
+        let url = Postgres::shared().fresh_database(name);
+        for made in ["state", "archive", "mails", "calendar"] {
+            std::fs::create_dir_all(dir.join(made)).unwrap();
+        }
+        for made in ["inbox", "outbox", "done"] {
+            let path = sshd.root.join(made);
+            std::fs::create_dir_all(&path).unwrap();
+            run(Command::new("chown").arg(&sshd.user).arg(&path));
+        }
+        let key = dir.join("bank.key");
+        std::fs::write(&key, &sshd.client_key_pem).unwrap();
+        run(Command::new("chmod").arg("600").arg(&key));
+        let service = Self { dir, url, sshd, proxy };
+        service.write_calendar();
+        service.write_config();
+        let printed = run(service.command(&["migrate"]).stdin(Stdio::null()));
+        assert!(!printed.is_empty());
+        service
+    }
+
+    /// Every day is a working day, so that the test holds on any day.
+    fn write_calendar(&self) {
+        let this_year = Clock::System.now().date(chrono_tz::Tz::Asia__Shanghai).year();
+        for year in (this_year - 1..=this_year + 1).chain([2019]) {
+            let first = chrono::NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+            let weekends = first.iter_days().take_while(|d| d.year() == year).filter(|d| d.weekday().number_from_monday() > 5);
+            let days: Vec<String> = weekends.map(|d| format!("\"{d}\"")).collect();
+            let text = format!("source = \"a test\"\nyear = {year}\nholidays = []\nworkdays = [{}]\n", days.join(", "));
+            std::fs::write(self.dir.join(format!("calendar/{year}.toml")), text).unwrap();
+        }
+    }
+
+    fn write_config(&self) {
+        let formats = Path::new(env!("CARGO_MANIFEST_DIR")).join("bank-formats");
+        let catalogue = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/catalogue.toml");
+        let text = format!(
+            "[database]\nurl = \"{}\"\n\n[node]\nname = \"here\"\nstate_dir = \"state\"\narchive_dir = \"archive\"\nsocket = \"state/s\"\nlease_ttl_s = 20\n\n\
+             [time]\ncalendar_dir = \"calendar\"\ntick_s = 1\nrescan_s = 1\n\n[formats]\ndir = \"{}\"\n\n[admission]\ncatalogue = \"{}\"\n\n\
+             [mail]\nkind = \"file\"\ndir = \"mails\"\nfrom = \"bankgate@example.org\"\nfinance_it = [\"it@example.org\"]\n\n\
+             [[bank]]\ncode = \"B01\"\ninbox = \"{root}/inbox\"\noutbox = \"{root}/outbox\"\ndone = \"{root}/done\"\nrename = \"atomic\"\n[bank.connection]\nkind = \"sftp\"\n\
+             host = \"127.0.0.1\"\nport = {}\nuser = \"{}\"\nkey = {{ file = \"bank.key\" }}\nhost_keys = [\"{}\"]\n",
+            self.url,
+            formats.display(),
+            catalogue.display(),
+            self.proxy.port,
+            self.sshd.user,
+            self.sshd.host_key_line,
+            root = self.sshd.root.display()
+        );
+        std::fs::write(self.dir.join("bankgate.toml"), text).unwrap();
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bankgate"));
+        command.arg("--config").arg(self.dir.join("bankgate.toml")).args(args);
+        command
+    }
+
+    fn start(&self) -> Daemon {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log")).unwrap();
+        Daemon(self.command(&["run"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap())
+    }
+
+    fn psql(&self, sql: &str) -> String {
+        Postgres::shared().psql(&self.url, &format!("set search_path to bankgate; {sql}")).trim().to_owned()
+    }
+
+    /// Final names in the bank's inbox.
+    fn published(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.sshd.root.join("inbox")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|n| !n.ends_with(".part")).collect();
+        names.sort();
+        names
+    }
+
+    /// Puts a bank's file where its customers find files whole: under another name first.
+    fn put_out(&self, name: &str, bytes: &[u8]) {
+        let (hidden, path) = (self.sshd.root.join("outbox/.new"), self.sshd.root.join("outbox").join(name));
+        std::fs::write(&hidden, bytes).unwrap();
+        run(Command::new("chown").arg(&self.sshd.user).arg(&hidden));
+        std::fs::rename(hidden, path).unwrap();
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+}
+
+/// A running daemon, killed if the test fails.
+struct Daemon(Child);
+
+impl Daemon {
+    /// Asks it to stop, as the service manager does, and waits.
+    fn stop(mut self) -> (std::process::ExitStatus, Duration) {
+        let watch = Stopwatch::start();
+        run(Command::new("kill").arg("-TERM").arg(self.0.id().to_string()));
+        let status = until("the daemon to stop", || self.0.try_wait().unwrap());
+        (status, watch.elapsed())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+/// The SQL block under `<!-- example: NAME -->` of the document.
+fn example(name: &str) -> String {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/DATABASE.md")).unwrap();
+    let (_, rest) = text.split_once(&format!("<!-- example: {name} -->\n```sql\n")).unwrap();
+    rest.split_once("\n```").unwrap().0.to_owned()
+}
+
+#[test]
+fn a_batch_written_by_the_documents_sql_is_paid_with_no_other_command() {
+    let s = Service::new("service_document");
+    let daemon = s.start();
+    for step in ["reference", "enter", "approve"] {
+        Postgres::shared().psql(&s.url, &example(step));
+        if step == "reference" {
+            s.psql("update agreement set cutoff = '24:00'");
+        }
+    }
+    Postgres::shared().psql(&s.url, &example("release"));
+    let name = until("the payment file", || s.published().pop());
+    let text = std::fs::read(s.sshd.root.join("inbox").join(&name)).unwrap();
+    assert_eq!(text.iter().filter(|b| **b == b'\n').count(), 2);
+    until("the file to be recorded as sent", || (s.psql("select state from file_out") == "sent").then_some(()));
+    // The bank pays the first and refuses the second: names come back padded to twenty bytes.
+    let lines: Vec<&[u8]> = text.split(|b| *b == b'\n').filter(|l| !l.is_empty()).collect();
+    let padded = |line: &[u8]| {
+        let mut columns: Vec<Vec<u8>> = line.split(|b| *b == b'|').map(<[u8]>::to_vec).collect();
+        let width = columns[1].len().max(20);
+        columns[1].resize(width, b' ');
+        let mut line = columns.join(&b'|');
+        line.push(b'\n');
+        line
+    };
+    let key = name.strip_prefix("YHDF__").unwrap().strip_suffix(".TXT").unwrap();
+    s.put_out(&format!("YHDFFK{key}_S.TXT"), &padded(lines[0]));
+    s.put_out(&format!("YHDFFK{key}_F.TXT"), &padded(lines[1]));
+    until("the answers", || (s.psql("select state from file_out") == "answered").then_some(()));
+    assert_eq!(s.psql("select string_agg(state, ',' order by seq) from v_payment"), "paid,failed");
+    until("the failure to be final", || (s.psql("select string_agg(state, ',' order by seq) from v_payment") == "paid,failed_final").then_some(()));
+    assert_eq!(s.psql("select coalesce(sum(amount_fen), 0) from posting"), "0");
+    assert_eq!(s.psql("select balance_fen from account where kind = 'paid'"), "12345");
+    let (status, took) = daemon.stop();
+    assert!(status.success(), "{status}: {}", s.log());
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(!s.log().contains("6217001234567890014") && !s.log().contains("11010519491231002X"), "t7: a whole card or identity number is in the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o4_stopped_in_the_middle_of_an_upload_and_started_again_it_sends_once() {
+    let s = Service::new("service_stop");
+    Postgres::shared().psql(&s.url, &example("reference"));
+    s.psql("update agreement set cutoff = '24:00'; update funding set amount_fen = 100000000000");
+    // Twenty thousand people, each once: a file large enough to be caught half way.
+    s.psql(
+        "insert into batch (number, kind, department, project, period, pay_on, declared_count, declared_fen, maker, created_at) \
+         values ('BIG', 'first', 'D-NY', '1', '2019', '2019-03-15', 20000, 2000000, 'a', 0); \
+         insert into payment (batch, seq, entitled_name, entitled_id, payee_name, payee_id, payee_role, mandate_no, account, bank, amount_fen) \
+         select 'BIG', n, '甲' , '', '乙', '110105194912310038', 'proxy', 'M-' || n, '6217001234567890014', 'B01', 100 from generate_series(1, 20000) n",
+    );
+    let store = Store::connect(&Address { url: s.url.clone(), schema: "bankgate".to_owned(), pool_max: 2, password: None }).await.unwrap();
+    let rows = store.read().await.unwrap().stored_rows("BIG").await.unwrap();
+    store.close().await;
+    s.psql(&format!(
+        "update batch set approver = 'b', finance_reviewer = 'c', released_by = 'd', digest = '{}', released_at = 1 where number = 'BIG'",
+        rows.digest
+    ));
+    s.proxy.set(Fault::Hold(Way::There, 400_000));
+    let daemon = s.start();
+    s.proxy.wait_held();
+    assert_eq!(s.psql("select state from file_out"), "uploading");
+    assert!(s.published().is_empty());
+    let (status, took) = daemon.stop();
+    assert!(status.success(), "{status}: {}", s.log());
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert_eq!(s.psql("select state from file_out"), "uploading", "a stop records nothing that did not happen");
+    s.proxy.set(Fault::None);
+    s.proxy.release();
+    let daemon = s.start();
+    until("the file to be recorded as sent", || (s.psql("select state from file_out") == "sent").then_some(()));
+    let published = s.published();
+    assert_eq!(published.len(), 1, "{published:?}");
+    let sum = run(Command::new("sha256sum").arg(s.sshd.root.join("inbox").join(&published[0])));
+    assert_eq!(sum.split_whitespace().next().unwrap(), s.psql("select sha256 from file_out"));
+    assert_eq!(s.psql("select copies || ' ' || attempt from file_out"), "1 2");
+    // Once more around, nothing goes out again.
+    let rounds = s.psql("select count(*) from event");
+    let (status, _) = daemon.stop();
+    assert!(status.success());
+    let daemon = s.start();
+    until("the restarted daemon to hold the edge", || (s.psql("select count(*) from lease where expires_at > 0") == "1").then_some(()));
+    assert_eq!(s.psql("select count(*) from event"), rounds);
+    assert_eq!(s.published(), published);
+    assert!(daemon.stop().0.success());
+}
