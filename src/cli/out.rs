@@ -91,10 +91,16 @@ impl From<StoreError> for Failure {
 
 impl From<AssembleError> for Failure {
     fn from(error: AssembleError) -> Self {
+        let text = error.to_string();
         match error {
             AssembleError::Store(error) => error.into(),
-            error if error.is_settings() => Self::misused(error.to_string()),
-            error => Self::failed(error.to_string()),
+            AssembleError::Folder { .. } => Self::failed(text),
+            AssembleError::Config(_)
+            | AssembleError::Profile(_)
+            | AssembleError::ProfileTwice { .. }
+            | AssembleError::Pin { .. }
+            | AssembleError::NoLogin { .. }
+            | AssembleError::Mail(_) => Self::misused(text),
         }
     }
 }

@@ -336,6 +336,12 @@ const UNBALANCED: &str = "select count(*), cast(coalesce(sum(x.fen), 0) as bigin
 const RETRIES: &str = "select count(*) from tranche t cross join instruction i left join instruction_state v on v.instruction_id = i.id and v.state = 'voided' \
      where i.id >= t.first_id and i.id <= t.last_id and t.kind = 'retry' and v.instruction_id is null";
 
+type Field = fn(&mut Gathered) -> &mut Share;
+
+/// What is simply counted per batch, and where it goes.
+const FIELDS: &[(&str, Field)] =
+    &[(REJECTED, |g| &mut g.rejected), (ADMITTED, |g| &mut g.admitted), (COVERED, |g| &mut g.covered), (OWN, |g| &mut g.own)];
+
 /// Lines of one batch at one bank that stand alike.
 struct Lines {
     batch: String,
@@ -410,13 +416,8 @@ impl Tx {
             g.purse = Some(Purse { department: r.string(3)?, project: r.string(4)?, year, bank: String::new() });
             g.approved = Share { count: r.opt_int(6)?.unwrap_or_default(), fen: Fen::new(r.opt_int(7)?.unwrap_or_default()) };
         }
-        for (sql, field) in [
-            (REJECTED, (|g| &mut g.rejected) as fn(&mut Gathered) -> &mut Share),
-            (ADMITTED, |g| &mut g.admitted),
-            (COVERED, |g| &mut g.covered),
-            (OWN, |g| &mut g.own),
-        ] {
-            for r in self.rows(sql, args![]).await? {
+        for (sql, field) in FIELDS {
+            for r in self.rows(*sql, args![]).await? {
                 *field(batches.entry(r.string(0)?).or_default()) += share(&r, 1)?;
             }
         }

@@ -75,14 +75,17 @@ const HOUR: i64 = 3_600_000;
 /// How long a step between two passes may take before somebody should look.
 const STEP_MAX: i64 = HOUR;
 
+/// Subject, what is the matter, what to do.
+type Told = (String, Words, Words);
+
 /// A question, and how its rows read: each row is (subject, bank, words, fen, since).
 struct Question {
     kind: &'static str,
     sql: &'static str,
-    read: fn(&Row) -> Result<(String, Words, Words), StoreError>,
+    read: fn(&Row) -> Result<Told, StoreError>,
 }
 
-fn of_file(r: &Row, zh: &str, en: &str, next_zh: &str, next_en: &str) -> Result<(String, Words, Words), StoreError> {
+fn of_file(r: &Row, zh: &str, en: &str, next_zh: &str, next_en: &str) -> Result<Told, StoreError> {
     let (id, words) = (r.text(0)?, r.text(2)?);
     let with = |text: &str| if words.is_empty() { text.to_owned() } else { format!("{text}: {words}") };
     let next = Words::new(format!("`bankgate file show {id}`；{next_zh}"), format!("`bankgate file show {id}`; {next_en}"));

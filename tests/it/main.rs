@@ -3,6 +3,7 @@
 
 mod config;
 mod format;
+mod desk;
 mod harness;
 mod letters;
 mod lists;

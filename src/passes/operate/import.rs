@@ -163,12 +163,11 @@ async fn head(tx: &mut Tx, by: &Operator, facts: &ImportFacts, list: &ListSummar
             format!("period {period:?} is not like 2019, 2019-Q1 or 2019-03"),
         );
     }
-    for (zh, en, said, is) in [("笔数", "count", declared_count, list.count), ("笔数", "count", facts.count, list.count)] {
-        if let Some(said) = said.filter(|said| *said != is) {
-            return OperateError::refused(format!("申报{zh}{said}，清单实有{is}"), format!("declared {en} {said}, the list has {is}"));
-        }
+    let is = list.count;
+    if let Some(said) = [declared_count, facts.count].into_iter().flatten().find(|said| *said != is) {
+        return OperateError::refused(format!("申报{said}笔，清单实有{is}笔"), format!("declared count {said}, the list has {is}"));
     }
-    for said in [declared_total, facts.total].into_iter().flatten().filter(|said| *said != total) {
+    if let Some(said) = [declared_total, facts.total].into_iter().flatten().find(|said| *said != total) {
         return OperateError::refused(
             format!("申报金额{said}元，清单合计{total}元"),
             format!("declared total {said}, the list sums to {total}"),
