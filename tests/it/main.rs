@@ -9,6 +9,7 @@ mod letters;
 mod lists;
 mod mail;
 mod people;
+mod publish;
 mod reports;
 mod sandbox;
 mod service;

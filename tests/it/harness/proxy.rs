@@ -104,6 +104,11 @@ impl Proxy {
         drop(gate);
     }
 
+    /// Whether something is held.
+    pub fn is_held(&self) -> bool {
+        lock(&self.shared.gate).held > 0
+    }
+
     /// Lets what is held go on, and whatever follows.
     pub fn release(&self) {
         lock(&self.shared.gate).is_open = true;
