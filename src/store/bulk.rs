@@ -8,8 +8,8 @@ use sqlx::AssertSqlSafe;
 use super::StoreError;
 use super::sql::{Tx, TxEngine, Value};
 
-/// SQLite binds at most 32,766 values a statement.
-const SQLITE_VALUES_MAX: usize = 32_000;
+/// SQLite keeps room for every value of a prepared statement as long as the statement is cached: few values, little room.
+const SQLITE_VALUES_MAX: usize = 2_000;
 
 impl Tx {
     /// Inserts rows into a table. The rows' values stand in the order of the columns.

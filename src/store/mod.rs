@@ -164,7 +164,8 @@ impl Store {
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
-                .busy_timeout(Duration::from_secs(30));
+                .busy_timeout(Duration::from_secs(30))
+                .statement_cache_capacity(64);
             let pool = SqlitePoolOptions::new().max_connections(address.pool_max.clamp(2, 8)).connect_with(options).await.map_err(fail)?;
             return Ok(Self { pool: Pool::Sqlite(pool) });
         }

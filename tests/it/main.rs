@@ -2,8 +2,8 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set up its world should stop there"))]
 
 mod config;
-mod format;
 mod desk;
+mod format;
 mod harness;
 mod letters;
 mod lists;

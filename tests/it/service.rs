@@ -64,7 +64,7 @@ impl Service {
         let catalogue = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/catalogue.toml");
         let text = format!(
             "[database]\nurl = \"{}\"\n\n[node]\nname = \"here\"\nstate_dir = \"state\"\narchive_dir = \"archive\"\nsocket = \"state/s\"\nlease_ttl_s = 20\n\n\
-             [time]\ncalendar_dir = \"calendar\"\ntick_s = 1\nrescan_s = 1\n\n[formats]\ndir = \"{}\"\n\n[admission]\ncatalogue = \"{}\"\n\n\
+             [time]\ncalendar_dir = \"calendar\"\ntick_s = 1\nrescan_s = 5\n\n[formats]\ndir = \"{}\"\n\n[admission]\ncatalogue = \"{}\"\n\n\
              [mail]\nkind = \"file\"\ndir = \"mails\"\nfrom = \"bankgate@example.org\"\nfinance_it = [\"it@example.org\"]\n\n\
              [[bank]]\ncode = \"B01\"\ninbox = \"{root}/inbox\"\noutbox = \"{root}/outbox\"\ndone = \"{root}/done\"\nrename = \"atomic\"\n[bank.connection]\nkind = \"sftp\"\n\
              host = \"127.0.0.1\"\nport = {}\nuser = \"{}\"\nkey = {{ file = \"bank.key\" }}\nhost_keys = [\"{}\"]\n",
@@ -171,14 +171,18 @@ fn a_batch_written_by_the_documents_sql_is_paid_with_no_other_command() {
     s.put_out(&format!("YHDFFK{key}_S.TXT"), &padded(lines[0]));
     s.put_out(&format!("YHDFFK{key}_F.TXT"), &padded(lines[1]));
     until("the answers", || (s.psql("select state from file_out") == "answered").then_some(()));
-    assert_eq!(s.psql("select string_agg(state, ',' order by seq) from v_payment"), "paid,failed");
-    until("the failure to be final", || (s.psql("select string_agg(state, ',' order by seq) from v_payment") == "paid,failed_final").then_some(()));
+    until("the failure to be final", || {
+        (s.psql("select string_agg(state, ',' order by seq) from v_payment") == "paid,failed_final").then_some(())
+    });
     assert_eq!(s.psql("select coalesce(sum(amount_fen), 0) from posting"), "0");
     assert_eq!(s.psql("select balance_fen from account where kind = 'paid'"), "12345");
     let (status, took) = daemon.stop();
     assert!(status.success(), "{status}: {}", s.log());
     assert!(took < Duration::from_secs(10), "{took:?}");
-    assert!(!s.log().contains("6217001234567890014") && !s.log().contains("11010519491231002X"), "t7: a whole card or identity number is in the log");
+    assert!(
+        !s.log().contains("6217001234567890014") && !s.log().contains("11010519491231002X"),
+        "t7: a whole card or identity number is in the log"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
