@@ -14,6 +14,7 @@ mod reports;
 mod sandbox;
 mod service;
 mod store;
+mod stories;
 mod tidy;
 mod transport;
 mod unit;

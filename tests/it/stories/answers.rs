@@ -1,0 +1,74 @@
+//! Answers that come as they should.
+
+use super::bank::{BUSY, LOST, Word};
+use super::world::{BANKS, CLEARING, COUNTER, SPLIT, draft, on_both};
+
+#[tokio::test]
+async fn a_paid_file_ends_as_paid_at_every_bank() {
+    on_both(async |w| {
+        for (at, (bank, _)) in BANKS.into_iter().enumerate() {
+            w.release(&draft(bank, bank, at * 10..at * 10 + 3)).await;
+        }
+        w.settle().await;
+        for (bank, _) in BANKS {
+            w.answer(&w.take_one(bank), &[Word::Paid; 3]);
+        }
+        w.settle().await;
+        for (bank, _) in BANKS {
+            assert_eq!(w.states(bank).await, vec!["paid"; 3]);
+            assert!(std::fs::read_dir(w.mailbox(bank).join("done")).unwrap().count() > 0, "what was applied is put away");
+        }
+        assert_eq!((w.balance("bank_clearing").await, w.cases("failed").await), (0, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_bank_pays_and_fails_and_says_so() {
+    on_both(async |w| {
+        for (at, bank) in [COUNTER, CLEARING, SPLIT].into_iter().enumerate() {
+            w.release(&draft(bank, bank, at * 10..at * 10 + 5)).await;
+            w.settle().await;
+            assert_eq!(w.states(bank).await, vec!["sent"; 5], "{:?}", w.refusals().await);
+            let slip = w.take_one(bank);
+            if bank == CLEARING {
+                w.ack(&slip, "00000000", "受理成功");
+                w.settle().await;
+                assert_eq!(w.states(bank).await, vec!["accepted"; 5]);
+            }
+            w.answer(&slip, &[Word::Paid, LOST, Word::Paid, LOST, Word::Paid]);
+            w.settle().await;
+            assert_eq!(w.states(bank).await, ["paid", "failed_final", "paid", "failed_final", "paid"]);
+        }
+        assert_eq!(w.files().await, vec!["answered"; 3]);
+        assert_eq!(w.cases("failed").await, 6);
+        assert_eq!(w.int("select count(*) from instruction where live = 0").await, 6);
+        assert_eq!(w.int("select count(*) from incident where state = 'open'").await, 0);
+        assert!(w.answers().await.iter().all(|s| s == "applied"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_transient_failure_is_tried_again_by_itself_up_to_the_limit_then_it_is_a_case() {
+    on_both(async |w| {
+        w.release(&draft("B", SPLIT, 0..3)).await;
+        w.settle().await;
+        w.answer(&w.take_one(SPLIT), &[Word::Paid, BUSY, BUSY]);
+        w.settle().await;
+        assert_eq!(w.states("B").await, ["paid", "pending", "pending"]);
+        // One, two, three working days later; the 16th and 17th are a weekend.
+        for (attempt, day) in ["2019-03-15", "2019-03-19", "2019-03-22"].into_iter().enumerate() {
+            w.settle_at(day, "09:00:00").await;
+            let slip = w.take_one(SPLIT);
+            assert_eq!(slip.orders.len(), 2, "attempt {attempt}");
+            w.answer(&slip, &[BUSY, BUSY]);
+            w.settle().await;
+        }
+        assert_eq!(w.states("B").await, ["paid", "failed_final", "failed_final"]);
+        assert_eq!((w.cases("failed").await, w.int("select count(*) from instruction").await), (2, 9));
+        w.settle_at("2019-04-01", "09:00:00").await;
+        assert!(w.take(SPLIT).is_empty());
+    })
+    .await;
+}

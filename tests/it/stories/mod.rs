@@ -1,0 +1,6 @@
+//! Stories: what must hold when people, banks and crashes do what they do, told through the real passes over a real store.
+
+mod bank;
+mod world;
+
+mod answers;
