@@ -8,10 +8,11 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate};
 
 use super::{Done, Edge, Gateway, PassError, join};
-use crate::domain::file::FileInState;
+use crate::domain::exchange::InboundKind;
+use crate::domain::file::{FileInState, FileOutState};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
-use crate::format::{InboundName, Profile, Readiness};
+use crate::format::{InboundName, Profile, Readiness, Response};
 use crate::store::desk::NewIncident;
 use crate::store::inbound::{FileIn, NewFileIn};
 use crate::store::sql::Tx;
@@ -171,7 +172,7 @@ impl Run<'_> {
             Fate::Again => (FileInState::Duplicate, String::new()),
             Fate::Conflict(why) => (FileInState::Conflict, why.clone()),
         };
-        let mut answer_set = None;
+        let (mut answer_set, mut again) = (None, Vec::new());
         for file in &kept {
             let archive = self.gateway.archived(&file.sha256);
             let new = NewFileIn {
@@ -193,14 +194,23 @@ impl Run<'_> {
             answer_set = answer_set.or(id);
             let known = match id {
                 Some(id) => Some(id),
-                None => tx.file_in_id(&new).await?,
+                None => {
+                    let known = tx.file_in_id(&new).await?;
+                    again.extend(known);
+                    known
+                }
             };
             let size = (file.sight.entry.bytes, file.sight.entry.modified_s);
             tx.sight(self.bank, &file.sight.path(), size, known, self.now).await?;
         }
+        if let (FileInState::Archived, Some(set)) = (state, answer_set) {
+            // The other half of a pair may have been right all along: it is read again, beside what is new.
+            tx.rejoin_set(&again, set, self.now).await?;
+        }
         if let Fate::Whole(torn) = &fate {
             for old in torn {
                 tx.move_file_in(old.id, old.state, FileInState::Superseded, "came whole later", self.now).await?;
+                tx.close_incident(&format!("quarantined:{}", old.answer_set), self.now).await?;
             }
         }
         if let Fate::Conflict(why) = &fate {
@@ -229,9 +239,11 @@ impl Run<'_> {
             }
             for old in before {
                 let never_applied = matches!(old.state, FileInState::Archived | FileInState::Staged | FileInState::Quarantined);
-                if never_applied && starts_with(Path::new(&old.archive), &self.gateway.archived(&file.sha256))? {
+                let is_torn =
+                    never_applied && (old.bytes == 0 || starts_with(Path::new(&old.archive), &self.gateway.archived(&file.sha256))?);
+                if is_torn {
                     torn.push(old);
-                } else {
+                } else if !self.may_say_more(tx, &old).await? {
                     earlier.push(old.name.clone());
                 }
             }
@@ -245,6 +257,20 @@ impl Run<'_> {
         } else {
             Fate::Whole(torn)
         })
+    }
+
+    /// Whether the bank may follow this answer up with another: it answers in polls, or owes a definite word on some line.
+    async fn may_say_more(&self, tx: &mut Tx, old: &FileIn) -> Result<bool, PassError> {
+        if old.kind != InboundKind::Result {
+            return Ok(false);
+        }
+        match (self.profile.exchange().response, old.file_out) {
+            (Response::Cumulative | Response::Delta, _) => Ok(true),
+            (Response::Replace, Some(out)) if old.state == FileInState::Applied => {
+                Ok(matches!(tx.file(out).await?.state, FileOutState::Sent | FileOutState::Accepted))
+            }
+            (Response::Replace, _) => Ok(false),
+        }
     }
 
     async fn alarm(&self, tx: &mut Tx, file: &Kept, why: &str) -> Result<(), PassError> {
@@ -287,14 +313,11 @@ fn starts_with(earlier: &Path, later: &Path) -> Result<bool, PassError> {
     let open = |p: &Path| std::fs::File::open(p).map(std::io::BufReader::new).map_err(PassError::local("reading", p));
     let (mut a, mut b) = (open(earlier)?, open(later)?);
     let (mut x, mut y) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    let mut empty = true;
     loop {
         let n = a.read(&mut x).map_err(PassError::local("reading", earlier))?;
         if n == 0 {
-            // An empty file is a prefix of everything and says nothing.
-            return Ok(!empty);
+            return Ok(true);
         }
-        empty = false;
         let (Some(ours), Some(theirs)) = (x.get(..n), y.get_mut(..n)) else { return Ok(false) };
         if b.read_exact(theirs).is_err() || ours != theirs {
             return Ok(false);

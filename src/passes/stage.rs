@@ -102,6 +102,7 @@ async fn read(tx: &mut Tx, profile: &Arc<Profile>, file: &FileIn, out: Option<&F
     let source = std::fs::File::open(&path).map_err(PassError::local("reading", &path))?;
     let (pages, mut from_file) = tokio::sync::mpsc::channel::<Vec<Parsed>>(2);
     let (kind, role, reader) = (file.kind, file.role.clone(), Arc::clone(profile));
+    let known = tx.has_answers(file.id).await?;
     let parsing = tokio::task::spawn_blocking(move || {
         let mut page = Vec::with_capacity(PAGE);
         let mut sink = |parsed: Parsed| {
@@ -139,7 +140,9 @@ async fn read(tx: &mut Tx, profile: &Arc<Profile>, file: &FileIn, out: Option<&F
                 }
             }
         }
-        tx.insert_answers(file.id, answers).await?;
+        if !known {
+            tx.insert_answers(file.id, answers).await?;
+        }
     }
     let summary = parsing
         .await

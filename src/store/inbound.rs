@@ -279,6 +279,27 @@ impl Tx {
         self.exec_one(sql, args![id, from.code(), to.code(), problems, now]).await
     }
 
+    /// Puts files that were never applied into another set, to be read again with it.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn rejoin_set(&mut self, files: &[i64], answer_set: i64, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "update file_in set answer_set = $2, state = 'archived', problems = '', updated_at = $3 \
+                   where id = $1 and state in ('archived', 'staged', 'quarantined')";
+        for file in files {
+            self.exec(sql, args![*file, answer_set, now]).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a file's lines were written before.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn has_answers(&mut self, file: i64) -> Result<bool, StoreError> {
+        Ok(self.opt("select line from answer_line where file_in = $1 limit 1", args![file]).await?.is_some())
+    }
+
     /// Sets in this state, as their members: the oldest set first.
     ///
     /// # Errors

@@ -80,6 +80,23 @@ impl World {
         }
     }
 
+    /// The bank says something of some lines only.
+    pub fn poll(&self, slip: &Slip, said: &[(usize, Word)]) {
+        let orders = said.iter().map(|(at, _)| slip.orders[*at].clone()).collect();
+        let words: Vec<Word> = said.iter().map(|(_, word)| *word).collect();
+        self.answer(&Slip { orders, ..slip.clone() }, &words);
+    }
+
+    /// What is sealed for a bank, as the bank would read it, though it never lay in its inbox.
+    pub async fn sealed(&self, bank: &'static str) -> Slip {
+        let sql = format!("select dir, name, sha256 from file_out where bank = '{bank}' order by id desc limit 1");
+        let row = &self.rows(&sql).await[0];
+        let (dir, name) = (row.string(0).unwrap(), row.string(1).unwrap());
+        let bytes = std::fs::read(self.gateway.spool(&row.string(2).unwrap())).unwrap();
+        let path = if dir.is_empty() { name } else { format!("{dir}/{name}") };
+        Slip { bank, orders: read(bank, &bytes), path, bytes }
+    }
+
     /// The bank acknowledges a request.
     pub fn ack(&self, slip: &Slip, code: &str, words: &str) {
         let total: i64 = slip.orders.iter().map(|o| o.fen).sum();

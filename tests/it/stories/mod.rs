@@ -4,3 +4,4 @@ mod bank;
 mod world;
 
 mod answers;
+mod late;

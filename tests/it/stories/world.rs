@@ -185,6 +185,16 @@ impl World {
         how(Arc::get_mut(&mut self.gateway).unwrap());
     }
 
+    /// From here on a bank answers in polls: each says again what it said before, or something else, and adds to it.
+    pub fn polls(&mut self, bank: &str) {
+        let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("bank-formats");
+        let id = BANKS.iter().find(|(code, _)| *code == bank).unwrap().1;
+        let file = house.join(id).join("profile.toml");
+        let text = std::fs::read_to_string(&file).unwrap().replace("response = \"replace\"", "response = \"cumulative\"");
+        let profile = Arc::new(Profile::read(&text, &file).unwrap());
+        self.change(|g| drop(g.profiles.insert(id.to_owned(), profile)));
+    }
+
     async fn seed(&self) {
         self.sql("insert into department (code, name) values ('D1', '农业农村局'), ('D2', '民政局')").await;
         self.sql("insert into project (code, name, short_name) values ('1', '耕地地力保护补贴', '耕地补贴'), ('2', '退耕还林', '退耕')")
@@ -409,6 +419,11 @@ impl World {
     /// Why rows were not admitted.
     pub async fn refusals(&self) -> Vec<String> {
         self.texts("select reason || ': ' || detail from failure_case where kind = 'rejected' order by id").await
+    }
+
+    /// Where the attempts at a batch's payments stand, in their order.
+    pub async fn attempts(&self, batch: &str) -> Vec<String> {
+        self.texts(&format!("select state from v_instruction where batch = '{batch}' order by id")).await
     }
 
     /// Files of ours, in the order of their planning: state.
