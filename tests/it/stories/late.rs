@@ -30,4 +30,3 @@ async fn i6_a_late_success_behind_a_published_retry_is_told_at_once() {
     })
     .await;
 }
-
