@@ -31,11 +31,7 @@ pub async fn plan(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done,
     let tranches = gateway.store.read().await?.tranches_due(bank, today).await?;
     let mut done = Done::default();
     for tranche in tranches {
-        let agreement = gateway.store.read().await?.agreement(&tranche.agreement).await?;
-        if !is_its_day(gateway, &tranche, &agreement, now)? {
-            continue;
-        }
-        match plan_tranche(gateway, &tranche, &agreement, today, now).await {
+        match plan_tranche(gateway, &tranche, today, now).await {
             Ok(planned) => done += planned,
             // The path or a number is taken: somebody was faster, or the bank's path recurs and is in flight. Read again next time.
             Err(PassError::Store(e)) if e.is_unique_violation() => {
@@ -43,6 +39,12 @@ pub async fn plan(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done,
             }
             // Money is short: the account would go below zero. A person is told once, the batch waits.
             Err(PassError::Store(e)) if e.is_check_violation() => short_of_money(gateway, &tranche, now).await?,
+            // One poison batch does not stop the others.
+            Err(
+                e @ (PassError::Broken(_) | PassError::Calendar(_) | PassError::Store(StoreError::Broken(_) | StoreError::Column { .. })),
+            ) => {
+                stuck(gateway, &tranche, &e, now).await?;
+            }
             Err(e) => return Err(e),
         }
     }
@@ -59,13 +61,11 @@ fn is_its_day(gateway: &Gateway, tranche: &Tranche, agreement: &Agreement, now: 
     Ok(day == local.date())
 }
 
-async fn plan_tranche(
-    gateway: &Gateway,
-    tranche: &Tranche,
-    agreement: &Agreement,
-    today: NaiveDate,
-    now: Timestamp,
-) -> Result<Done, PassError> {
+async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, now: Timestamp) -> Result<Done, PassError> {
+    let agreement = gateway.store.read().await?.agreement(&tranche.agreement).await?;
+    if !is_its_day(gateway, tranche, &agreement, now)? {
+        return Ok(Done::default());
+    }
     let mut tx = gateway.store.begin().await?;
     let range = (tranche.next_id, tranche.last_id);
     let out: Vec<(i64, String)> = tx.unsendable(range, &tranche.purse.project, today).await?;
@@ -84,12 +84,18 @@ async fn plan_tranche(
     let mut next = tranche.next_id;
     while next <= tranche.last_id {
         let end = tranche.last_id.min(next.saturating_add(i64::try_from(most).unwrap_or(i64::MAX).saturating_sub(1)));
-        plan_file(gateway, &mut tx, tranche, agreement, (next, end), now).await?;
+        if !plan_file(gateway, &mut tx, tranche, &agreement, (next, end), now).await? {
+            // Another node planned it meanwhile. Dropped, this transaction never was.
+            return Ok(Done::default());
+        }
         next = end + 1;
         done.changed += 1;
         if profile.exchange().recurring_path {
             break;
         }
+    }
+    for key in [stuck_key(tranche), short_key(tranche)] {
+        tx.close_incident(&key, now).await?;
     }
     tx.commit().await?;
     Ok(done)
@@ -102,7 +108,7 @@ async fn plan_file(
     agreement: &Agreement,
     range: (i64, i64),
     now: Timestamp,
-) -> Result<(), PassError> {
+) -> Result<bool, PassError> {
     let today = gateway.today(now);
     let profile = gateway.profile(&agreement.profile)?;
     let (rows, total) = tx.range_total(range).await?;
@@ -143,12 +149,12 @@ async fn plan_file(
         tx.number_occurrences(&agreement.bank, today, range).await?;
     }
     if !tx.advance_tranche(tranche.id, range.0, range.1 + 1, total).await? {
-        return Err(StoreError::Broken(format!("tranche {} was planned by somebody else", tranche.id)).into());
+        return Ok(false);
     }
     reserve(tx, tranche, range, id, now).await?;
     tx.event("file_out", id, ("plan", "", "planned"), &gateway.holder, &tranche.batch, now).await?;
     tracing::info!(file = id, bank = agreement.bank, name = names.data, rows, total_fen = total.get(), "file planned");
-    Ok(())
+    Ok(true)
 }
 
 /// Books the money of a file out of where it lies: the zero-balance account, or suspense for what failed before.
@@ -200,13 +206,35 @@ pub(crate) async fn regroup(
     Ok(())
 }
 
+fn short_key(tranche: &Tranche) -> String {
+    format!("short:{}", tranche.batch)
+}
+
+fn stuck_key(tranche: &Tranche) -> String {
+    format!("plan:{}", tranche.id)
+}
+
+/// A person is told once; the tranche is tried again at each run.
+async fn stuck(gateway: &Gateway, tranche: &Tranche, why: &PassError, now: Timestamp) -> Result<(), PassError> {
+    let what = gateway.say(Words::new(
+        format!("批次{}无法生成文件：{why}", tranche.batch),
+        format!("batch {}: no file can be made: {why}", tranche.batch),
+    ));
+    let next_step = gateway.say(Words::new("请财政信息人员查看；其他批次照常发送", "finance IT looks; other batches go out as usual"));
+    let key = stuck_key(tranche);
+    gateway
+        .tell(&NewIncident { key: &key, kind: "plan_failed", bank: &tranche.purse.bank, what: &what, next_step: &next_step }, now)
+        .await?;
+    Ok(())
+}
+
 async fn short_of_money(gateway: &Gateway, tranche: &Tranche, now: Timestamp) -> Result<(), PassError> {
     let what = gateway.say(Words::new(
         format!("批次{}：账户余额不足，未生成文件", tranche.batch),
         format!("batch {}: the account is short, no file was made", tranche.batch),
     ));
     let next_step = gateway.say(Words::new("请核对到账资金；到账后自动继续", "check the funds; it goes on by itself once they arrive"));
-    let key = format!("short:{}", tranche.batch);
+    let key = short_key(tranche);
     gateway
         .tell(&NewIncident { key: &key, kind: "funds_short", bank: &tranche.purse.bank, what: &what, next_step: &next_step }, now)
         .await?;
