@@ -7,7 +7,7 @@
 //! server's refusal to overwrite. What a crash leaves is resolved by looking, at the sources first; what looking cannot
 //! resolve is held, or in doubt, and a person is told.
 
-use super::seal::spooled;
+use super::seal::{pinned, spooled};
 use super::{Done, Edge, Gateway, PassError, join};
 use crate::domain::file::{Evidence, FileOutState};
 use crate::domain::instruction::{Event, step};
@@ -18,6 +18,8 @@ use crate::store::desk::NewIncident;
 use crate::store::outbound::{FileOut, Lease, SentRecord};
 use crate::transport::{Mailbox, TransportError};
 
+/// A line that fails under so many files of one run is left alone until the next.
+const LINE_FAULTS_MAX: u32 = 3;
 /// The hour of a due day at which a bank's result is expected.
 const DUE_HOUR: u32 = 18;
 
@@ -39,18 +41,42 @@ pub async fn publish(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestam
     if files.is_empty() {
         return Ok(done);
     }
-    let mut mailbox = edge.transport.open().await?;
+    let mut open = Some(edge.transport.open().await?);
+    let (mut trouble, mut line_faults) = (None, 0);
     // What may be out already comes first: its money is in flight.
     let (left, fresh): (Vec<_>, Vec<_>) = files.into_iter().partition(|f| f.state == FileOutState::Publishing);
+    let run = Run { gateway, edge, lease, now };
     for file in left.into_iter().chain(fresh) {
-        let run = Run { gateway, edge, lease, now, mode: gateway.profile(&file.profile)?.exchange().publish };
-        done += if file.state == FileOutState::Publishing {
-            run.recover(&mut mailbox, &file).await?
-        } else {
-            run.send(&mut mailbox, file).await?
+        let mut mailbox = match open.take() {
+            Some(mailbox) => mailbox,
+            None => match edge.transport.open().await {
+                Ok(mailbox) => mailbox,
+                Err(e) => return Err(trouble.unwrap_or_else(|| e.into())),
+            },
         };
+        let id = file.id;
+        let ended = match file.state == FileOutState::Publishing {
+            true => run.recover(&mut mailbox, &file).await,
+            false => run.send(&mut mailbox, file).await,
+        };
+        match ended {
+            Ok(more) => {
+                done += more;
+                open = Some(mailbox);
+            }
+            Err(e @ PassError::Store(_)) => return Err(e),
+            // One file's trouble is its own; the others go on, in a fresh session: a failed write has ended this one.
+            Err(e) => {
+                tracing::warn!(file = id, bank, error = %e, "not published by this run");
+                line_faults += u32::from(matches!(&e, PassError::Transport(e) if e.is_of_the_way()));
+                trouble.get_or_insert(e);
+                if line_faults >= LINE_FAULTS_MAX {
+                    break;
+                }
+            }
+        }
     }
-    Ok(done)
+    trouble.map_or(Ok(done), Err)
 }
 
 /// Writes what is sealed into a folder of this node and publishes nothing: a bank that is being tried out (`shadow`).
@@ -87,7 +113,6 @@ struct Run<'a> {
     edge: &'a Edge,
     lease: &'a Lease,
     now: Timestamp,
-    mode: PublishMode,
 }
 
 /// The names that one attempt uses, under the bank's inbox.
@@ -103,8 +128,8 @@ impl Run<'_> {
         join(&join(&self.edge.inbox, &file.dir), name)
     }
 
-    fn names(&self, file: &FileOut, attempt: i64) -> Names {
-        let part = |name: &str| match self.mode {
+    fn names(&self, file: &FileOut, attempt: i64, mode: PublishMode) -> Names {
+        let part = |name: &str| match mode {
             PublishMode::Rename => format!("{name}.{}.{attempt}.part", self.lease.fence),
             PublishMode::Flag | PublishMode::Direct => name.to_owned(),
         };
@@ -123,6 +148,13 @@ impl Run<'_> {
             let why = format!("{} attempts to upload it failed", file.attempt);
             return self.stop(&file, FileOutState::Held, &why).await;
         }
+        // Also when the bytes lie in the spool: what was sealed under another profile would go out by the rules of this one.
+        let profile = match pinned(self.gateway, &file) {
+            Ok(profile) => profile,
+            Err(PassError::Broken(why)) => return self.stop(&file, FileOutState::Held, &why).await,
+            Err(e) => return Err(e),
+        };
+        let mode = profile.exchange().publish;
         let (bytes, flag) = match spooled(self.gateway, &file).await {
             Ok(found) => found,
             Err(PassError::Broken(why)) => return self.stop(&file, FileOutState::Held, &why).await,
@@ -132,9 +164,9 @@ impl Run<'_> {
         let Some(attempt) = tx.stamp_file(&file, self.lease.fence, self.now).await? else { return Ok(Done::default()) };
         tx.commit().await?;
         let file = FileOut { state: FileOutState::Uploading, fence: self.lease.fence, attempt, ..file };
-        let names = self.names(&file, attempt);
+        let names = self.names(&file, attempt, mode);
         mailbox.ensure_dir(&join(&self.edge.inbox, &file.dir)).await?;
-        match self.mode {
+        match mode {
             PublishMode::Rename => self.by_rename(mailbox, &file, &names, (&bytes, flag.as_deref())).await,
             PublishMode::Flag | PublishMode::Direct => self.in_place(mailbox, &file, &names, (&bytes, flag.as_deref())).await,
         }
@@ -210,6 +242,8 @@ impl Run<'_> {
     async fn upload(&self, mailbox: &mut Mailbox, file: &FileOut, part: &str, bytes: &std::path::Path) -> Result<(), PassError> {
         let sent = mailbox.put_new(part, bytes).await?;
         if sent.sha256 != file.sha256 || i64::try_from(sent.bytes) != Ok(file.bytes) {
+            // Away with it: the next attempt renders it again.
+            _ = std::fs::remove_file(bytes);
             return Err(PassError::Broken(format!("the spool's bytes of file {} are not those that were sealed", file.id)));
         }
         if self.edge.read_back {
@@ -230,10 +264,32 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Resolves a publication whose outcome was not recorded, by one look at the directory: the sources first.
+    /// Resolves a publication whose outcome was not recorded. What cannot be looked at or renamed, and is not the line's
+    /// fault, is held: now if it cannot mend by itself, else after as many tries as an upload has.
     async fn recover(&self, mailbox: &mut Mailbox, file: &FileOut) -> Result<Done, PassError> {
-        let dir = join(&self.edge.inbox, &file.dir);
-        let listing = mailbox.list(&dir).await?;
+        let e = match self.resolve(mailbox, file).await {
+            Err(PassError::Transport(e)) if !e.is_of_the_way() => e,
+            other => return other,
+        };
+        let looks_again = e.is_transient() || matches!(e, TransportError::NotFound { .. } | TransportError::AlreadyExists { .. });
+        if looks_again && file.attempt < 2 * i64::from(self.edge.upload_attempts_max) {
+            let mut tx = self.gateway.store.begin().await?;
+            tx.count_look(file, self.now).await?;
+            tx.commit().await?;
+            return Err(e.into());
+        }
+        self.stop(file, FileOutState::Held, &e.to_string()).await
+    }
+
+    /// One look at the directory that the row's part names, whatever the settings say by now: the sources first.
+    async fn resolve(&self, mailbox: &mut Mailbox, file: &FileOut) -> Result<Done, PassError> {
+        let (dir, part) = file.part_name.rsplit_once('/').unwrap_or(("", &file.part_name));
+        let listing = match mailbox.list(dir).await {
+            Ok(listing) => listing,
+            // The folder of our own part is gone: nothing can be said of what was in it.
+            Err(e @ TransportError::NotFound { .. }) => return self.stop(file, FileOutState::Held, &e.to_string()).await,
+            Err(e) => return Err(e.into()),
+        };
         let size_of = |path: &str| {
             let name = path.rsplit('/').next().unwrap_or(path);
             listing.iter().find(|e| !e.is_dir && e.name == name).map(|e| e.bytes)
@@ -245,12 +301,9 @@ impl Run<'_> {
             flag: (!file.flag_name.is_empty()).then(|| size_of(&file.flag_name).is_some()),
             bytes: u64::try_from(file.bytes).unwrap_or_default(),
         };
-        let verdict = match self.mode {
-            PublishMode::Rename => look.after_rename(self.edge.rename_is_atomic),
-            PublishMode::Flag | PublishMode::Direct => look.after_writing_in_place(),
-        };
+        let verdict = if part == file.name { look.after_writing_in_place() } else { look.after_rename(self.edge.rename_is_atomic) };
         tracing::info!(file = file.id, ?look, ?verdict, "publication resolved by looking");
-        let (data, flag) = (self.path(file, &file.name), self.path(file, &file.flag_name));
+        let (data, flag) = (join(dir, &file.name), join(dir, &file.flag_name));
         match verdict {
             Recovery::RenameBoth => {
                 mailbox.rename(&file.part_name, &data).await?;
@@ -360,6 +413,9 @@ impl Look {
                 (true, _) => Recovery::Stop(FileOutState::Doubt, "a rename was begun at a server whose renames are not one step"),
                 (false, Some(_)) => Recovery::Stop(FileOutState::Held, "another file stands under its name"),
             };
+        }
+        if flag_waits && self.flag == Some(true) {
+            return Recovery::Stop(FileOutState::Held, "its flag's part and its flag are both there");
         }
         match (self.data_part, flag_waits, self.data) {
             (true, _, Some(_)) => Recovery::Stop(FileOutState::Held, "its part and its final name are both there"),

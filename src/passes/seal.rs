@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tempfile::TempPath;
+
 use super::plan::facts_of;
 use super::{Done, Gateway, PassError};
 use crate::domain::exchange::{BatchFacts, PaymentLine};
@@ -31,7 +33,7 @@ pub async fn seal(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done,
                 if tx.seal_file(file.id, &rendered.sha256, rendered.bytes, now).await? {
                     tx.event("file_out", file.id, ("seal", "planned", "sealed"), &gateway.holder, &rendered.sha256, now).await?;
                     tx.commit().await?;
-                    keep(&path, &gateway.spool(&rendered.sha256))?;
+                    keep(path, &gateway.spool(&rendered.sha256))?;
                     done.changed += 1;
                 }
             }
@@ -70,19 +72,18 @@ pub(crate) async fn spooled(gateway: &Gateway, file: &FileOut) -> Result<(PathBu
     }
     let (rendered, fresh) = render(gateway, file).await?;
     if rendered.sha256 != file.sha256 {
-        _ = std::fs::remove_file(&fresh);
         return Err(PassError::Broken(format!(
             "rendered again, file {} hashes to {} and not to {}",
             file.id, rendered.sha256, file.sha256
         )));
     }
-    keep(&fresh, &path)?;
+    keep(fresh, &path)?;
     Ok((path, rendered.flag))
 }
 
-/// Streams a file's rows through its profile into a fresh file of the spool.
-async fn render(gateway: &Gateway, file: &FileOut) -> Result<(Rendered, PathBuf), PassError> {
-    let profile = Arc::clone(gateway.profile(&file.profile)?);
+/// The profile that a file was planned with, if it is still the same.
+pub(crate) fn pinned<'g>(gateway: &'g Gateway, file: &FileOut) -> Result<&'g Arc<Profile>, PassError> {
+    let profile = gateway.profile(&file.profile)?;
     if profile.digest() != file.profile_digest {
         return Err(PassError::Broken(format!(
             "profile {} has changed since the file was planned (digest {} then, {} now)",
@@ -91,6 +92,12 @@ async fn render(gateway: &Gateway, file: &FileOut) -> Result<(Rendered, PathBuf)
             profile.digest()
         )));
     }
+    Ok(profile)
+}
+
+/// Streams a file's rows through its profile into a fresh file of the spool.
+async fn render(gateway: &Gateway, file: &FileOut) -> Result<(Rendered, TempPath), PassError> {
+    let profile = Arc::clone(pinned(gateway, file)?);
     let mut tx = gateway.store.read().await?;
     let agreement = tx.agreement(&file.agreement).await?;
     let words = tx.file_facts(file.id).await?;
@@ -123,7 +130,7 @@ fn write(
     facts: &BatchFacts,
     spool: &Path,
     mut pages: tokio::sync::mpsc::Receiver<Vec<PaymentLine>>,
-) -> Result<(Rendered, PathBuf), PassError> {
+) -> Result<(Rendered, TempPath), PassError> {
     let part = tempfile::Builder::new().prefix("render-").tempfile_in(spool).map_err(PassError::local("making a file in", spool))?;
     let refused = |e: crate::format::RenderError| PassError::Broken(e.to_string());
     let out = std::io::BufWriter::with_capacity(1 << 20, part);
@@ -136,10 +143,10 @@ fn write(
     let (out, rendered) = renderer.finish().map_err(refused)?;
     let part = out.into_inner().map_err(|e| PassError::local("writing into", spool)(e.into_error()))?;
     part.as_file().sync_all().map_err(PassError::local("syncing", part.path()))?;
-    let (_, path) = part.keep().map_err(|e| PassError::local("keeping", spool)(e.error))?;
-    Ok((rendered, path))
+    Ok((rendered, part.into_temp_path()))
 }
 
-fn keep(fresh: &Path, place: &Path) -> Result<(), PassError> {
-    std::fs::rename(fresh, place).map_err(PassError::local("keeping", place))
+/// What is not kept is swept away as it is dropped.
+fn keep(fresh: TempPath, place: &Path) -> Result<(), PassError> {
+    fresh.persist(place).map_err(|e| PassError::local("keeping", place)(e.error))
 }

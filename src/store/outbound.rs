@@ -111,7 +111,7 @@ pub struct FileOut {
     pub lines_state: InstructionState,
     /// The fence of its last upload.
     pub fence: i64,
-    /// How often an upload was begun.
+    /// How often an upload was begun; once publishing, also how often its outcome was looked for in vain.
     pub attempt: i64,
     /// The part that may be renamed.
     pub part_name: String,
@@ -621,8 +621,8 @@ impl Tx {
         actor: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let sql = "update file_out set state = $3, held_reason = $4, updated_at = $5 where id = $1 and state = $2";
-        let moved = self.exec_one(sql, args![file.id, file.state.code(), to.code(), why, now]).await?;
+        let sql = "update file_out set state = $3, held_reason = $4, updated_at = $5 where id = $1 and state = $2 and fence = $6 and attempt = $7";
+        let moved = self.exec_one(sql, args![file.id, file.state.code(), to.code(), why, now, file.fence, file.attempt]).await?;
         if moved {
             self.event("file_out", file.id, ("move", file.state.code(), to.code()), actor, why, now).await?;
         }

@@ -190,6 +190,31 @@ impl TransportError {
         }
     }
 
+    /// Whether the way to the mailbox is at fault, and not one file: then nothing else will fare better now.
+    #[must_use]
+    pub const fn is_of_the_way(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::ConnectionLost { .. }
+            | Self::HostKeyChanged { .. }
+            | Self::HostKeyUnpinned { .. }
+            | Self::NoCommonAlgorithm { .. }
+            | Self::AuthRefused { .. }
+            | Self::KeyUnusable { .. } => true,
+            Self::NotFound { .. }
+            | Self::AlreadyExists { .. }
+            | Self::PermissionDenied { .. }
+            | Self::NotADirectory { .. }
+            | Self::NoSpace { .. }
+            | Self::ServerFailure { .. }
+            | Self::SizeMismatch { .. }
+            | Self::Protocol { .. }
+            | Self::BadPath { .. }
+            | Self::Local { .. } => false,
+        }
+    }
+
     /// Whether the request may have taken effect although it failed: only looking can tell.
     #[must_use]
     pub const fn is_uncertain(&self) -> bool {
