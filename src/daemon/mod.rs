@@ -112,14 +112,29 @@ async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
 /// One round of every pass, for `bankgate tick`.
 ///
 /// # Errors
-/// The first pass that failed; those behind it did not run.
+/// The first pass that failed. A bank's trouble keeps neither the other banks nor the desk; a failure at the desk keeps those behind it.
 pub async fn round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
     let mut done = admit::admit(gateway, now).await?;
+    let mut trouble = None;
     for bank in gateway.edges.keys() {
-        done += edge_round(gateway, bank, true, now).await?;
+        let pass = edge_name(bank);
+        match edge_round(gateway, bank, true, now).await {
+            Ok(more) => {
+                over(gateway, &pass, now).await;
+                done += more;
+            }
+            Err(e) => {
+                tell(gateway, &pass, &e, now).await;
+                trouble.get_or_insert(e);
+            }
+        }
     }
     done += desk_round(gateway, now).await?;
-    Ok(done)
+    trouble.map_or(Ok(done), Err)
+}
+
+fn edge_name(bank: &str) -> String {
+    format!("edge:{bank}")
 }
 
 async fn desk_round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
@@ -188,30 +203,52 @@ impl Post {
     }
 }
 
-/// Logs how a pass ended; an error that no retry mends is an incident, once.
+/// Logs how a pass ended, and says how much it changed.
 async fn told(gateway: &Gateway, pass: &str, ended: Result<Done, PassError>, now: Timestamp) -> u64 {
-    let key = format!("pass:{pass}");
     match ended {
         Ok(done) => {
             if done.changed > 0 {
                 tracing::debug!(pass, changed = done.changed, "pass changed something");
             }
+            over(gateway, pass, now).await;
             done.changed
         }
-        Err(e) if e.is_transient() => {
-            tracing::warn!(pass, error = %e, "pass failed, will be tried again");
-            0
-        }
         Err(e) => {
-            tracing::error!(pass, error = %e, "pass failed");
-            let what = gateway.say(Words::new(format!("处理步骤{pass}出错：{e}"), format!("pass {pass} failed: {e}")));
-            let next_step = gateway.say(Words::new("请财政信息人员查看日志", "finance IT reads the log"));
-            let incident = NewIncident { key: &key, kind: "pass_failed", bank: "", what: &what, next_step: &next_step };
-            if let Err(e) = gateway.tell(&incident, now).await {
-                tracing::error!(pass, error = %e, "the incident could not be recorded");
-            }
+            tell(gateway, pass, &e, now).await;
             0
         }
+    }
+}
+
+/// A pass that succeeds has no incident any more.
+async fn over(gateway: &Gateway, pass: &str, now: Timestamp) {
+    if let Err(e) = gateway.settle(&format!("pass:{pass}"), now).await {
+        tracing::error!(pass, error = %e, "the incident could not be closed");
+    }
+}
+
+/// An error that no retry mends is an incident, once; so is trouble with a disk of ours, which somebody must look at though
+/// the next try may succeed.
+async fn tell(gateway: &Gateway, pass: &str, e: &PassError, now: Timestamp) {
+    let is_local = matches!(e, PassError::Local { .. });
+    if e.is_transient() && !is_local {
+        tracing::warn!(pass, error = %e, "pass failed, will be tried again");
+        return;
+    }
+    tracing::error!(pass, error = %e, "pass failed");
+    let what = gateway.say(Words::new(format!("处理步骤{pass}出错：{e}"), format!("pass {pass} failed: {e}")));
+    let next_step = gateway.say(if is_local {
+        Words::new(
+            "请财政信息人员检查本机磁盘空间与目录权限；恢复后自动继续",
+            "finance IT checks this machine's disk and the rights on its folders; it goes on by itself then",
+        )
+    } else {
+        Words::new("请财政信息人员查看日志", "finance IT reads the log")
+    });
+    let key = format!("pass:{pass}");
+    let incident = NewIncident { key: &key, kind: "pass_failed", bank: "", what: &what, next_step: &next_step };
+    if let Err(e) = gateway.tell(&incident, now).await {
+        tracing::error!(pass, error = %e, "the incident could not be recorded");
     }
 }
 
@@ -232,8 +269,7 @@ impl EdgeTask {
             if looks {
                 self.collected = Some(now);
             }
-            let changed =
-                told(&self.gateway, &format!("edge:{}", self.bank), edge_round(&self.gateway, &self.bank, looks, now).await, now).await;
+            let changed = told(&self.gateway, &edge_name(&self.bank), edge_round(&self.gateway, &self.bank, looks, now).await, now).await;
             if changed > 0 {
                 self.wake.desk.notify_one();
             }
@@ -307,8 +343,9 @@ async fn at_the_bank(
         "shadow" => publish::shadow(gateway, bank, now).await?,
         _ => Done::default(),
     };
-    if looks {
-        done += collect::collect(gateway, bank, now).await?;
+    // A file that cannot go out keeps no answer from coming in; a way that is blocked is not tried twice.
+    if !looks || matches!(&sent, Err(PassError::Transport(e)) if e.is_of_the_way()) {
+        return sent;
     }
     Ok(done)
 }
@@ -316,3 +353,6 @@ async fn at_the_bank(
 fn millis(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
+    let collected = collect::collect(gateway, bank, now).await;
+    let mut done = sent?;
+    done += collected?;

@@ -214,6 +214,10 @@ impl Gateway {
     pub async fn settle(&self, key: &str, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.store.begin().await?;
         let closed = tx.close_incident(key, now).await?;
+        // Asked at every round, and mostly there is none: reading first, nobody waits for a write lock.
+        if !self.store.read().await?.is_incident_open(key).await? {
+            return Ok(false);
+        }
         tx.commit().await?;
         Ok(closed)
     }

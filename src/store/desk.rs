@@ -130,6 +130,14 @@ impl Tx {
         self.exec_one("update incident set state = 'closed', last_at = $2 where key = $1 and state = 'open'", args![key, now]).await
     }
 
+    /// Whether an incident of this key is open.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn is_incident_open(&mut self, key: &str) -> Result<bool, StoreError> {
+        Ok(self.opt("select id from incident where key = $1 and state = 'open'", args![key]).await?.is_some())
+    }
+
     /// Open incidents that nobody was told of.
     ///
     /// # Errors
