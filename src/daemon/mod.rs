@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Clock, Participant};
+use crate::clock::{Clock, Participant, Stopwatch};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::passes::{Done, Gateway, PassError, admit, apply, chase, collect, deliver, plan, publish, remedy, report, seal, stage};
 use crate::store::desk::NewIncident;
-use crate::store::outbound::BankRow;
+use crate::store::outbound::{BankRow, Lease};
 
 /// The first pause after trouble at a bank's edge, doubled at each further one.
 const PAUSE_MILLIS: i64 = 30_000;
@@ -300,7 +300,16 @@ async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timestamp) 
     if next_at > now {
         return Ok(done);
     }
-    let ended = at_the_bank(gateway, bank, &mode, &lease, looks, now).await;
+    // After trouble only a look tells that it is over; with nothing to send and no look due, nobody would have asked.
+    let looks = looks || failures > 0;
+    let ended = tokio::select! {
+        biased;
+        () = lease_lost(gateway, &lease) => {
+            tracing::warn!(bank, fence = lease.fence, "the lease is gone: stopped at the bank's edge");
+            return Ok(done);
+        }
+        ended = at_the_bank(gateway, bank, &mode, &lease, looks, now) => ended,
+    };
     match ended {
         Ok(more) => {
             if failures > 0 {
@@ -315,6 +324,11 @@ async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timestamp) 
         Err(PassError::Transport(e)) => {
             let pause = PAUSE_MILLIS.saturating_mul(1 << failures.clamp(0, 10)).min(PAUSE_MAX_MILLIS);
             let mut tx = gateway.store.begin().await?;
+            if !tx.hold_lease(&lease).await? {
+                // Who holds it now finds out by itself how the bank fares.
+                tracing::warn!(bank, fence = lease.fence, error = %e, "trouble at the bank's edge, after the lease was lost");
+                return Ok(done);
+            }
             tx.set_edge(bank, failures + 1, now.plus_millis(pause), &e.to_string()).await?;
             if !e.is_transient() || failures + 1 >= FAILURES_TOLD {
                 let what = gateway
@@ -340,6 +354,9 @@ async fn at_the_bank(
 ) -> Result<Done, PassError> {
     let mut done = match mode {
         "live" => publish::publish(gateway, bank, lease, now).await?,
+    let collected = collect::collect(gateway, bank, now).await;
+    let mut done = sent?;
+    done += collected?;
         "shadow" => publish::shadow(gateway, bank, now).await?,
         _ => Done::default(),
     };
@@ -353,6 +370,3 @@ async fn at_the_bank(
 fn millis(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
-    let collected = collect::collect(gateway, bank, now).await;
-    let mut done = sent?;
-    done += collected?;

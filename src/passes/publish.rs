@@ -161,7 +161,7 @@ impl Run<'_> {
             Err(e) => return Err(e),
         };
         let mut tx = self.gateway.store.begin().await?;
-        let Some(attempt) = tx.stamp_file(&file, self.lease.fence, self.now).await? else { return Ok(Done::default()) };
+        let Some(attempt) = tx.stamp_file(&file, self.lease, self.now).await? else { return Ok(Done::default()) };
         tx.commit().await?;
         let file = FileOut { state: FileOutState::Uploading, fence: self.lease.fence, attempt, ..file };
         let names = self.names(&file, attempt, mode);

@@ -585,10 +585,13 @@ impl Tx {
     ///
     /// # Errors
     /// The database refused.
-    pub async fn stamp_file(&mut self, file: &FileOut, fence: i64, now: Timestamp) -> Result<Option<i64>, StoreError> {
+    pub async fn stamp_file(&mut self, file: &FileOut, lease: &Lease, now: Timestamp) -> Result<Option<i64>, StoreError> {
+        if !self.hold_lease(lease).await? {
+            return Ok(None);
+        }
         let sql = "update file_out set state = 'uploading', fence = $2, attempt = attempt + 1, updated_at = $3 \
                    where id = $1 and state in ('sealed', 'uploading') and fence <= $2 and attempt = $4 returning attempt";
-        self.opt(sql, args![file.id, fence, now, file.attempt]).await?.map(|r| r.int(0)).transpose()
+        self.opt(sql, args![file.id, lease.fence, now, file.attempt]).await?.map(|r| r.int(0)).transpose()
     }
 
     /// `uploading → publishing`, with the exact parts that may be renamed from now on. Refused to whoever lost the lease.
@@ -604,9 +607,17 @@ impl Tx {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let sql = "update file_out set state = 'publishing', part_name = $4, flag_part_name = $5, copies = copies + 1, updated_at = $6 \
-                   where id = $1 and state = 'uploading' and fence = $2 and attempt = $3 \
-                   and exists (select 1 from lease l where l.bank = $7 and l.fence = $2 and l.holder = $8)";
-        self.exec_one(sql, args![file.id, lease.fence, attempt, parts.0, parts.1, now, &lease.bank, &lease.holder]).await
+                   where id = $1 and state = 'uploading' and fence = $2 and attempt = $3";
+        self.exec_one(sql, args![file.id, lease.fence, attempt, parts.0, parts.1, now]).await
+    }
+
+    /// Counts a look at a publication that could not be resolved.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn count_look(&mut self, file: &FileOut, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "update file_out set attempt = attempt + 1, updated_at = $3 where id = $1 and state = 'publishing' and attempt = $2";
+        self.exec_one(sql, args![file.id, file.attempt, now]).await
     }
 
     /// Moves a file from the state that was read to another, with a word why.
@@ -616,6 +627,11 @@ impl Tx {
     pub async fn move_file(
         &mut self,
         file: &FileOut,
+        // The lease's row is locked, not only looked at: else another could take it over, read this row as it was, and sweep the
+        // parts away that this intent names.
+        if !self.hold_lease(lease).await? {
+            return Ok(false);
+        }
         to: FileOutState,
         why: &str,
         actor: &str,
@@ -707,6 +723,24 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn banks(&mut self) -> Result<Vec<BankRow>, StoreError> {
+    /// Renews a lease that is still ours, under its fence.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn renew_lease(&mut self, lease: &Lease, ttl_millis: i64, database_now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "update lease set expires_at = $4 where bank = $1 and holder = $2 and fence = $3";
+        self.exec_one(sql, args![&lease.bank, &lease.holder, lease.fence, database_now.plus_millis(ttl_millis)]).await
+    }
+
+    /// Whether a lease is still ours. Nobody takes it over before this transaction has ended, so whoever does sees what it wrote.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn hold_lease(&mut self, lease: &Lease) -> Result<bool, StoreError> {
+        let sql = "update lease set fence = fence where bank = $1 and holder = $2 and fence = $3";
+        self.exec_one(sql, args![&lease.bank, &lease.holder, lease.fence]).await
+    }
+
         let rows = self.rows("select code, name, mode, contacts, clearing_no from bank order by code", args![]).await?;
         rows.iter()
             .map(|r| {
