@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, Participant, Stopwatch};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
-use crate::passes::{Done, Gateway, PassError, admit, apply, chase, collect, deliver, plan, publish, remedy, report, seal, stage};
+use crate::passes::{Done, Gateway, PassError, admit, apply, chase, collect, deliver, plan, publish, remedy, report, seal, stage, sweep};
 use crate::store::desk::NewIncident;
 use crate::store::outbound::{BankRow, Lease};
 
@@ -344,27 +344,53 @@ async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timestamp) 
     }
 }
 
-async fn at_the_bank(
-    gateway: &Gateway,
-    bank: &str,
-    mode: &str,
-    lease: &crate::store::outbound::Lease,
-    looks: bool,
-    now: Timestamp,
-) -> Result<Done, PassError> {
-    let mut done = match mode {
-        "live" => publish::publish(gateway, bank, lease, now).await?,
-    let collected = collect::collect(gateway, bank, now).await;
-    let mut done = sent?;
-    done += collected?;
-        "shadow" => publish::shadow(gateway, bank, now).await?,
-        _ => Done::default(),
+async fn at_the_bank(gateway: &Gateway, bank: &str, mode: &str, lease: &Lease, looks: bool, now: Timestamp) -> Result<Done, PassError> {
+    let sent = match mode {
+        "live" => send(gateway, bank, lease, now).await,
+        "shadow" => publish::shadow(gateway, bank, now).await,
+        _ => Ok(Done::default()),
     };
     // A file that cannot go out keeps no answer from coming in; a way that is blocked is not tried twice.
     if !looks || matches!(&sent, Err(PassError::Transport(e)) if e.is_of_the_way()) {
         return sent;
     }
+    let collected = collect::collect(gateway, bank, now).await;
+    let mut done = sent?;
+    done += collected?;
     Ok(done)
+}
+
+async fn send(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestamp) -> Result<Done, PassError> {
+    let mut done = publish::publish(gateway, bank, lease, now).await?;
+    done += sweep::sweep(gateway, bank, lease, now).await?;
+    Ok(done)
+}
+
+/// Renews the lease while something is done under it, however long that takes, and ends once it is ours no more. By then
+/// what was being done is dropped, as by a crash, from which every pass recovers.
+async fn lease_lost(gateway: &Gateway, lease: &Lease) {
+    let ttl = gateway.config.node.lease_ttl;
+    let mut renewed = Stopwatch::start();
+    loop {
+        // Real time, whatever clock the passes are given: leases live by the database's.
+        tokio::time::sleep(ttl / 3).await;
+        match renew(gateway, lease).await {
+            Ok(true) => renewed = Stopwatch::start(),
+            Ok(false) => return,
+            Err(e) => tracing::warn!(bank = lease.bank, error = %e, "the lease could not be renewed"),
+        }
+        if renewed.elapsed() >= ttl {
+            return;
+        }
+    }
+}
+
+async fn renew(gateway: &Gateway, lease: &Lease) -> Result<bool, PassError> {
+    let mut tx = gateway.store.begin().await?;
+    let now = gateway.store.database_time(&mut tx).await?;
+    let is_ours = tx.renew_lease(lease, millis(gateway.config.node.lease_ttl), now).await?;
+    tx.commit().await?;
+    Ok(is_ours)
 }
 
 fn millis(duration: std::time::Duration) -> i64 {

@@ -30,6 +30,8 @@ pub mod report;
 pub mod seal;
 /// Kept files are read into lines.
 pub mod stage;
+/// What condemned uploads left at a bank is removed.
+pub mod sweep;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -212,12 +214,12 @@ impl Gateway {
     /// # Errors
     /// The database refused.
     pub async fn settle(&self, key: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let mut tx = self.store.begin().await?;
-        let closed = tx.close_incident(key, now).await?;
         // Asked at every round, and mostly there is none: reading first, nobody waits for a write lock.
         if !self.store.read().await?.is_incident_open(key).await? {
             return Ok(false);
         }
+        let mut tx = self.store.begin().await?;
+        let closed = tx.close_incident(key, now).await?;
         tx.commit().await?;
         Ok(closed)
     }

@@ -507,6 +507,19 @@ impl Tx {
         self.rows(sqlx::AssertSqlSafe(sql), args![bank]).await?.iter().map(file_out).collect()
     }
 
+    /// Files whose last upload was begun under one of the fences from `from` to before `before`, and which may have left parts
+    /// behind: more than one attempt, or one that came to nothing.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn files_with_condemned_parts(&mut self, bank: &str, from: i64, before: i64) -> Result<Vec<FileOut>, StoreError> {
+        let sql = format!(
+            "select {FILE_COLUMNS} {FILE_FROM} where f.bank = $1 and f.fence >= $2 and f.fence < $3 and (f.attempt > 1 or (f.attempt = 1 and f.part_name = '')) \
+             order by f.id"
+        );
+        self.rows(sqlx::AssertSqlSafe(sql), args![bank, from, before]).await?.iter().map(file_out).collect()
+    }
+
     /// A file by its key.
     ///
     /// # Errors
@@ -606,6 +619,11 @@ impl Tx {
         parts: (&str, &str),
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        // The lease's row is locked, not only looked at: else another could take it over, read this row as it was, and sweep the
+        // parts away that this intent names.
+        if !self.hold_lease(lease).await? {
+            return Ok(false);
+        }
         let sql = "update file_out set state = 'publishing', part_name = $4, flag_part_name = $5, copies = copies + 1, updated_at = $6 \
                    where id = $1 and state = 'uploading' and fence = $2 and attempt = $3";
         self.exec_one(sql, args![file.id, lease.fence, attempt, parts.0, parts.1, now]).await
@@ -627,11 +645,6 @@ impl Tx {
     pub async fn move_file(
         &mut self,
         file: &FileOut,
-        // The lease's row is locked, not only looked at: else another could take it over, read this row as it was, and sweep the
-        // parts away that this intent names.
-        if !self.hold_lease(lease).await? {
-            return Ok(false);
-        }
         to: FileOutState,
         why: &str,
         actor: &str,
@@ -710,19 +723,6 @@ impl Tx {
         row.map(|r| Ok(Lease { bank: bank.to_owned(), holder: holder.to_owned(), fence: r.int(0)? })).transpose()
     }
 
-    /// Gives the leases of a stopping node back.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn drop_leases(&mut self, holder: &str) -> Result<u64, StoreError> {
-        self.exec("update lease set expires_at = 0 where holder = $1", args![holder]).await
-    }
-
-    /// Every bank and its mode.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn banks(&mut self) -> Result<Vec<BankRow>, StoreError> {
     /// Renews a lease that is still ours, under its fence.
     ///
     /// # Errors
@@ -741,6 +741,19 @@ impl Tx {
         self.exec_one(sql, args![&lease.bank, &lease.holder, lease.fence]).await
     }
 
+    /// Gives the leases of a stopping node back.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn drop_leases(&mut self, holder: &str) -> Result<u64, StoreError> {
+        self.exec("update lease set expires_at = 0 where holder = $1", args![holder]).await
+    }
+
+    /// Every bank and its mode.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn banks(&mut self) -> Result<Vec<BankRow>, StoreError> {
         let rows = self.rows("select code, name, mode, contacts, clearing_no from bank order by code", args![]).await?;
         rows.iter()
             .map(|r| {
@@ -774,6 +787,24 @@ impl Tx {
     pub async fn edge(&mut self, bank: &str) -> Result<(Timestamp, i64), StoreError> {
         let row = self.opt("select next_at, failures from edge where bank = $1", args![bank]).await?;
         row.map_or(Ok((Timestamp::from_millis(0), 0)), |r| Ok((Timestamp::from_millis(r.int(0)?), r.int(1)?)))
+    }
+
+    /// The fence whose holder last swept a bank's folders.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn swept_fence(&mut self, bank: &str) -> Result<i64, StoreError> {
+        self.opt("select swept_fence from edge where bank = $1", args![bank]).await?.map_or(Ok(0), |r| r.int(0))
+    }
+
+    /// Remembers that a bank's folders were swept under this fence.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn set_swept_fence(&mut self, bank: &str, fence: i64) -> Result<(), StoreError> {
+        let sql =
+            "insert into edge (bank, swept_fence) values ($1, $2) on conflict (bank) do update set swept_fence = excluded.swept_fence";
+        self.exec(sql, args![bank, fence]).await.map(|_| ())
     }
 
     /// Remembers how a bank's edge fared, so that backing off survives a restart.

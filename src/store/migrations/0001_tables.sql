@@ -491,7 +491,9 @@ create table edge (
   bank text primary key,
   failures bigint not null default 0,
   next_at bigint not null default 0,
-  last_error text not null default ''
+  last_error text not null default '',
+  -- The fence whose holder last swept condemned parts away.
+  swept_fence bigint not null default 0
 );
 
 -- What a listing showed, so that "stable twice" survives a restart.
