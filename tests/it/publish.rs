@@ -10,6 +10,10 @@ use crate::harness::until;
 
 /// Lines that are cut, runs that are dropped, banks that take a file at once.
 mod crash;
+/// Leases, fences, stale nodes.
+mod nodes;
+/// What a mailbox, a disk or a profile may do to us.
+mod trouble;
 /// The world in which they run.
 mod world;
 

@@ -67,7 +67,7 @@ enum End {
 }
 
 /// The bytes of an opened session and of a whole run, each way.
-async fn measure(world: &mut World, proxy: &Proxy) -> [(Way, u64, u64); 2] {
+pub async fn measure(world: &mut World, proxy: &Proxy) -> [(Way, u64, u64); 2] {
     let node = world.node("measure");
     // The first file makes the day's folder; those after it do not.
     world.batch("B01", 3).await;

@@ -68,7 +68,6 @@ pub struct Row {
     pub evidence: String,
     pub sha256: String,
     pub attempt: i64,
-    pub fence: i64,
     pub part: String,
     pub dir: String,
     pub name: String,
@@ -148,8 +147,8 @@ impl World {
         world.sql(funding, args![]).await;
         for bank in &world.banks {
             world.sql("insert into bank (code, name) values ($1, $1)", args![bank.code]).await;
-            let agreement = "insert into agreement (number, department, bank, payer_account, payer_name, payer_bank, unit_no, profile) \
-                             values ($1, '511100', $1, '2313001', '农业农村局', '313665000014', 'U0001', $2)";
+            let agreement = "insert into agreement (number, department, bank, payer_account, payer_name, payer_bank, unit_no, profile, cutoff) \
+                             values ($1, '511100', $1, '2313001', '农业农村局', '313665000014', 'U0001', $2, '23:59')";
             world.sql(agreement, args![bank.code, bank.profile.id()]).await;
         }
         admit::admit(&world.node("setup"), now).await.unwrap();
@@ -284,7 +283,8 @@ impl World {
     }
 
     pub async fn rows(&self) -> Vec<Row> {
-        let sql = "select id, state, evidence, sha256, attempt, fence, part_name, dir, name, flag_name, copies, held_reason from file_out order by id";
+        let sql =
+            "select id, state, evidence, sha256, attempt, part_name, dir, name, flag_name, copies, held_reason from file_out order by id";
         let found = self.store.read().await.unwrap().rows(sql, args![]).await.unwrap();
         let row = |r: &bankgate::store::sql::Row| Row {
             id: r.int(0).unwrap(),
@@ -292,13 +292,12 @@ impl World {
             evidence: r.string(2).unwrap(),
             sha256: r.string(3).unwrap(),
             attempt: r.int(4).unwrap(),
-            fence: r.int(5).unwrap(),
-            part: r.string(6).unwrap(),
-            dir: r.string(7).unwrap(),
-            name: r.string(8).unwrap(),
-            flag: r.string(9).unwrap(),
-            copies: r.int(10).unwrap(),
-            why: r.string(11).unwrap(),
+            part: r.string(5).unwrap(),
+            dir: r.string(6).unwrap(),
+            name: r.string(7).unwrap(),
+            flag: r.string(8).unwrap(),
+            copies: r.int(9).unwrap(),
+            why: r.string(10).unwrap(),
         };
         found.iter().map(row).collect()
     }
