@@ -292,33 +292,31 @@ async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timestamp) 
     let (next_at, failures) = tx.edge(bank).await?;
     tx.commit().await?;
     let Some(BankRow { mode, .. }) = row else { return Ok(Done::default()) };
-    let mut done = Done::default();
-    if mode != "paused" {
-        done += plan::plan(gateway, bank, now).await?;
-        done += seal::seal(gateway, bank, now).await?;
-    }
-    if next_at > now {
-        return Ok(done);
-    }
+    let is_resting = next_at > now;
     // After trouble only a look tells that it is over; with nothing to send and no look due, nobody would have asked.
     let looks = looks || failures > 0;
     let ended = tokio::select! {
         biased;
         () = lease_lost(gateway, &lease) => {
             tracing::warn!(bank, fence = lease.fence, "the lease is gone: stopped at the bank's edge");
-            return Ok(done);
+            return Ok(Done::default());
         }
-        ended = at_the_bank(gateway, bank, &mode, &lease, looks, now) => ended,
+        ended = async {
+            let mut done = at_the_desk(gateway, bank, &mode, now).await?;
+            if !is_resting {
+                done += at_the_bank(gateway, bank, &mode, &lease, looks, now).await?;
+            }
+            Ok(done)
+        } => ended,
     };
     match ended {
-        Ok(more) => {
-            if failures > 0 {
+        Ok(done) => {
+            if failures > 0 && !is_resting {
                 let mut tx = gateway.store.begin().await?;
                 tx.set_edge(bank, 0, Timestamp::from_millis(0), "").await?;
                 tx.close_incident(&format!("edge:{bank}"), now).await?;
                 tx.commit().await?;
             }
-            done += more;
             Ok(done)
         }
         Err(PassError::Transport(e)) => {
@@ -327,7 +325,7 @@ async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timestamp) 
             if !tx.hold_lease(&lease).await? {
                 // Who holds it now finds out by itself how the bank fares.
                 tracing::warn!(bank, fence = lease.fence, error = %e, "trouble at the bank's edge, after the lease was lost");
-                return Ok(done);
+                return Ok(Done::default());
             }
             tx.set_edge(bank, failures + 1, now.plus_millis(pause), &e.to_string()).await?;
             if !e.is_transient() || failures + 1 >= FAILURES_TOLD {
@@ -338,10 +336,20 @@ async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timestamp) 
             }
             tx.commit().await?;
             tracing::warn!(bank, failures = failures + 1, pause_ms = pause, error = %e, "trouble at the bank's edge");
-            Ok(done)
+            Ok(Done::default())
         }
         Err(e) => Err(e),
     }
+}
+
+/// What is decided for a bank before anything is said to it.
+async fn at_the_desk(gateway: &Gateway, bank: &str, mode: &str, now: Timestamp) -> Result<Done, PassError> {
+    let mut done = Done::default();
+    if mode != "paused" {
+        done += plan::plan(gateway, bank, now).await?;
+        done += seal::seal(gateway, bank, now).await?;
+    }
+    Ok(done)
 }
 
 async fn at_the_bank(gateway: &Gateway, bank: &str, mode: &str, lease: &Lease, looks: bool, now: Timestamp) -> Result<Done, PassError> {
