@@ -87,18 +87,28 @@ pub async fn shadow(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Don
     let files = gateway.store.read().await?.files_in(bank, &[FileOutState::Sealed]).await?;
     let mut done = Done::default();
     for file in files {
-        let (bytes, flag) = spooled(gateway, &file).await?;
+        let (bytes, flag) = match spooled(gateway, &file).await {
+            Ok(found) => found,
+            Err(PassError::Broken(why)) => {
+                done += stop(gateway, &file, FileOutState::Held, &why, now).await?;
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
         let folder = gateway.config.node.state_dir.join("shadow").join(bank).join(&file.dir);
         std::fs::create_dir_all(&folder).map_err(PassError::local("making", &folder))?;
         let place = folder.join(&file.name);
         if place.exists() {
             continue;
         }
-        std::fs::copy(&bytes, &place).map_err(PassError::local("writing", &place))?;
+        // The data last and in one step: what stands there is whole, and its flag with it.
         if let Some(text) = flag {
             let place = folder.join(&file.flag_name);
             std::fs::write(&place, text).map_err(PassError::local("writing", &place))?;
         }
+        let part = tempfile::NamedTempFile::new_in(&folder).map_err(PassError::local("making a file in", &folder))?;
+        std::fs::copy(&bytes, part.path()).map_err(PassError::local("writing", &place))?;
+        part.persist(&place).map_err(|e| PassError::local("keeping", &place)(e.error))?;
         let mut tx = gateway.store.begin().await?;
         tx.event("file_out", file.id, ("shadow", "sealed", "sealed"), &gateway.holder, &place.to_string_lossy(), now).await?;
         tx.commit().await?;
@@ -353,23 +363,28 @@ impl Run<'_> {
     }
 
     async fn stop(&self, file: &FileOut, state: FileOutState, why: &str) -> Result<Done, PassError> {
-        let mut tx = self.gateway.store.begin().await?;
-        if !tx.move_file(file, state, why, &self.gateway.holder, self.now).await? {
-            return Ok(Done::default());
-        }
-        let what = self.gateway.say(Words::new(
-            format!("文件{}（{}笔，{}元）已停在“{}”：{why}", file.name, file.rows, file.total, state.code()),
-            format!("file {} ({} lines, {}) is {}: {why}", file.name, file.rows, file.total, state.code()),
-        ));
-        let next_step = self.gateway.say(Words::new(
-            format!("先查看：bankgate file show {}；与银行核对后再处理，切勿手工重发", file.id),
-            format!("look first: bankgate file show {}; ask the bank, and never send it again by hand", file.id),
-        ));
-        let key = format!("{}:{}", state.code(), file.id);
-        tx.incident(&NewIncident { key: &key, kind: "file_held", bank: &file.bank, what: &what, next_step: &next_step }, self.now).await?;
-        tx.commit().await?;
-        Ok(Done { changed: 1 })
+        stop(self.gateway, file, state, why, self.now).await
     }
+}
+
+/// Leaves a file to a person, who is told.
+async fn stop(gateway: &Gateway, file: &FileOut, state: FileOutState, why: &str, now: Timestamp) -> Result<Done, PassError> {
+    let mut tx = gateway.store.begin().await?;
+    if !tx.move_file(file, state, why, &gateway.holder, now).await? {
+        return Ok(Done::default());
+    }
+    let what = gateway.say(Words::new(
+        format!("文件{}（{}笔，{}元）已停在“{}”：{why}", file.name, file.rows, file.total, state.code()),
+        format!("file {} ({} lines, {}) is {}: {why}", file.name, file.rows, file.total, state.code()),
+    ));
+    let next_step = gateway.say(Words::new(
+        format!("先查看：bankgate file show {}；与银行核对后再处理，切勿手工重发", file.id),
+        format!("look first: bankgate file show {}; ask the bank, and never send it again by hand", file.id),
+    ));
+    let key = format!("{}:{}", state.code(), file.id);
+    tx.incident(&NewIncident { key: &key, kind: "file_held", bank: &file.bank, what: &what, next_step: &next_step }, now).await?;
+    tx.commit().await?;
+    Ok(Done { changed: 1 })
 }
 
 /// What one complete listing shows of a publication.
