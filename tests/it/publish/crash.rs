@@ -9,10 +9,13 @@ use std::time::Duration;
 use super::world::Row;
 use super::{FLAGGED, Fault, PLAIN, Proxy, Sshd, Way, World, finals, over_sftp, profile, sha256, until};
 
+/// What was taken: path and bytes.
+type Haul = Vec<(String, Vec<u8>)>;
+
 /// A bank that takes a file away as soon as it may: at once, or with its flag.
 struct Taker {
     stop: Arc<AtomicBool>,
-    taken: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    taken: Arc<Mutex<Haul>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -30,14 +33,14 @@ impl Taker {
         Self { stop, taken, thread: Some(thread) }
     }
 
-    fn end(mut self) -> Vec<(String, Vec<u8>)> {
+    fn end(mut self) -> Haul {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.take().unwrap().join().unwrap();
         std::mem::take(&mut *self.taken.lock().unwrap())
     }
 }
 
-fn take(inbox: &Path, by_flag: bool, taken: &Mutex<Vec<(String, Vec<u8>)>>) {
+fn take(inbox: &Path, by_flag: bool, taken: &Mutex<Haul>) {
     let found = finals(inbox);
     for name in found.keys() {
         let data = match (by_flag, name.strip_suffix(".ok")) {

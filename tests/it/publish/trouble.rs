@@ -9,7 +9,7 @@ use bankgate::passes::Gateway;
 use bankgate::transport::{DirEndpoint, SftpEndpoint, Transport};
 
 use super::world::{Bank, FLAGGED, PLAIN, Row, World, finals, parts, profile, profile_like};
-use super::{Fault, Way, assert_out, over_sftp, sha256};
+use super::{assert_out, over_sftp, sha256};
 use crate::harness::sshd::Sshd;
 use crate::harness::{is_root, skip};
 
@@ -77,19 +77,13 @@ async fn o8_what_may_not_be_created_is_held_after_bounded_attempts() {
 
 #[tokio::test]
 async fn o8_what_may_not_be_renamed_is_never_sent_and_is_held() {
-    let (mut world, sshd, proxy) = over_sftp(profile(PLAIN)).await;
+    let (mut world, _sshd, proxy) = over_sftp(profile(PLAIN)).await;
     if !is_root() {
         return skip("the server's account is ours, and may write where we may");
     }
     let node = world.node("probe");
-    let limit = super::nodes::bytes_before_rename(&mut world, &proxy).await;
-    let before = finals(&world.inbox()).len();
-    world.batch("B01", 3).await;
     // Uploaded and intended; the rename finds the folder shut.
-    proxy.set(Fault::Cut(Way::There, limit));
-    drop(world.run(&node).await);
-    super::nodes::settle(&sshd, &proxy);
-    assert_eq!(world.last().await.state, "publishing");
+    let before = super::nodes::cut_before_rename(&mut world, &proxy).await;
     mode(&world.inbox(), 0o555);
     rounds(&mut world, &node, 4).await;
     let row = world.last().await;
@@ -354,4 +348,39 @@ async fn o10_bytes_that_rotted_in_the_spool_never_go_out() {
     assert_out(&world, &row).await;
     assert_eq!(row.attempt, 2, "rendered again for the second");
     assert!(finals(&world.inbox()).values().all(|b| sha256(b) == row.sha256));
+}
+
+#[tokio::test]
+async fn shadow_writes_files_here_and_publishes_none_and_paused_makes_none() {
+    let (mut world, _root) = World::in_a_directory(profile(FLAGGED)).await;
+    let node = world.node("a");
+    for _ in 0..2 {
+        world.batch("B01", 2).await;
+    }
+    world.sql("update bank set mode = 'paused'", args![]).await;
+    rounds(&mut world, &node, 2).await;
+    assert!(world.rows().await.is_empty());
+    world.sql("update bank set mode = 'shadow'", args![]).await;
+    rounds(&mut world, &node, 1).await;
+    // The first row is changed behind our back: its file waits for a person, the other is written.
+    let folder = node.config.node.state_dir.join("shadow/B01");
+    let written = finals(&folder);
+    let rows = world.rows().await;
+    for row in &rows {
+        assert_eq!((row.state.as_str(), row.attempt), ("sealed", 0));
+        assert_eq!(sha256(&written[&row.path()]), row.sha256);
+        assert!(written.contains_key(&row.flag_path()));
+    }
+    assert!(finals(&world.inbox()).is_empty());
+    world.batch("B01", 2).await;
+    world.batch("B01", 2).await;
+    world.prepare(&node).await;
+    world.sql("update instruction set account = '6217999999999999999' where id = 5", args![]).await;
+    rounds(&mut world, &node, 1).await;
+    let states: Vec<_> = world.rows().await.into_iter().map(|r| r.state).collect();
+    assert_eq!(states, ["sealed", "sealed", "held", "sealed"]);
+    assert_eq!(finals(&folder).len(), 6);
+    world.sql("update bank set mode = 'live'", args![]).await;
+    rounds(&mut world, &node, 1).await;
+    assert_eq!(world.rows().await.iter().filter(|r| r.state == "sent").count(), 3);
 }
