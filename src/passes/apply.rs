@@ -70,9 +70,9 @@ impl<'a> Apply<'a> {
             return Ok(None);
         }
         let out = first.file_out.ok_or_else(|| PassError::Broken(format!("set {} names no file of ours", first.answer_set)))?;
+        // Locked until the end, and read behind the lock: what `publish` compares and sets.
+        tx.lock_file(out, now).await?;
         let file = tx.file(out).await?;
-        // Locks our file's row until the end: what `publish` compares and sets.
-        tx.touch_file(&file, now).await?;
         Ok(Some(Self { gateway, set, ids: set.iter().map(|f| f.id).collect(), kind: first.kind, file, now }))
     }
 
@@ -125,8 +125,8 @@ impl<'a> Apply<'a> {
                 self.say(format!("超过{DIFFERING_MAX}行与我方文件不一致"), format!("more than {DIFFERING_MAX} lines differ from our file")),
             ]);
         };
-        for (instruction, _, successor) in tx.contradicted(&self.ids).await? {
-            self.stop_successor(tx, instruction, successor).await?;
+        for instruction in tx.contradicted(&self.ids).await? {
+            self.reclaim(tx, instruction).await?;
         }
         for row in &differing {
             self.conflict(tx, row).await?;
@@ -200,7 +200,11 @@ impl<'a> Apply<'a> {
 
     /// A row that contradicts what we sent is settled by nobody but people.
     async fn conflict(&self, tx: &mut Tx, row: &EchoRow) -> Result<(), PassError> {
-        let state = InstructionState::from_code(&row.state).unwrap_or(self.file.lines_state);
+        let own = tx.own_state(row.instruction_id).await?;
+        if own.as_ref().is_some_and(|(state, _)| matches!(state, InstructionState::FailedFinal | InstructionState::Reissued)) {
+            self.reclaim(tx, row.instruction_id).await?;
+        }
+        let (state, class) = tx.own_state(row.instruction_id).await?.unwrap_or_else(|| (self.file.lines_state, String::new()));
         let Ok(next) = step(state, Event::BankDiffers) else { return Ok(()) };
         let partial = row.theirs.4.is_some_and(|paid| paid != row.ours.3);
         let (reason, words) = if partial {
@@ -208,7 +212,7 @@ impl<'a> Apply<'a> {
         } else {
             (Reason::ResultUnknown, "回盘信息与我方不一致 / the echo differs from what was sent".to_owned())
         };
-        self.move_money(tx, (state, None), (next, Some(reason.class())), row.ours.3, 1).await?;
+        self.move_money(tx, (state, ReasonClass::from_code(&class)), (next, Some(reason.class())), row.ours.3, 1).await?;
         let line = LineState {
             instruction_id: row.instruction_id,
             state: next,
@@ -402,13 +406,34 @@ impl<'a> Apply<'a> {
         Ok(())
     }
 
-    /// A finally failed instruction turns out paid: its successor is stopped on its own file's row, or, when it may be out
-    /// already, a person is told that money may have gone twice.
-    async fn stop_successor(&self, tx: &mut Tx, instruction: i64, successor: Option<i64>) -> Result<(), PassError> {
-        let Some(successor) = successor else { return Ok(()) };
-        let tranche = tx.tranche_of(successor).await?;
-        let file = tx.file_of(successor).await?;
-        let out = [(successor, String::new())];
+    /// A finally failed instruction turns out paid: whoever holds its claim now is stopped, be it a retry, a reissue or
+    /// another batch's payment, and the claim goes back to it. Each is looked up by itself: stopping one may renumber others.
+    async fn reclaim(&self, tx: &mut Tx, instruction: i64) -> Result<(), PassError> {
+        while let Some(rival) = tx.rival_of(instruction).await? {
+            let tranche = tx.tranche_of(rival).await?.id;
+            // Behind the lock nothing of it is planned; what was planned just before is seen.
+            tx.lock_tranche(tranche).await?;
+            if tx.rival_of(instruction).await? == Some(rival) {
+                self.stop_rival(tx, instruction, rival).await?;
+                break;
+            }
+        }
+        tx.retake_claim(instruction).await?;
+        Ok(())
+    }
+
+    /// The rival is stopped on its own file's row, or, when it may be out already, a person is told that money may have
+    /// gone twice.
+    async fn stop_rival(&self, tx: &mut Tx, instruction: i64, rival: i64) -> Result<(), PassError> {
+        let tranche = tx.tranche_of(rival).await?;
+        let mut file = tx.file_of(rival).await?;
+        if let Some(found) = &file {
+            tx.lock_file(found.id, self.now).await?;
+            file = Some(tx.file(found.id).await?);
+        }
+        // A retry ends with what it retries; another batch's payment is told that the money went already.
+        let why = if tranche.kind == "retry" { "" } else { Reason::DupBenefit.code() };
+        let out = [(rival, why.to_owned())];
         match file {
             None => regroup(self.gateway, tx, &tranche, (tranche.next_id, tranche.last_id), &out, self.now).await?,
             Some(file) if !file.state.may_be_out() => {
@@ -421,11 +446,11 @@ impl<'a> Apply<'a> {
             Some(file) => {
                 let today = self.gateway.today(self.now);
                 let due_on = self.gateway.calendar.add_working_days(today, 1)?;
-                tx.suspect_double(instruction, successor, &self.file.purse.department, &file.bank, (today, due_on), self.now).await?;
+                tx.suspect_double(instruction, rival, &self.file.purse.department, &file.bank, (today, due_on), self.now).await?;
                 let what = self.say(
-                    format!("疑似重复支付：第{instruction}号指令先报失败后报成功，其重发（文件{}）已送银行", file.name),
+                    format!("疑似重复支付：第{instruction}号指令先报失败后报成功，同一款项的再次支付（文件{}）已送银行", file.name),
                     format!(
-                        "suspected double payment: instruction {instruction} failed, then was paid; its reissue is out in file {}",
+                        "suspected double payment: instruction {instruction} failed, then was paid; the same claim is out again in file {}",
                         file.name
                     ),
                 );

@@ -24,6 +24,7 @@ pub async fn chase(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError>
     let mut done = Done::default();
     for late in overdue {
         let mut tx = gateway.store.begin().await?;
+        tx.lock_file(late.id, now).await?;
         let file = tx.file(late.id).await?;
         if !matches!(file.state, FileOutState::Sent | FileOutState::Accepted) {
             continue;

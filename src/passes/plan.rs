@@ -191,7 +191,10 @@ pub(crate) async fn regroup(
     if stay > 0 {
         open = tx.copy_range(range, &gone.iter().copied().collect::<Vec<_>>(), first).await?;
     }
-    tx.close_tranche(tranche.id, now).await?;
+    // Rows behind a file that is given up still wait for their turn.
+    if range.0 >= tranche.next_id {
+        tx.close_tranche(tranche.id, now).await?;
+    }
     if stay > 0 {
         let last = first + i64::try_from(stay).unwrap_or_default() - 1;
         tx.split_tranche(tranche.id, (first, last), open, now).await?;
@@ -200,7 +203,13 @@ pub(crate) async fn regroup(
     let due_on = gateway.calendar.add_working_days(today, gateway.config.cases.due_days)?;
     for (id, reason) in out.iter().filter(|(_, reason)| !reason.is_empty()) {
         let reason = Reason::from_code(reason).unwrap_or(Reason::Ineligible);
-        tx.reject_instruction(*id, &tranche.purse.department, reason.code(), reason.class().code(), (today, due_on), now).await?;
+        let (department, code, class) = (&tranche.purse.department, reason.code(), reason.class().code());
+        if tranche.kind == "retry" {
+            // It was admitted and instructed once: it is a failure that is not tried again, and no rejection.
+            tx.give_up_retry(*id, department, code, class, (today, due_on), now).await?;
+        } else {
+            tx.reject_instruction(*id, department, code, class, (today, due_on), now).await?;
+        }
     }
     tx.event("tranche", tranche.id, ("regroup", "", ""), &gateway.holder, &format!("{} taken out", gone.len()), now).await?;
     Ok(())

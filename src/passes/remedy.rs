@@ -26,6 +26,8 @@ pub async fn remedy(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
     let files = gateway.store.read().await?.files_with_failures(FILES).await?;
     for id in files {
         let mut tx = gateway.store.begin().await?;
+        // Against a late word that is being applied.
+        tx.lock_file(id, now).await?;
         let file = tx.file(id).await?;
         let moved = tx.finalise(&file, now).await?;
         if moved > 0 {
@@ -47,10 +49,11 @@ async fn retry(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
     let today = gateway.today(now);
     let mut again: BTreeMap<(String, String, String, NaiveDate), Vec<&Transient>> = BTreeMap::new();
     for line in &lines {
+        // Past its tries, or paid by another batch meanwhile: a person's matter.
         let reason = Reason::from_code(&line.reason).unwrap_or(Reason::SysBusy);
         let delays = gateway.config.retry.delays(&line.bank, reason);
         let tried = usize::try_from(line.attempt - 1).unwrap_or(usize::MAX);
-        match delays.get(tried) {
+        match delays.get(tried).filter(|_| !line.is_claimed) {
             Some(days) => {
                 let on = gateway.calendar.add_working_days(today, *days)?;
                 again.entry((line.batch.clone(), line.agreement.clone(), line.bank.clone(), on)).or_default().push(line);

@@ -30,6 +30,8 @@ pub struct Transient {
     pub department: String,
     /// How much.
     pub amount: Fen,
+    /// Whether another payment holds the claim.
+    pub is_claimed: bool,
 }
 
 /// A file whose bank owes a word.
@@ -81,7 +83,8 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn transients(&mut self, limit: i64) -> Result<Vec<Transient>, StoreError> {
-        let sql = "select i.id, i.attempt, s.reason, s.file_out, f.agreement, f.bank, i.batch, b.department, i.amount_fen from instruction_state s \
+        let sql = "select i.id, i.attempt, s.reason, s.file_out, f.agreement, f.bank, i.batch, b.department, i.amount_fen, \
+                   case when exists (select 1 from instruction o where o.claim_key = i.claim_key and o.live = 1) then 1 else 0 end from instruction_state s \
                    join instruction i on i.id = s.instruction_id join file_out f on f.id = s.file_out join batch b on b.number = f.batch \
                    where s.state = 'failed_final' and s.class = 'BT' \
                    and not exists (select 1 from instruction n where n.previous_id = i.id and n.live = 1) \
@@ -99,6 +102,7 @@ impl Tx {
                     batch: r.string(6)?,
                     department: r.string(7)?,
                     amount: r.fen(8)?,
+                    is_claimed: r.int(9)? == 1,
                 })
             })
             .collect()

@@ -85,8 +85,6 @@ pub struct EchoRow {
     pub at: (i64, i64),
     /// The instruction.
     pub instruction_id: i64,
-    /// What it stands at.
-    pub state: String,
     /// What we sent: name, identity number, account, amount.
     pub ours: (Name, IdNumber, Account, Fen),
     /// What they echo: name, identity number, account, amount instructed, amount paid.
@@ -430,10 +428,9 @@ impl Tx {
     /// The database refused.
     pub async fn echoes_that_differ(&mut self, files: &[i64], limit: i64) -> Result<Vec<EchoRow>, StoreError> {
         let sql = format!(
-            "select l.file_in, l.line, l.instruction_id, coalesce(s.state, ''), i.payee_name, i.payee_id, i.account, i.amount_fen, \
+            "select l.file_in, l.line, l.instruction_id, i.payee_name, i.payee_id, i.account, i.amount_fen, \
              l.payee_name, l.id_number, l.account, l.amount_fen, l.paid_fen, l.outcome \
-             from answer_line l join instruction i on i.id = l.instruction_id left join instruction_state s on s.instruction_id = i.id \
-             where l.file_in in ({}) and ((l.payee_name <> '' and l.payee_name <> i.payee_name) or (l.id_number <> '' and l.id_number <> i.payee_id) \
+             from answer_line l join instruction i on i.id = l.instruction_id where l.file_in in ({}) and ((l.payee_name <> '' and l.payee_name <> i.payee_name) or (l.id_number <> '' and l.id_number <> i.payee_id) \
              or (l.account <> '' and l.account <> i.account) or (l.amount_fen is not null and l.amount_fen <> i.amount_fen) \
              or (l.paid_fen is not null and l.outcome = 'paid' and l.paid_fen <> i.amount_fen)) order by l.file_in, l.line limit $1",
             list(files)
@@ -444,16 +441,15 @@ impl Tx {
                 Ok(EchoRow {
                     at: (r.int(0)?, r.int(1)?),
                     instruction_id: r.int(2)?,
-                    state: r.string(3)?,
-                    ours: (Name::new(r.text(4)?), IdNumber::new(r.text(5)?), Account::new(r.text(6)?), r.fen(7)?),
+                    ours: (Name::new(r.text(3)?), IdNumber::new(r.text(4)?), Account::new(r.text(5)?), r.fen(6)?),
                     theirs: (
-                        Name::new(r.text(8)?),
-                        IdNumber::new(r.text(9)?),
-                        Account::new(r.text(10)?),
+                        Name::new(r.text(7)?),
+                        IdNumber::new(r.text(8)?),
+                        Account::new(r.text(9)?),
+                        r.opt_int(10)?.map(Fen::new),
                         r.opt_int(11)?.map(Fen::new),
-                        r.opt_int(12)?.map(Fen::new),
                     ),
-                    outcome: r.string(13)?,
+                    outcome: r.string(12)?,
                 })
             })
             .collect()
@@ -661,18 +657,26 @@ impl Tx {
         self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(|r| Ok((r.string(0)?, r.string(1)?, r.count(2)?))).collect()
     }
 
-    /// Finally failed instructions that a set's success contradicts, with their successor: (instruction, state, successor).
+    /// Finally failed instructions that a set's success contradicts.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn contradicted(&mut self, files: &[i64]) -> Result<Vec<(i64, String, Option<i64>)>, StoreError> {
+    pub async fn contradicted(&mut self, files: &[i64]) -> Result<Vec<i64>, StoreError> {
         let sql = format!(
-            "select l.instruction_id, s.state, n.id from answer_line l join instruction_state s on s.instruction_id = l.instruction_id \
-             left join instruction n on n.previous_id = l.instruction_id and n.live = 1 \
+            "select l.instruction_id from answer_line l join instruction_state s on s.instruction_id = l.instruction_id \
              where l.file_in in ({}) and l.outcome = 'paid' and l.is_final = 1 and s.state in ('failed_final', 'reissued') order by 1",
             list(files)
         );
-        self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(|r| Ok((r.int(0)?, r.string(1)?, r.opt_int(2)?))).collect()
+        self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(|r| r.int(0)).collect()
+    }
+
+    /// State and class of a line that has a row of its own.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn own_state(&mut self, instruction: i64) -> Result<Option<(InstructionState, String)>, StoreError> {
+        let row = self.opt("select state, class from instruction_state where instruction_id = $1", args![instruction]).await?;
+        row.map(|r| Ok((r.code(0, InstructionState::from_code, "an instruction's state")?, r.string(1)?))).transpose()
     }
 
     /// Writes a statement and its entries.

@@ -306,7 +306,7 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn sources_of_range(&mut self, range: (i64, i64)) -> Result<Vec<(String, Fen, u64)>, StoreError> {
-        let sql = "select case when s.instruction_id is null then '' else s.class end, cast(sum(i.amount_fen) as bigint), count(*) \
+        let sql = "select case when s.instruction_id is null then '' when s.class = '' then 'UR' else s.class end, cast(sum(i.amount_fen) as bigint), count(*) \
                    from instruction i left join instruction_state s on s.instruction_id = i.previous_id \
                    where i.id >= $1 and i.id <= $2 group by 1 order by 1";
         self.rows(sql, args![range.0, range.1]).await?.iter().map(|r| Ok((r.string(0)?, r.fen(1)?, r.count(2)?))).collect()
@@ -357,16 +357,39 @@ impl Tx {
         self.opt(sqlx::AssertSqlSafe(sql), args![instruction]).await?.as_ref().map(file_out).transpose()
     }
 
-    /// Locks a file's row until the transaction ends.
+    /// Locks a file's row until the transaction ends, so that what is read of it afterwards stays so.
     ///
     /// # Errors
-    /// The file moved since it was read, or the database refused.
-    pub async fn touch_file(&mut self, file: &FileOut, now: Timestamp) -> Result<(), StoreError> {
-        let sql = "update file_out set updated_at = $2 where id = $1 and state = $3";
-        if self.exec_one(sql, args![file.id, now, file.state.code()]).await? {
-            return Ok(());
-        }
-        Err(StoreError::Broken(format!("file {} moved while it was read; try again", file.id)))
+    /// The database refused.
+    pub async fn lock_file(&mut self, file: i64, now: Timestamp) -> Result<(), StoreError> {
+        self.exec("update file_out set updated_at = $2 where id = $1", args![file, now]).await.map(|_| ())
+    }
+
+    /// Locks a tranche's row until the transaction ends: nothing of it is planned meanwhile.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn lock_tranche(&mut self, tranche: i64) -> Result<(), StoreError> {
+        self.exec("update tranche set next_id = next_id where id = $1", args![tranche]).await.map(|_| ())
+    }
+
+    /// Who holds the claim of an instruction that does not hold it itself.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn rival_of(&mut self, instruction: i64) -> Result<Option<i64>, StoreError> {
+        let sql = "select o.id from instruction i join instruction o on o.claim_key = i.claim_key and o.live = 1 and o.id <> i.id where i.id = $1";
+        self.opt(sql, args![instruction]).await?.map(|r| r.int(0)).transpose()
+    }
+
+    /// Gives an instruction its claim back, unless another holds it.
+    ///
+    /// # Errors
+    /// Somebody takes it at this moment (a unique violation), or the database refused.
+    pub async fn retake_claim(&mut self, instruction: i64) -> Result<bool, StoreError> {
+        let sql = "update instruction set live = 1 where id = $1 and live = 0 \
+                   and not exists (select 1 from instruction o where o.claim_key = instruction.claim_key and o.live = 1)";
+        self.exec_one(sql, args![instruction]).await
     }
 
     /// Gives every line that stands as its file stands a row of its own in this state: how many, and their sum.
@@ -484,6 +507,25 @@ impl Tx {
                    rejected_fen = rejected_fen + (select amount_fen from instruction where id = $1) \
                    where batch = (select batch from instruction where id = $1)";
         self.exec(sql, args![id]).await.map(|_| ())
+    }
+
+    /// Opens a case for a failed instruction whose successor may not be sent.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn give_up_retry(
+        &mut self,
+        successor: i64,
+        department: &str,
+        reason: &str,
+        class: &str,
+        (business_date, due_on): (NaiveDate, NaiveDate),
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = "insert into failure_case (kind, payment_id, root_payment_id, instruction_id, batch, department, amount_fen, reason, class, owner, business_date, \
+                   due_on, opened_at) select 'failed', i.payment_id, i.root_payment_id, i.previous_id, i.batch, $2, i.amount_fen, $3, $4, 'department', $5, $6, $7 \
+                   from instruction i where i.id = $1 and i.previous_id is not null on conflict (instruction_id, kind) where instruction_id is not null do nothing";
+        self.exec(sql, args![successor, department, reason, class, business_date, due_on, now]).await.map(|_| ())
     }
 
     /// Numbers the repeated accounts of a bank's day, for banks that ask an occurrence ordinal.

@@ -20,8 +20,8 @@ from batch b left join admission a on a.batch = b.number;
 create view v_payment as
 select p.batch, p.seq, p.township, p.village, p.entitled_name, p.payee_name, {yuan p.amount_fen} as amount_yuan, v.attempt,
   case
+    when c.id is not null and coalesce(v.state, 'voided') = 'voided' then 'rejected'
     when v.id is not null then v.state
-    when c.id is not null then 'rejected'
     when a.state is null then 'waiting'
     else a.state
   end as state,

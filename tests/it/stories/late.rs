@@ -1,7 +1,7 @@
 //! Words that come late, twice, or against what was said before.
 
-use super::bank::{BUSY, Word};
-use super::world::{SPLIT, World, draft, on_both};
+use super::bank::{BUSY, LOST, Word};
+use super::world::{COUNTER, SPLIT, World, draft, on_both, reissue};
 
 /// Three payments whose bank is busy; their retries wait for tomorrow.
 async fn three_wait_for_tomorrow(w: &mut World) -> super::bank::Slip {
@@ -16,6 +16,79 @@ async fn three_wait_for_tomorrow(w: &mut World) -> super::bank::Slip {
 }
 
 #[tokio::test]
+async fn i6_late_successes_stop_the_retries_that_wait() {
+    on_both(async |w| {
+        let slip = three_wait_for_tomorrow(w).await;
+        w.poll(&slip, &[(0, Word::Paid), (1, Word::Paid)]);
+        w.settle().await;
+        w.settle_at("2019-03-15", "09:00:00").await;
+        let again = w.take_one(SPLIT);
+        assert_eq!(again.orders.len(), 1, "only the third is tried again");
+        assert_eq!(again.orders[0].id, slip.orders[2].id);
+        assert_eq!(w.cases("conflict").await, 2);
+        assert_eq!(&w.attempts("B").await[..3], ["conflict", "conflict", "reissued"]);
+        w.answer(&again, &[Word::Paid]);
+        w.settle().await;
+        assert_eq!(w.int("select count(*) from v_instruction where state = 'paid'").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i6_late_successes_stop_the_retries_that_are_planned() {
+    on_both(async |w| {
+        let slip = three_wait_for_tomorrow(w).await;
+        w.now = super::world::at("2019-03-15", "09:00:00");
+        w.plan(SPLIT).await;
+        assert_eq!(w.attempts("B").await, ["reissued", "reissued", "reissued", "planned", "planned", "planned"]);
+        w.poll(&slip, &[(0, Word::Paid), (2, Word::Paid)]);
+        w.collect(SPLIT).await;
+        w.now = w.now.plus_minutes(2);
+        w.collect(SPLIT).await;
+        w.apply().await;
+        assert_eq!(w.files().await[1], "abandoned");
+        w.settle().await;
+        let again = w.take_one(SPLIT);
+        assert_eq!(again.orders.len(), 1, "only the second is tried again");
+        assert_eq!(again.orders[0].id, slip.orders[1].id);
+        assert_eq!(w.cases("conflict").await, 2);
+        assert_eq!(w.cases("double_payment_suspected").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_file_given_up_leaves_the_rows_behind_it_their_turn() {
+    on_both(async |w| {
+        w.polls(COUNTER);
+        w.release(&draft("B", COUNTER, 0..3)).await;
+        w.settle().await;
+        let slip = w.take_one(COUNTER);
+        w.answer(&slip, &[BUSY; 3]);
+        w.settle().await;
+        w.sql("update agreement set rows_max = 2").await;
+        w.now = super::world::at("2019-03-15", "09:00:00");
+        w.plan(COUNTER).await;
+        assert_eq!(w.attempts("B").await[3..], ["planned", "planned", "pending"]);
+        w.answer(&slip, &[Word::Paid, BUSY, BUSY]);
+        w.collect(COUNTER).await;
+        w.now = w.now.plus_minutes(2);
+        w.collect(COUNTER).await;
+        w.apply().await;
+        assert_eq!(w.attempts("B").await[0], "conflict");
+        for day in ["2019-03-15", "2019-03-18", "2019-03-19"] {
+            w.settle_at(day, "10:00:00").await;
+            for slip in w.take(COUNTER) {
+                w.answer(&slip, &vec![Word::Paid; slip.orders.len()]);
+            }
+            w.settle().await;
+        }
+        assert_eq!(w.int("select count(*) from v_instruction where state = 'paid'").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn i6_a_late_success_behind_a_published_retry_is_told_at_once() {
     on_both(async |w| {
         let slip = three_wait_for_tomorrow(w).await;
@@ -27,6 +100,76 @@ async fn i6_a_late_success_behind_a_published_retry_is_told_at_once() {
         w.answer(&again, &[Word::Paid; 3]);
         w.settle().await;
         assert_eq!(w.states("B").await, vec!["paid"; 3]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_late_success_takes_its_claim_back() {
+    on_both(async |w| {
+        w.polls(SPLIT);
+        w.release(&draft("B", SPLIT, 0..2)).await;
+        w.settle().await;
+        let slip = w.take_one(SPLIT);
+        w.answer(&slip, &[LOST, Word::Paid]);
+        w.settle().await;
+        assert_eq!(w.states("B").await, ["failed_final", "paid"]);
+        w.poll(&slip, &[(0, Word::Paid)]);
+        w.settle().await;
+        assert_eq!(w.states("B").await, ["conflict", "paid"]);
+        w.release(&draft("C", SPLIT, 0..1)).await;
+        w.release(&reissue("D", SPLIT, &[(0, slip.orders[0].reference.clone())])).await;
+        w.settle().await;
+        assert_eq!((w.states("C").await, w.states("D").await), (vec!["rejected".to_owned()], vec!["rejected".to_owned()]));
+        assert!(w.take(SPLIT).is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i6_a_late_success_stops_another_batch_that_took_the_claim() {
+    on_both(async |w| {
+        w.polls(SPLIT);
+        w.release(&draft("B", SPLIT, 0..2)).await;
+        w.settle().await;
+        let slip = w.take_one(SPLIT);
+        w.answer(&slip, &[LOST, LOST]);
+        w.settle().await;
+        w.release(&draft("C", SPLIT, [0, 1, 7])).await;
+        w.admit().await;
+        w.plan(SPLIT).await;
+        assert_eq!(w.states("C").await, vec!["planned"; 3]);
+        w.poll(&slip, &[(0, Word::Paid), (1, Word::Paid)]);
+        w.collect(SPLIT).await;
+        w.now = w.now.plus_minutes(2);
+        w.collect(SPLIT).await;
+        w.apply().await;
+        w.settle().await;
+        assert_eq!(w.states("B").await, ["conflict", "conflict"]);
+        assert_eq!(w.states("C").await, ["rejected", "rejected", "sent"]);
+        assert_eq!(w.take_one(SPLIT).orders.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_becomes_ineligible_before_the_retry_is_not_tried_again_for_ever() {
+    on_both(async |w| {
+        w.release(&draft("B", SPLIT, 0..3)).await;
+        w.settle().await;
+        w.answer(&w.take_one(SPLIT), &[BUSY, BUSY, Word::Paid]);
+        w.settle().await;
+        w.exclude(0).await;
+        for day in ["2019-03-15", "2019-03-18", "2019-03-19", "2019-03-20"] {
+            w.settle_at(day, "09:00:00").await;
+        }
+        let again = w.take_one(SPLIT);
+        assert_eq!(again.orders.len(), 1);
+        assert_eq!(w.int("select count(*) from instruction where attempt = 2").await, 3, "two successors, and the second's new number");
+        assert_eq!(w.int("select count(*) from failure_case where state = 'open'").await, 1);
+        w.answer(&again, &[Word::Paid]);
+        w.settle().await;
+        assert_eq!(w.int("select count(*) from v_instruction where state = 'paid'").await, 2);
     })
     .await;
 }
