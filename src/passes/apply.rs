@@ -3,6 +3,7 @@
 //! nothing else; and what a bank said is never refused by a rule of ours.
 
 use super::plan::regroup;
+use super::publish::result_due;
 use super::stage::quarantine_set;
 use super::{Done, Gateway, PassError};
 use crate::domain::exchange::{InboundKind, Outcome};
@@ -45,7 +46,6 @@ pub async fn apply(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError>
             done.changed += 1;
         } else {
             drop(tx);
-            hold_unsent(gateway, &set, now).await?;
             done += quarantine_set(gateway, &set, &problems, now).await?;
         }
     }
@@ -99,11 +99,12 @@ impl<'a> Apply<'a> {
 
     /// The best evidence that a file is out is the bank's answer.
     async fn record_sent(&mut self, tx: &mut Tx) -> Result<(), PassError> {
+        let agreement = tx.agreement(&self.file.agreement).await?;
         let sent = SentRecord {
             lines_state: step(self.file.lines_state, Event::Send).map_err(|e| PassError::Broken(e.to_string()))?,
             evidence: Evidence::Answered,
             ack_due_at: None,
-            result_due_at: None,
+            result_due_at: Some(result_due(self.gateway, &agreement, &self.file)?),
         };
         if !tx.record_sent(&self.file, &sent, &self.gateway.holder, self.now).await? {
             return Err(PassError::Broken(format!("file {} moved while it was locked", self.file.id)));
@@ -291,7 +292,7 @@ impl<'a> Apply<'a> {
         let answered: u64 = groups.iter().map(|g| g.count).sum();
         let (own, _) = tx.own_rows(self.file.id).await?;
         let rest = u64::try_from(self.file.rows).unwrap_or_default().saturating_sub(own);
-        if rest == 0 || answered != rest {
+        if rest == 0 || answered != rest || groups.iter().any(|g| g.next.is_none()) {
             return Ok(None);
         }
         let count = |event: Event| -> u64 { groups.iter().filter(|g| g.event == event.code()).map(|g| g.count).sum() };
@@ -377,6 +378,8 @@ impl<'a> Apply<'a> {
                 tx.close_incident(&format!("ack_overdue:{}", self.file.id), self.now).await?;
             }
             (Outcome::Failed, true) => self.refused(tx, &reason, &class, &text).await?,
+            // "I have had this one" may be said of another copy: whether it was paid, nobody knows.
+            (Outcome::Failed | Outcome::Unknown, _) if is_seen_before(&reason) => self.refused(tx, &reason, &class, &text).await?,
             (Outcome::Failed | Outcome::Unknown, _) => {}
         }
         Ok(Vec::new())
@@ -487,6 +490,10 @@ impl<'a> Apply<'a> {
     }
 }
 
+fn is_seen_before(reason: &str) -> bool {
+    matches!(Reason::from_code(reason), Some(Reason::DupBatch | Reason::FileNameDup))
+}
+
 /// Whether an echo differs in meaning: names folded, identity numbers in either case.
 fn differs(row: &EchoRow) -> bool {
     let (name, id, account, amount) = &row.ours;
@@ -500,16 +507,4 @@ fn differs(row: &EchoRow) -> bool {
 
 fn same_name(ours: &crate::domain::masked::Name, theirs: &crate::domain::masked::Name) -> bool {
     ours.matches_by(theirs, fold_name)
-}
-
-/// An answer for a file that was not published holds that file: somebody sends in our name, or our memory is short.
-async fn hold_unsent(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<(), PassError> {
-    let Some(out) = set.first().and_then(|f| f.file_out) else { return Ok(()) };
-    let mut tx = gateway.store.begin().await?;
-    let file = tx.file(out).await?;
-    if !file.state.may_be_out() && !matches!(file.state, FileOutState::Voided | FileOutState::Abandoned) {
-        tx.move_file(&file, FileOutState::Held, "the bank answers it, and we have not published it", &gateway.holder, now).await?;
-        tx.commit().await?;
-    }
-    Ok(())
 }

@@ -333,6 +333,9 @@ async fn put_away(gateway: &Gateway, edge: &Edge, bank: &str, mailbox: &mut Mail
         let how = if edge.done.is_empty() { 2 } else { move_away(gateway, edge, mailbox, &file, now).await? };
         let mut tx = gateway.store.begin().await?;
         tx.mark_moved(file.id, how).await?;
+        if how == 1 {
+            tx.forget_sighting(bank, &file.path()).await?;
+        }
         tx.commit().await?;
         done.changed += u64::from(how == 1);
     }
@@ -366,6 +369,10 @@ async fn move_away(gateway: &Gateway, edge: &Edge, mailbox: &mut Mailbox, file: 
             .tell(&NewIncident { key: &key, kind: "inbound_replaced", bank: &file.bank, what: &what, next_step: &next_step }, now)
             .await?;
         back?;
+        // Size and second may be those of the file that was applied: it must look new.
+        let mut tx = gateway.store.begin().await?;
+        tx.forget_sighting(&file.bank, &file.path()).await?;
+        tx.commit().await?;
         return Ok(2);
     }
     Ok(1)

@@ -14,6 +14,7 @@ use crate::domain::instruction::{Event, step};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::format::PublishMode;
+use crate::store::admission::Agreement;
 use crate::store::desk::NewIncident;
 use crate::store::outbound::{FileOut, Lease, SentRecord};
 use crate::transport::{Mailbox, TransportError};
@@ -115,6 +116,12 @@ pub async fn shadow(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Don
         done.changed += 1;
     }
     Ok(done)
+}
+
+/// When a file's result is due, by its agreement.
+pub(crate) fn result_due(gateway: &Gateway, agreement: &Agreement, file: &FileOut) -> Result<Timestamp, PassError> {
+    let days = u32::try_from(agreement.feedback_days).unwrap_or(1);
+    Ok(gateway.at_hour(gateway.calendar.add_working_days(file.business_date, days)?, DUE_HOUR))
 }
 
 /// What every step of one file's publication needs.
@@ -335,13 +342,11 @@ impl Run<'_> {
         let profile = self.gateway.profile(&file.profile)?;
         let mut tx = self.gateway.store.begin().await?;
         let agreement = tx.agreement(&file.agreement).await?;
-        let days = u32::try_from(agreement.feedback_days).unwrap_or(1);
-        let due = self.gateway.calendar.add_working_days(file.business_date, days)?;
         let sent = SentRecord {
             lines_state: step(file.lines_state, Event::Send).map_err(|e| PassError::Broken(e.to_string()))?,
             evidence,
             ack_due_at: profile.exchange().ack_within_minutes.map(|m| self.now.plus_minutes(i64::from(m))),
-            result_due_at: Some(self.gateway.at_hour(due, DUE_HOUR)),
+            result_due_at: Some(result_due(self.gateway, &agreement, file)?),
         };
         if !tx.record_sent(file, &sent, &self.gateway.holder, self.now).await? {
             return Ok(Done::default());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::collect::kept;
 use super::{Done, Gateway, PassError};
 use crate::domain::exchange::{Answer, InboundKind, StatementEntry};
-use crate::domain::file::FileInState;
+use crate::domain::file::{FileInState, FileOutState};
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
@@ -195,6 +195,7 @@ pub(crate) async fn quarantine_set(gateway: &Gateway, set: &[FileIn], problems: 
     if !tx.move_set(set, FileInState::Quarantined, &text, &gateway.holder, now).await? {
         return Ok(Done::default());
     }
+    hold_unsent(gateway, &mut tx, first, now).await?;
     let shown = problems.iter().take(5).cloned().collect::<Vec<_>>().join("；");
     let what = gateway.say(Words::new(
         format!("银行{}的文件{}已隔离，未入账，共{}处问题：{shown}", first.bank, first.name, problems.len()),
@@ -214,6 +215,17 @@ pub(crate) async fn quarantine_set(gateway: &Gateway, set: &[FileIn], problems: 
     tx.commit().await?;
     tracing::warn!(bank = first.bank, file = first.name, problems = problems.len(), "answer set quarantined");
     Ok(Done { changed: 1 })
+}
+
+/// An answer for a file that was not published holds that file: somebody sends in our name, or our memory is short.
+async fn hold_unsent(gateway: &Gateway, tx: &mut Tx, answer: &FileIn, now: Timestamp) -> Result<(), PassError> {
+    let Some(out) = answer.file_out else { return Ok(()) };
+    tx.lock_file(out, now).await?;
+    let file = tx.file(out).await?;
+    if !file.state.may_be_out() && !matches!(file.state, FileOutState::Voided | FileOutState::Abandoned) {
+        tx.move_file(&file, FileOutState::Held, "the bank answers it, and we have not published it", &gateway.holder, now).await?;
+    }
+    Ok(())
 }
 
 async fn quarantine(gateway: &Gateway, set: &[FileIn], found: &Found, now: Timestamp) -> Result<Done, PassError> {

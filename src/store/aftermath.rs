@@ -149,7 +149,7 @@ impl Tx {
     /// The database refused.
     pub async fn overdue(&mut self, now: Timestamp) -> Result<Vec<Overdue>, StoreError> {
         let sql = "select f.id, case when f.state = 'sent' and f.ack_due_at is not null and f.ack_due_at <= $1 then 1 else 0 end, \
-                   case when f.evidence = 'presumed' then 1 else 0 end, \
+                   case when f.evidence = 'presumed' and not exists (select 1 from file_in i where i.file_out = f.id and i.state = 'applied') then 1 else 0 end, \
                    case when f.state = 'sent' and f.ack_due_at is not null and f.ack_due_at <= $1 then f.ack_due_at else f.result_due_at end \
                    from file_out f where f.state in ('sent', 'accepted') and ((f.state = 'sent' and f.ack_due_at <= $1) or f.result_due_at <= $1) order by f.id";
         let rows = self.rows(sql, args![now]).await?;

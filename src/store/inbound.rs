@@ -208,6 +208,14 @@ impl Tx {
         self.exec(sql, args![bank, path, bytes, modified_s, now, file_in]).await.map(|_| ())
     }
 
+    /// Forgets what was seen under a path: whatever stands there next is new.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn forget_sighting(&mut self, bank: &str, path: &str) -> Result<(), StoreError> {
+        self.exec("update sighting set bytes = -1, file_in = null where bank = $1 and path = $2", args![bank, path]).await.map(|_| ())
+    }
+
     /// Files registered for a key, newest first.
     ///
     /// # Errors
@@ -499,7 +507,8 @@ impl Tx {
         Ok((r.count(0)?, r.fen(1)?))
     }
 
-    /// Gives rows of their own to lines that stood as their file stood, all but those whose event is `except`.
+    /// Gives rows of their own to lines that stood as their file stood, all but those whose event is `except`: with that
+    /// the file itself moves on, so that whoever stays needs a row as well.
     ///
     /// # Errors
     /// The database refused.
@@ -520,7 +529,7 @@ impl Tx {
              x.reason, x.class, x.raw_code, x.raw_text, x.bank_ref, x.file_in, x.line, $3 from \
              (select l.*, {event} as event from answer_line l where l.file_in in ({})) x join instruction i on i.id = x.instruction_id \
              join transition t on t.state = $4 and t.event = x.event \
-             where x.event <> $5 and t.next <> $4 and not exists (select 1 from instruction_state s where s.instruction_id = x.instruction_id)",
+             where x.event <> $5 and (t.next <> $4 or $5 <> '') and not exists (select 1 from instruction_state s where s.instruction_id = x.instruction_id)",
             list(files)
         );
         self.exec(sqlx::AssertSqlSafe(sql), args![file.id, &file.batch, now, base.code(), except]).await

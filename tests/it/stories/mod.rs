@@ -4,4 +4,5 @@ mod bank;
 mod world;
 
 mod answers;
+mod evidence;
 mod late;
