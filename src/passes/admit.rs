@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use super::{Done, Gateway, PassError};
+use super::{Done, Gateway, PassError, Tried};
 use crate::domain::batch::{BatchDigest, Hands, Persons, fiscal_year, is_period};
 use crate::domain::exchange::PaymentLine;
 use crate::domain::ids::EndToEndId;
@@ -29,12 +29,13 @@ const PAGE: i64 = 5000;
 /// # Errors
 /// The database; a batch that breaks a rule is no error.
 pub async fn admit(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
-    let mut done = book_funds(gateway, now).await?;
+    let mut tried = Tried::default();
+    tried.note(book_funds(gateway, now).await);
     let batches = gateway.store.read().await?.batches_at_gate(now).await?;
     for batch in batches {
-        done += Gate::new(gateway, batch, now).await?.pass().await?;
+        tried.note(Gate::new(gateway, batch, now).pass().await);
     }
-    Ok(done)
+    tried.end()
 }
 
 async fn book_funds(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
@@ -111,9 +112,9 @@ struct Scan {
 }
 
 impl<'a> Gate<'a> {
-    async fn new(gateway: &'a Gateway, batch: BatchRow, now: Timestamp) -> Result<Self, PassError> {
+    fn new(gateway: &'a Gateway, batch: BatchRow, now: Timestamp) -> Self {
         let pay_on = batch.pay_on.parse().ok();
-        Ok(Self {
+        Self {
             gateway,
             now,
             today: gateway.today(now),
@@ -126,7 +127,7 @@ impl<'a> Gate<'a> {
             lanes: Vec::new(),
             clearing: BTreeMap::new(),
             ineligible: BTreeMap::new(),
-        })
+        }
     }
 
     async fn pass(mut self) -> Result<Done, PassError> {

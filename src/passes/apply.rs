@@ -5,7 +5,7 @@
 use super::plan::regroup;
 use super::publish::result_due;
 use super::stage::quarantine_set;
-use super::{Done, Gateway, PassError};
+use super::{Done, Gateway, PassError, Tried};
 use crate::domain::exchange::{InboundKind, Outcome};
 use crate::domain::file::{Evidence, FileInState, FileOutState};
 use crate::domain::instruction::{Event, InstructionState, step};
@@ -33,23 +33,23 @@ const DIFFERING_MAX: i64 = 10_000;
 /// The database. A set that does not hold is quarantined, and no error.
 pub async fn apply(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
     let sets = gateway.store.read().await?.sets_in(FileInState::Staged, SETS).await?;
-    let mut done = Done::default();
+    let mut tried = Tried::default();
     for set in sets {
-        let mut tx = gateway.store.begin().await?;
-        let verdict = Apply::new(gateway, &mut tx, &set, now).await?;
-        let problems = match verdict {
-            Some(apply) => apply.run(&mut tx).await?,
-            None => Vec::new(),
-        };
-        if problems.is_empty() {
-            tx.commit().await?;
-            done.changed += 1;
-        } else {
-            drop(tx);
-            done += quarantine_set(gateway, &set, &problems, now).await?;
-        }
+        tried.note(apply_set(gateway, &set, now).await);
     }
-    Ok(done)
+    tried.end()
+}
+
+async fn apply_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<Done, PassError> {
+    let mut tx = gateway.store.begin().await?;
+    let Some(apply) = Apply::new(gateway, &mut tx, set, now).await? else { return Ok(Done::default()) };
+    let problems = apply.run(&mut tx).await?;
+    if problems.is_empty() {
+        tx.commit().await?;
+        return Ok(Done { changed: 1 });
+    }
+    drop(tx);
+    quarantine_set(gateway, set, &problems, now).await
 }
 
 /// One set on its way into the books.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::{Days, NaiveDate};
 
-use super::{Done, Edge, Gateway, PassError, join};
+use super::{Done, Edge, Gateway, PassError, Tried, join};
 use crate::domain::exchange::InboundKind;
 use crate::domain::file::{FileInState, FileOutState};
 use crate::domain::language::Words;
@@ -49,7 +49,7 @@ pub async fn collect(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Do
     dates.extend((0..=LATE_DAYS).filter_map(|back| today.checked_sub_days(Days::new(back))));
     let dates: Vec<NaiveDate> = dates.into_iter().collect();
     let mut mailbox = edge.transport.open().await?;
-    let mut done = Done::default();
+    let mut tried = Tried::default();
     for id in profiles {
         let profile = Arc::clone(gateway.profile(&id)?);
         for dir in profile.inbound_dirs(&dates) {
@@ -57,16 +57,24 @@ pub async fn collect(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Do
                 Ok(entries) => recognised(&profile, &dir, entries),
                 // A dated folder that is not there yet is no news; the outbox itself must be there.
                 Err(TransportError::NotFound { .. }) if !dir.is_empty() => continue,
+                // A folder that cannot be listed keeps none of the others waiting; a line that is down does.
+                Err(e) if !e.is_transient() => {
+                    tried.note(Err(e.into()));
+                    continue;
+                }
                 Err(e) => return Err(e.into()),
             };
             let run = Run { gateway, edge, bank, profile: &profile, now };
             for set in sets(sights) {
-                done += run.take(&mut mailbox, set).await?;
+                match run.take(&mut mailbox, set).await {
+                    Err(PassError::Transport(e)) if e.is_transient() => return Err(e.into()),
+                    ended => tried.note(ended),
+                }
             }
         }
     }
-    done += put_away(gateway, edge, bank, &mut mailbox, now).await?;
-    Ok(done)
+    tried.note(put_away(gateway, edge, bank, &mut mailbox, now).await);
+    tried.end()
 }
 
 fn recognised(profile: &Profile, dir: &str, entries: Vec<Entry>) -> Vec<Sight> {

@@ -146,6 +146,27 @@ impl std::ops::AddAssign for Done {
     }
 }
 
+/// Work on many things, of which one may fail without keeping the others waiting: the first failure is told at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Tried {
+    done: Done,
+    failed: Option<PassError>,
+}
+
+impl Tried {
+    pub(crate) fn note(&mut self, ended: Result<Done, PassError>) {
+        match ended {
+            Ok(done) => self.done += done,
+            Err(e) if self.failed.is_none() => self.failed = Some(e),
+            Err(e) => tracing::warn!(error = %e, "failed too"),
+        }
+    }
+
+    pub(crate) fn end(self) -> Result<Done, PassError> {
+        self.failed.map_or(Ok(self.done), Err)
+    }
+}
+
 impl Gateway {
     /// The zone of business dates.
     #[must_use]

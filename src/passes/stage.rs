@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use super::collect::kept;
-use super::{Done, Gateway, PassError};
+use super::{Done, Gateway, PassError, Tried};
 use crate::domain::exchange::{Answer, InboundKind, StatementEntry};
 use crate::domain::file::{FileInState, FileOutState};
 use crate::domain::ids::EndToEndId;
@@ -34,11 +34,11 @@ const SETS: i64 = 50;
 /// The database or the archive's disk.
 pub async fn stage(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
     let sets = gateway.store.read().await?.sets_in(FileInState::Archived, SETS).await?;
-    let mut done = Done::default();
+    let mut tried = Tried::default();
     for set in sets {
-        done += stage_set(gateway, &set, now).await?;
+        tried.note(stage_set(gateway, &set, now).await);
     }
-    Ok(done)
+    tried.end()
 }
 
 /// What reading a set found wrong, and what it found.
@@ -156,9 +156,12 @@ async fn read(tx: &mut Tx, profile: &Arc<Profile>, file: &FileIn, out: Option<&F
 
 /// The instruction that an answer speaks of, by the profile's keys in their order.
 fn bind(profile: &Profile, answer: &Answer, file: &FileOut) -> Option<i64> {
+    let reference = answer.reference.as_deref().map(str::trim).filter(|r| !r.is_empty());
     profile.exchange().binding.iter().find_map(|key| match key {
-        BindingKey::Reference => answer.reference.as_deref().and_then(|r| EndToEndId::parse(r.trim())).map(|id| id.0),
-        BindingKey::Seq => answer.seq.and_then(|s| i64::try_from(s).ok()).map(|s| file.first_id + s - 1),
+        BindingKey::Reference => reference.and_then(EndToEndId::parse).map(|id| id.0),
+        // A reference that is not ours is not excused by the number beside it.
+        BindingKey::Seq if reference.is_some() && profile.exchange().binding.contains(&BindingKey::Reference) => None,
+        BindingKey::Seq => answer.seq.and_then(|s| i64::try_from(s).ok()).and_then(|s| file.first_id.checked_add(s.checked_sub(1)?)),
         // Bound by content only where the database proves it unique; no profile of today goes by it alone.
         BindingKey::AccountAmount | BindingKey::AccountNameAmount => None,
     })

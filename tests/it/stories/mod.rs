@@ -5,4 +5,5 @@ mod world;
 
 mod answers;
 mod evidence;
+mod files;
 mod late;
