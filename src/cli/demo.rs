@@ -58,7 +58,7 @@ pub(super) enum DemoClock {
 pub async fn demo(args: &DemoArgs, out: &Out) -> anyhow::Result<bool> {
     let watch = Stopwatch::start();
     let dir = folder(args)?;
-    let stage = Stage::build(&dir, args, DemoClock::March2019)?;
+    let mut stage = Stage::build(&dir, args, DemoClock::March2019)?;
     let clock = Clock::stepped(stage.at(0, 8, 0));
     let director = clock.participant();
     let sandbox = Sandbox::start(&dir.join("banks"), stage.bank_specs(), &clock, stage.zone).await.context("starting the sandbox banks")?;

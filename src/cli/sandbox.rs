@@ -34,7 +34,7 @@ pub async fn sandbox(args: &SandboxArgs, out: &Out) -> anyhow::Result<()> {
     let demo = DemoArgs { dir: Some(args.dir.clone()), payments: args.payments, seed: args.seed };
     let dir = super::demo::folder(&demo)?;
     let clock = Clock::System;
-    let stage = Stage::build(&dir, &demo, DemoClock::Real(clock.now()))?;
+    let mut stage = Stage::build(&dir, &demo, DemoClock::Real(clock.now()))?;
     let sandbox = Sandbox::start(&dir.join("banks"), stage.bank_specs(), &clock, stage.zone).await.context("starting the sandbox banks")?;
     let config = stage.write_config(&sandbox.endpoints())?;
     stage.write_lists()?;

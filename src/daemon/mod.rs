@@ -35,8 +35,8 @@ pub struct Wake {
     beats: Arc<AtomicU64>,
     /// The desk is in the middle of a round.
     working: Arc<AtomicBool>,
-    /// A bank's folder changed: look now, not at the next rescan.
-    looks: Arc<AtomicBool>,
+    /// How often a bank's folder changed: look now, not at the next rescan.
+    looks: Arc<AtomicU64>,
     desk: Arc<Notify>,
     edges: Arc<Notify>,
     post: Arc<Notify>,
@@ -57,7 +57,7 @@ impl Wake {
 
     /// A bank's folder changed.
     pub fn look(&self) {
-        self.looks.store(true, Ordering::Relaxed);
+        self.looks.fetch_add(1, Ordering::Relaxed);
         self.edges.notify_waiters();
     }
 
@@ -85,8 +85,14 @@ pub async fn serve(gateway: Arc<Gateway>, clock: &Clock, wake: &Wake, stop: &Can
     let post = Post { gateway: Arc::clone(&gateway), clock: clock.participant(), wake: wake.clone() };
     tasks.spawn(until(stop.clone(), post.run()));
     for bank in gateway.edges.keys() {
-        let edge =
-            EdgeTask { gateway: Arc::clone(&gateway), bank: bank.clone(), clock: clock.participant(), wake: wake.clone(), collected: None };
+        let edge = EdgeTask {
+            gateway: Arc::clone(&gateway),
+            bank: bank.clone(),
+            clock: clock.participant(),
+            wake: wake.clone(),
+            collected: None,
+            hints: 0,
+        };
         tasks.spawn(until(stop.clone(), edge.run()));
     }
     while let Some(ended) = tasks.join_next().await {
@@ -258,6 +264,7 @@ struct EdgeTask {
     clock: Participant,
     wake: Wake,
     collected: Option<Timestamp>,
+    hints: u64,
 }
 
 impl EdgeTask {
@@ -265,7 +272,8 @@ impl EdgeTask {
         loop {
             let now = self.clock.now();
             let rescan = millis(self.gateway.config.time.rescan);
-            let looks = self.wake.looks.swap(false, Ordering::Relaxed) || self.collected.is_none_or(|at| at.plus_millis(rescan) <= now);
+            let hints = self.wake.looks.load(Ordering::Relaxed);
+            let looks = std::mem::replace(&mut self.hints, hints) != hints || self.collected.is_none_or(|at| at.plus_millis(rescan) <= now);
             if looks {
                 self.collected = Some(now);
             }

@@ -421,7 +421,7 @@ impl<'a> Apply<'a> {
                 break;
             }
         }
-        tx.retake_claim(instruction).await?;
+        tx.reclaim_if_free(instruction).await?;
         Ok(())
     }
 

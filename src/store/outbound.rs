@@ -386,7 +386,7 @@ impl Tx {
     ///
     /// # Errors
     /// Somebody takes it at this moment (a unique violation), or the database refused.
-    pub async fn retake_claim(&mut self, instruction: i64) -> Result<bool, StoreError> {
+    pub async fn reclaim_if_free(&mut self, instruction: i64) -> Result<bool, StoreError> {
         let sql = "update instruction set live = 1 where id = $1 and live = 0 \
                    and not exists (select 1 from instruction o where o.claim_key = instruction.claim_key and o.live = 1)";
         self.exec_one(sql, args![instruction]).await

@@ -111,14 +111,18 @@ impl Stage {
         Timestamp::from_local(local, self.zone)
     }
 
-    pub(in crate::cli) fn bank_specs(&self) -> Vec<BankSpec> {
-        let customers = |code: &str| {
-            let of_bank = self.world.customers.iter().filter(|c| c.bank == code);
+    /// What each bank knows. The customers go over to the banks: the county keeps no second copy of them.
+    pub(in crate::cli) fn bank_specs(&mut self) -> Vec<BankSpec> {
+        let mut everybody = std::mem::take(&mut self.world.customers);
+        let mut customers = |code: &str| {
+            let (of_bank, others): (Vec<_>, Vec<_>) = everybody.drain(..).partition(|c| c.bank == code);
+            everybody = others;
             of_bank
+                .into_iter()
                 .map(|c| Customer {
-                    account: c.account.clone(),
-                    name: c.name.clone(),
-                    id_number: c.id_number.clone(),
+                    account: c.account,
+                    name: c.name,
+                    id_number: c.id_number,
                     state: match c.state {
                         AccountState::Active => CustomerState::Active,
                         AccountState::Closed => CustomerState::Closed,

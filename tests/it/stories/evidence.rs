@@ -14,7 +14,7 @@ async fn begun_and_gone(w: &mut World) -> Slip {
     let mut tx = w.gateway.store.begin().await.unwrap();
     let id = w.int("select id from file_out").await;
     let file = tx.file(id).await.unwrap();
-    let attempt = tx.stamp_file(&file, lease.fence, w.now).await.unwrap().unwrap();
+    let attempt = tx.stamp_file(&file, &lease, w.now).await.unwrap().unwrap();
     assert!(tx.intend(&file, &lease, attempt, ("inbox/20190314/a.part", "inbox/20190314/b.part"), w.now).await.unwrap());
     tx.commit().await.unwrap();
     std::fs::create_dir_all(w.mailbox(CLEARING).join("inbox/20190314")).unwrap();
