@@ -56,6 +56,7 @@ pub struct World {
     pub now: Timestamp,
     pub attempts_max: u32,
     pub rename_is_atomic: bool,
+    pub read_back: bool,
     next_id: i64,
     batches: i64,
 }
@@ -139,7 +140,7 @@ impl World {
         let store = Store::connect(&address).await.unwrap();
         store.migrate().await.unwrap();
         let now = Timestamp::from_millis(START);
-        let world = Self { dir, store, banks, now, attempts_max: 3, rename_is_atomic: true, next_id: 1, batches: 0 };
+        let world = Self { dir, store, banks, now, attempts_max: 3, rename_is_atomic: true, read_back: true, next_id: 1, batches: 0 };
         world.sql("insert into department (code, name) values ('511100', '农业农村局')", args![]).await;
         world.sql("insert into project (code, name, short_name) values ('P', '耕地地力保护补贴', '耕地补贴')", args![]).await;
         let funding =
@@ -197,7 +198,7 @@ impl World {
             outbox: "outbox".to_owned(),
             done: String::new(),
             rename_is_atomic: self.rename_is_atomic,
-            read_back: true,
+            read_back: self.read_back,
             upload_attempts_max: self.attempts_max,
         };
         Gateway {
