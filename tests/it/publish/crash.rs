@@ -198,3 +198,42 @@ async fn o4_a_bank_that_takes_at_once_gets_it_once() {
 async fn o4_a_bank_that_takes_by_flag_gets_it_once_and_the_flag_after_the_data() {
     sweep(FLAGGED, 21, &[End::Cut, End::DieAndArriveLate], true).await;
 }
+
+/// Polls a future so many times and drops it then: the process dies at that await. Says whether it had ended before.
+async fn dies_after(polls: usize, work: impl Future) -> bool {
+    let mut work = std::pin::pin!(work);
+    let mut polled = 0;
+    std::future::poll_fn(|cx| {
+        if polled == polls {
+            return std::task::Poll::Ready(false);
+        }
+        polled += 1;
+        work.as_mut().poll(cx).map(|_| true)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn o4_a_run_that_dies_at_any_await_in_a_directory_ends_with_one_file() {
+    for id in [PLAIN, FLAGGED] {
+        let (mut world, _root) = World::in_a_directory(profile(id)).await;
+        let mut ended = 0;
+        for polls in 0_usize.. {
+            world.batch("B01", 2).await;
+            let (first, second) = (world.node(&format!("first{polls}")), world.node(&format!("second{polls}")));
+            ended += usize::from(dies_after(polls, world.run(&first)).await);
+            world.run(&second).await.unwrap();
+            let row = world.last().await;
+            let out = finals(&world.inbox());
+            assert_eq!(out.get(&row.path()).map(|bytes| sha256(bytes)), Some(row.sha256.clone()), "{polls}: {row:?}");
+            assert!(row.flag.is_empty() || out.contains_key(&row.flag_path()), "{polls}: {row:?}");
+            assert_eq!((row.state.as_str(), row.copies), ("sent", 1), "{polls}: {row:?}");
+            if ended == 3 {
+                assert!(polls > 30, "only {polls} awaits were met");
+                break;
+            }
+        }
+        let rows = world.rows().await;
+        assert_eq!(finals(&world.inbox()).len(), rows.len() * if id == FLAGGED { 2 } else { 1 });
+    }
+}
