@@ -30,12 +30,27 @@ const PAGE: i64 = 5000;
 /// The database; a batch that breaks a rule is no error.
 pub async fn admit(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
     let mut tried = Tried::default();
-    tried.note(book_funds(gateway, now).await);
+    tried.note(match book_funds(gateway, now).await {
+        // Another node booked them at the same moment.
+        Err(PassError::Store(e)) if e.is_unique_violation() => Ok(Done::default()),
+        ended => ended,
+    });
     let batches = gateway.store.read().await?.batches_at_gate(now).await?;
     for batch in batches {
-        tried.note(Gate::new(gateway, batch, now).pass().await);
+        tried.note(take(gateway, batch, now).await);
     }
     tried.end()
+}
+
+async fn take(gateway: &Gateway, batch: BatchRow, now: Timestamp) -> Result<Done, PassError> {
+    let number = batch.number.clone();
+    match Gate::new(gateway, batch, now).pass().await {
+        // Another node was faster: every row of the batch is on the books already.
+        Err(PassError::Store(e)) if e.is_unique_violation() && gateway.store.read().await?.is_admitted(&number).await? => {
+            Ok(Done::default())
+        }
+        ended => ended,
+    }
 }
 
 async fn book_funds(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
@@ -111,6 +126,14 @@ struct Scan {
     rejected: (u64, Fen),
 }
 
+impl Scan {
+    fn count(&mut self, row: &PaymentRow) {
+        self.digest.row(&row.digest_line());
+        self.rows += 1;
+        self.total = self.total.checked_add(row.amount).unwrap_or(self.total);
+    }
+}
+
 impl<'a> Gate<'a> {
     fn new(gateway: &'a Gateway, batch: BatchRow, now: Timestamp) -> Self {
         let pay_on = batch.pay_on.parse().ok();
@@ -131,8 +154,10 @@ impl<'a> Gate<'a> {
     }
 
     async fn pass(mut self) -> Result<Done, PassError> {
-        let faults = self.prepare().await?;
+        let mut faults = self.prepare().await?;
         if !faults.is_empty() {
+            let (scan, digest) = self.sum_up().await?;
+            faults.extend(self.totals_faults(&scan, &digest));
             return self.send_back(faults).await;
         }
         if let Some(short) = self.short_of_funds().await? {
@@ -275,6 +300,23 @@ impl<'a> Gate<'a> {
         )))
     }
 
+    /// Count, sum and digest of a batch that goes back anyway: all its faults are told at once.
+    async fn sum_up(&self) -> Result<(Scan, String), PassError> {
+        let mut tx = self.gateway.store.read().await?;
+        let mut scan = Scan::default();
+        let mut after = i64::MIN;
+        loop {
+            let page = tx.payments_after(&self.batch.number, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.seq;
+            for row in page {
+                scan.count(&row);
+            }
+        }
+        let digest = scan.digest.clone().finish();
+        Ok((scan, digest))
+    }
+
     async fn scan(&mut self, tx: &mut Tx) -> Result<Scan, PassError> {
         let mut scan = Scan::default();
         let mut after = i64::MIN;
@@ -284,9 +326,7 @@ impl<'a> Gate<'a> {
             after = last.seq;
             let (mut accepted, mut refused) = (Vec::with_capacity(page.len()), Vec::new());
             for row in page {
-                scan.digest.row(&row.digest_line());
-                scan.rows += 1;
-                scan.total = scan.total.checked_add(row.amount).unwrap_or(scan.total);
+                scan.count(&row);
                 match self.check(tx, &row).await? {
                     Ok((lane, new)) => accepted.push(Accepted { lane, row, new }),
                     Err(refusal) => refused.push((row, refusal)),
@@ -428,7 +468,7 @@ impl<'a> Gate<'a> {
             ordinal: 1,
         };
         if self.batch.kind == "reissue"
-            && let Err(refusal) = succeed(tx, row, &mut new).await?
+            && let Err(refusal) = succeed(tx, &self.batch, row, &mut new).await?
         {
             return Ok(Err(refusal));
         }
@@ -519,7 +559,7 @@ impl<'a> Gate<'a> {
 }
 
 /// Ties a reissue row to the instruction that it pays again; refuses what is not finally failed, or failed with another amount.
-async fn succeed(tx: &mut Tx, row: &PaymentRow, new: &mut NewInstruction) -> Result<Result<(), Refusal>, PassError> {
+async fn succeed(tx: &mut Tx, batch: &BatchRow, row: &PaymentRow, new: &mut NewInstruction) -> Result<Result<(), Refusal>, PassError> {
     let Some(id) = EndToEndId::parse(&row.reissue_of) else {
         return Ok(Err(refuse(
             Reason::DupBenefit,
@@ -530,6 +570,13 @@ async fn succeed(tx: &mut Tx, row: &PaymentRow, new: &mut NewInstruction) -> Res
     let Some(previous) = tx.predecessor(id.0).await? else {
         return Ok(Err(refuse(Reason::DupBenefit, "原支付编号不存在", format!("there is no instruction {id}"))));
     };
+    if (&previous.department, &previous.project) != (&batch.department, &batch.project) {
+        return Ok(Err(refuse(
+            Reason::DupBenefit,
+            "原支付不属于本部门本项目",
+            format!("{id} is of department {}, project {}", previous.department, previous.project),
+        )));
+    }
     if previous.state != "failed_final" || previous.is_live {
         return Ok(Err(refuse(
             Reason::DupBenefit,

@@ -101,6 +101,7 @@ async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, no
     Ok(done)
 }
 
+/// `false`: not today.
 async fn plan_file(
     gateway: &Gateway,
     tx: &mut Tx,
@@ -129,6 +130,12 @@ async fn plan_file(
     facts.count = u64::try_from(rows).unwrap_or_default();
     facts.total = total;
     let names = profile.instruction_names(&facts).map_err(|e| PassError::Broken(format!("profile {}: {e}", profile.id())))?;
+    // Where the path recurs, two files of one day would have one key, and an answer could mean either.
+    if profile.exchange().recurring_path
+        && tx.file_by_key(&agreement.bank, profile.id(), &names.key).await?.is_some_and(|f| f.business_date == today)
+    {
+        return Ok(false);
+    }
     let file = NewFile {
         bank: &agreement.bank,
         agreement: &agreement.number,

@@ -388,6 +388,14 @@ impl Tx {
         .await
     }
 
+    /// Whether a batch has passed the gate.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn is_admitted(&mut self, batch: &str) -> Result<bool, StoreError> {
+        Ok(self.opt("select batch from admission where batch = $1 and state = 'admitted'", args![batch]).await?.is_some())
+    }
+
     /// Takes a block of numbers; gaps are harmless, a repeat is not possible.
     ///
     /// # Errors
@@ -547,8 +555,8 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn predecessor(&mut self, id: i64) -> Result<Option<Predecessor>, StoreError> {
-        let sql = "select i.id, i.root_payment_id, i.claim_key, i.attempt, i.amount_fen, coalesce(s.state, ''), i.live \
-                   from instruction i left join instruction_state s on s.instruction_id = i.id where i.id = $1";
+        let sql = "select i.id, i.root_payment_id, i.claim_key, i.attempt, i.amount_fen, coalesce(s.state, ''), i.live, b.department, b.project \
+                   from instruction i join batch b on b.number = i.batch left join instruction_state s on s.instruction_id = i.id where i.id = $1";
         let Some(r) = self.opt(sql, args![id]).await? else { return Ok(None) };
         Ok(Some(Predecessor {
             id: r.int(0)?,
@@ -558,6 +566,8 @@ impl Tx {
             amount: r.fen(4)?,
             state: r.string(5)?,
             is_live: r.int(6)? == 1,
+            department: r.string(7)?,
+            project: r.string(8)?,
         }))
     }
 
@@ -616,6 +626,10 @@ pub struct Predecessor {
     pub state: String,
     /// Whether it holds the claim.
     pub is_live: bool,
+    /// Whose money it is: department.
+    pub department: String,
+    /// Whose money it is: project.
+    pub project: String,
 }
 
 fn agreement(r: &Row) -> Result<Agreement, StoreError> {

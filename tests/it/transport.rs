@@ -455,7 +455,7 @@ impl Tiny {
 
 impl Drop for Tiny {
     fn drop(&mut self) {
-        run(std::process::Command::new("umount").arg(&self.0));
+        run(std::process::Command::new("umount").arg("-l").arg(&self.0));
     }
 }
 

@@ -6,4 +6,6 @@ mod world;
 mod answers;
 mod evidence;
 mod files;
+mod gate;
 mod late;
+mod order;

@@ -1,0 +1,293 @@
+//! Batches at the gate, and the files that are planned from them.
+
+use std::collections::BTreeSet;
+
+use bankgate::domain::masked::Account;
+use bankgate::domain::money::Fen;
+use bankgate::passes::{admit, plan};
+
+use super::bank::{LOST, Word};
+use super::world::{CLEARING, COUNTER, SPLIT, at, draft, on_both, reissue};
+
+#[tokio::test]
+async fn a_batch_goes_back_whole_with_every_reason_at_once() {
+    on_both(async |w| {
+        let mut d = draft("B", SPLIT, 0..3);
+        d.maker = "li";
+        d.period = "March".to_owned();
+        d.declared_count = 4;
+        d.declared += 1;
+        d.digest = "another".to_owned();
+        w.release(&d).await;
+        w.settle().await;
+        assert_eq!(w.states("B").await, vec!["returned"; 3]);
+        let reasons = w.texts("select reasons from admission").await.remove(0);
+        for word in ["经办人与审核人", "所属期", "4笔", "金额", "摘要"] {
+            assert!(reasons.contains(word), "{word} is not among: {reasons}");
+        }
+        assert_eq!(w.incidents("batch_returned").await, 1);
+        assert!(w.take(SPLIT).is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn q11_a_batch_that_was_changed_after_its_approval_goes_back_whole() {
+    on_both(async |w| {
+        w.release(&draft("B", SPLIT, 0..3)).await;
+        w.sql("update payment set account = '6217001234500009999' where seq = 2").await;
+        w.settle().await;
+        assert_eq!(w.states("B").await, vec!["returned"; 3]);
+        assert_eq!(w.int("select count(*) from instruction").await, 0);
+        // Approved anew as it now stands, it passes.
+        let mut d = draft("B", SPLIT, 0..3);
+        d.rows[1].account = Account::new("6217001234500009999");
+        d.seal();
+        w.sql(&format!("update batch set digest = '{}', released_at = {}", d.digest, w.now.millis() + 60_000)).await;
+        w.settle().await;
+        assert_eq!(w.states("B").await, vec!["sent"; 3]);
+        assert_eq!(w.incidents("batch_returned").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn q11_what_was_admitted_is_paid_whatever_the_platform_writes_afterwards() {
+    on_both(async |w| {
+        w.release(&draft("B", COUNTER, 0..3)).await;
+        w.admit().await;
+        w.sql("update payment set account = '6217001234500009999', amount_fen = amount_fen").await;
+        w.settle().await;
+        assert!(w.take_one(COUNTER).orders.iter().all(|o| o.account != "6217001234500009999"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn o1_the_same_person_twice_is_paid_once() {
+    on_both(async |w| {
+        w.release(&draft("B", SPLIT, [0, 1, 0, 2])).await;
+        w.release(&draft("C", COUNTER, [2, 3])).await;
+        let mut other_period = draft("D", CLEARING, [2]);
+        other_period.period = "2019-04".to_owned();
+        w.release(&other_period).await;
+        w.settle().await;
+        assert_eq!(w.states("B").await, ["sent", "sent", "rejected", "sent"]);
+        assert_eq!((w.states("C").await, w.states("D").await), (vec!["rejected".to_owned(), "sent".to_owned()], vec!["sent".to_owned()]));
+        assert_eq!(w.texts("select reason from failure_case order by id").await, ["DUP_IN_BATCH", "DUP_BENEFIT"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn o1_two_nodes_that_admit_at_once_admit_each_person_once() {
+    on_both(async |w| {
+        for (number, people) in [("B", vec![0, 1, 2, 3]), ("C", vec![3, 2, 1, 0]), ("D", vec![0, 5])] {
+            w.release(&draft(number, SPLIT, people)).await;
+        }
+        for _ in 0..4 {
+            let nodes = [w.another_node(), w.another_node()];
+            let now = w.now;
+            let [a, b] = nodes.map(|n| tokio::spawn(async move { admit::admit(&n.gateway, now).await }));
+            for ended in [a.await.unwrap(), b.await.unwrap()] {
+                assert!(ended.as_ref().is_ok_and(|_| true) || ended.as_ref().is_err_and(|e| e.is_transient()), "{ended:?}");
+            }
+            w.audit("two admissions").await;
+        }
+        w.settle().await;
+        assert_eq!(w.int("select count(*) from instruction where live = 1").await, 5);
+        assert_eq!(w.int("select count(*) from failure_case where reason = 'DUP_BENEFIT'").await, 5);
+        assert_eq!(w.int("select cast(sum(admitted_count) as bigint) from admission").await, 5);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn o2_two_nodes_that_plan_at_once_make_one_file() {
+    on_both(async |w| {
+        w.release(&draft("B", SPLIT, 0..4)).await;
+        w.release(&draft("C", SPLIT, 4..8)).await;
+        w.admit().await;
+        for _ in 0..3 {
+            let nodes = [w.another_node(), w.another_node()];
+            let now = w.now;
+            let [a, b] = nodes.map(|n| tokio::spawn(async move { plan::plan(&n.gateway, SPLIT, now).await }));
+            _ = (a.await.unwrap(), b.await.unwrap());
+            w.audit("two plans").await;
+        }
+        w.settle().await;
+        let slips = w.take(SPLIT);
+        assert_eq!(slips.len(), 2);
+        let references: BTreeSet<&str> = slips.iter().flat_map(|s| &s.orders).map(|o| o.reference.as_str()).collect();
+        assert_eq!(references.len(), 8);
+        assert_ne!(slips[0].path, slips[1].path, "o5: two files on one day have two names");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_becomes_ineligible_before_planning_is_taken_out_and_leaves_no_gap() {
+    on_both(async |w| {
+        for (at, bank) in [COUNTER, CLEARING].into_iter().enumerate() {
+            w.release(&draft(bank, bank, at * 10..at * 10 + 4)).await;
+            w.admit().await;
+            w.exclude(at * 10 + 1).await;
+            w.settle().await;
+            let slip = w.take_one(bank);
+            assert_eq!(slip.orders.iter().map(|o| o.seq).collect::<Vec<_>>(), [1, 2, 3]);
+            assert_eq!(w.states(bank).await, ["sent", "rejected", "sent", "sent"]);
+            w.answer(&slip, &[Word::Paid; 3]);
+            w.settle().await;
+            assert_eq!(w.states(bank).await, ["paid", "rejected", "paid", "paid"]);
+        }
+        assert_eq!(w.texts("select distinct reason from failure_case").await, ["DECEASED"]);
+        assert_eq!(w.int("select cast(sum(admitted_count) as bigint) from admission").await, 6);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_without_funds_waits_and_goes_on_when_they_arrive() {
+    on_both(async |w| {
+        let mut d = draft("B", SPLIT, 0..3);
+        for row in &mut d.rows {
+            row.amount = Fen::new(4_000_000);
+        }
+        d.seal();
+        for (number, people) in [("C", 10), ("D", 20), ("E", 30), ("F", 40), ("G", 50), ("H", 60), ("I", 70), ("J", 80)] {
+            let mut filler = d.clone();
+            filler.number = number.to_owned();
+            filler.rows = draft(number, SPLIT, people..people + 3).rows;
+            for row in &mut filler.rows {
+                row.amount = Fen::new(4_000_000);
+            }
+            filler.seal();
+            w.release(&filler).await;
+        }
+        w.release(&d).await;
+        w.settle().await;
+        let held = w.texts("select batch from admission where state = 'held'").await;
+        assert_eq!(held.len(), 1, "eight of nine fit");
+        assert_eq!((w.states(&held[0]).await, w.incidents("funds_short").await), (vec!["held".to_owned(); 3], 1));
+        w.fund(12_000_000).await;
+        w.settle().await;
+        assert_eq!((w.states(&held[0]).await, w.incidents("funds_short").await), (vec!["sent".to_owned(); 3], 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_file_for_which_the_account_is_short_waits_and_the_alarm_ends_with_its_cause() {
+    on_both(async |w| {
+        w.change(|g| g.config.admission.funds_required = false);
+        let mut d = draft("B", SPLIT, 0..26);
+        for row in &mut d.rows {
+            row.amount = Fen::new(4_000_000);
+        }
+        d.seal();
+        w.release(&d).await;
+        w.settle().await;
+        assert_eq!((w.states("B").await, w.incidents("funds_short").await), (vec!["pending".to_owned(); 26], 1));
+        w.fund(4_000_000).await;
+        w.settle().await;
+        assert_eq!((w.states("B").await, w.incidents("funds_short").await), (vec!["sent".to_owned(); 26], 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn t2_the_cut_offs_own_second_is_too_late() {
+    on_both(async |w| {
+        w.release(&draft("B", SPLIT, 0..2)).await;
+        w.admit().await;
+        w.now = at("2019-03-14", "16:30:00");
+        assert_eq!(w.plan(SPLIT).await, 0);
+        w.now = at("2019-03-15", "16:29:59");
+        assert_eq!(w.plan(SPLIT).await, 1);
+        w.release(&draft("C", SPLIT, 4..6)).await;
+        w.admit().await;
+        // A Saturday is no bank day; what was slept through goes out on the next.
+        w.now = at("2019-03-16", "10:00:00");
+        assert_eq!(w.plan(SPLIT).await, 0);
+        w.now = at("2019-03-18", "08:00:00");
+        assert_eq!(w.plan(SPLIT).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn o5_a_bank_whose_path_is_the_days_gets_one_file_a_day() {
+    on_both(async |w| {
+        w.release(&draft("B", COUNTER, 0..2)).await;
+        w.release(&draft("C", COUNTER, 10..12)).await;
+        w.settle().await;
+        let first = w.take_one(COUNTER);
+        w.answer(&first, &[Word::Paid, LOST]);
+        w.settle().await;
+        assert_eq!(w.states("C").await, ["pending", "pending"], "its answer could not be told from the first's");
+        w.settle_at("2019-03-15", "09:00:00").await;
+        let second = w.take_one(COUNTER);
+        assert_ne!(first.path, second.path);
+        w.answer(&second, &[LOST, Word::Paid]);
+        w.settle().await;
+        assert_eq!(
+            (w.states("B").await, w.states("C").await),
+            (vec!["paid".to_owned(), "failed_final".to_owned()], vec!["failed_final".to_owned(), "paid".to_owned()])
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_corrected_payment_is_paid_again_once() {
+    on_both(async |w| {
+        w.release(&draft("B", SPLIT, 0..2)).await;
+        w.settle().await;
+        let slip = w.take_one(SPLIT);
+        w.answer(&slip, &[LOST, LOST]);
+        w.settle().await;
+        let (first, second) = (slip.orders[0].reference.clone(), slip.orders[1].reference.clone());
+        let mut other_amount = reissue("C", SPLIT, &[(0, first.clone()), (0, first.clone()), (1, second.clone())]);
+        other_amount.rows[2].amount = Fen::new(1);
+        other_amount.seal();
+        w.release(&other_amount).await;
+        w.settle().await;
+        assert_eq!(w.states("C").await, ["sent", "rejected", "rejected"]);
+        w.answer(&w.take_one(SPLIT), &[Word::Paid]);
+        w.settle().await;
+        w.release(&reissue("D", SPLIT, &[(0, first), (1, second)])).await;
+        w.settle().await;
+        assert_eq!(w.states("D").await, ["rejected", "sent"]);
+        assert_eq!(w.states("B").await, ["reissued", "reissued"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reissue_takes_no_other_departments_money() {
+    on_both(async |w| {
+        w.release(&draft("B", SPLIT, 0..2)).await;
+        w.settle().await;
+        let slip = w.take_one(SPLIT);
+        w.answer(&slip, &[LOST, Word::Paid]);
+        w.settle().await;
+        w.release(&reissue("C", SPLIT, &[(0, slip.orders[0].reference.clone())])).await;
+        w.sql("update batch set project = '2' where number = 'C'").await;
+        w.settle().await;
+        assert_eq!(w.states("C").await, ["rejected"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn o15_one_batch_that_cannot_be_checked_stops_no_other() {
+    on_both(async |w| {
+        w.sql("insert into agreement (number, department, bank, payer_account, payer_name, profile) values ('X', 'D2', 'B4', '1', 'x', 'not-there')").await;
+        w.release(&draft("A", SPLIT, 0..2)).await;
+        w.sql("update batch set department = 'D2'").await;
+        w.release(&draft("B", SPLIT, 3..5)).await;
+        assert!(admit::admit(&w.gateway, w.now).await.is_err());
+        assert_eq!((w.states("A").await, w.states("B").await), (vec!["waiting".to_owned(); 2], vec!["pending".to_owned(); 2]));
+    })
+    .await;
+}
