@@ -67,6 +67,11 @@ async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, no
         return Ok(Done::default());
     }
     let mut tx = gateway.store.begin().await?;
+    // Behind the lock: another node may have planned it, or a late success renumbered it, since it was read.
+    tx.lock_tranche(tranche.id).await?;
+    if tx.tranche_of(tranche.next_id).await?.next_id != tranche.next_id {
+        return Ok(Done::default());
+    }
     let range = (tranche.next_id, tranche.last_id);
     let out: Vec<(i64, String)> = tx.unsendable(range, &tranche.purse.project, today).await?;
     if !out.is_empty() {
@@ -166,7 +171,9 @@ async fn plan_file(
 
 /// Books the money of a file out of where it lies: the zero-balance account, or suspense for what failed before.
 async fn reserve(tx: &mut Tx, tranche: &Tranche, range: (i64, i64), file: i64, now: Timestamp) -> Result<(), PassError> {
+    let mut again = 0;
     for (class, amount, lines) in tx.sources_of_range(range).await? {
+        again += if class.is_empty() { 0 } else { lines };
         let (kind, from) = match class.as_str() {
             "" if tranche.kind == "first" => (EntryKind::Send, AccountKind::ZeroBalance),
             "IR" => (EntryKind::Reissue, AccountKind::SuspenseIneligible),
@@ -176,7 +183,11 @@ async fn reserve(tx: &mut Tx, tranche: &Tranche, range: (i64, i64), file: i64, n
         let of = EntryOf { batch: tranche.batch.clone(), file_out: Some(file), lines, ..EntryOf::default() };
         tx.post(now, &of, Origin::Ours, &movement).await?;
     }
-    tx.mark_reissued(range, now).await?;
+    let marked = tx.mark_reissued(range, now).await?;
+    if marked != again {
+        let why = format!("tranche {}: {again} rows pay a failed instruction again, and {marked} of those are finally failed", tranche.id);
+        return Err(PassError::Broken(why));
+    }
     Ok(())
 }
 

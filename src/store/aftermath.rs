@@ -48,12 +48,14 @@ pub struct Overdue {
 }
 
 impl Tx {
-    /// Files with lines that failed and are not final.
+    /// Files with lines that failed and may be made final.
     ///
     /// # Errors
     /// The database refused.
     pub async fn files_with_failures(&mut self, limit: i64) -> Result<Vec<i64>, StoreError> {
-        let sql = "select distinct file_out from instruction_state where state = 'failed' order by file_out limit $1";
+        // Those that wait for the money's credit first are left out: they would fill the run.
+        let sql = "select distinct s.file_out from instruction_state s join file_out f on f.id = s.file_out join agreement a on a.number = f.agreement \
+                   where s.state = 'failed' and f.copies <= 1 and a.debit_model <> 'gross' order by s.file_out limit $1";
         self.rows(sql, args![limit]).await?.iter().map(|r| r.int(0)).collect()
     }
 

@@ -121,12 +121,13 @@ fn walk(root: &Path) -> Vec<String> {
 }
 
 pub fn gbk(text: &str) -> Vec<u8> {
-    let (bytes, _, unmappable) = GBK.encode(text);
-    assert!(!unmappable);
-    bytes.into_owned()
+    let mut out = Vec::with_capacity(text.len() * 2 + 16);
+    let (ended, _) = GBK.new_encoder().encode_from_utf8_to_vec_without_replacement(text, &mut out, true);
+    assert_eq!(ended, encoding_rs::EncoderResult::InputEmpty);
+    out
 }
 
-fn ungbk(bytes: &[u8]) -> String {
+pub fn ungbk(bytes: &[u8]) -> String {
     GBK.decode_without_bom_handling_and_without_replacement(bytes).unwrap().into_owned()
 }
 

@@ -1,13 +1,12 @@
 //! Files of banks that come torn, twice, changed, half, poisoned, or not at all.
 
-use super::bank::{LOST, Slip, Word, flag, gbk, result};
+use super::bank::{LOST, Slip, Word, flag, gbk, result, ungbk};
 use super::world::{CLEARING, COUNTER, SPLIT, World, draft, on_both};
 
 /// Lines of a whole answer of the counter bank, taken apart so that a story can spoil one.
 fn spoil(slip: &Slip, words: &[Word], how: impl Fn(String) -> String) -> (String, Vec<u8>) {
     let (path, bytes) = result(slip, words).remove(0);
-    let text = encoding_rs::GBK.decode(&bytes).0.into_owned();
-    (path, gbk(&how(text)))
+    (path, gbk(&how(ungbk(&bytes))))
 }
 
 async fn sent(w: &mut World, bank: &'static str, people: std::ops::Range<usize>) -> Slip {

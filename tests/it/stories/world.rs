@@ -176,8 +176,9 @@ impl World {
 
     /// Another node over the same database and archive.
     pub fn another_node(&self) -> Self {
-        let gateway = Arc::new(gateway(self.gateway.store.clone(), &self.root, "two"));
-        Self { gateway, now: self.now, root: self.root.clone(), _dir: Arc::clone(&self._dir) }
+        let mut gateway = gateway(self.gateway.store.clone(), &self.root, "two");
+        gateway.profiles.clone_from(&self.gateway.profiles);
+        Self { gateway: Arc::new(gateway), now: self.now, root: self.root.clone(), _dir: Arc::clone(&self._dir) }
     }
 
     /// The same world with other settings.
