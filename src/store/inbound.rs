@@ -4,10 +4,9 @@
 use chrono::NaiveDate;
 
 use super::StoreError;
-use super::outbound::FileOut;
 use super::sql::{Row, Tx, Value};
 use crate::args;
-use crate::domain::exchange::{Answer, InboundKind, Outcome, StatementEntry, StatementHead};
+use crate::domain::exchange::{InboundKind, StatementEntry, StatementHead};
 use crate::domain::file::FileInState;
 use crate::domain::instruction::InstructionState;
 use crate::domain::masked::{Account, IdNumber, Name};
@@ -126,12 +125,6 @@ pub struct SetShape {
 const FILE_IN: &str =
     "select id, bank, profile, kind, role, dir, name, exchange_key, sha256, bytes, archive, file_out, answer_set, state from file_in";
 
-/// The event that an answer line is. Only a final word is definite.
-const EVENT: &str = "case when l.is_final = 0 and l.outcome in ('paid', 'failed') then 'bank_unknown' when l.outcome = 'paid' then 'bank_paid' \
-     when l.outcome = 'failed' then 'bank_failed' when l.outcome = 'accepted' then 'bank_accepted' else 'bank_unknown' end";
-/// As above, in a file of returns: what came back had been credited.
-const EVENT_RETURN: &str = "case when l.is_final = 1 then 'bank_returned' else 'bank_unknown' end";
-
 fn file_in(r: &Row) -> Result<FileIn, StoreError> {
     Ok(FileIn {
         id: r.int(0)?,
@@ -157,17 +150,6 @@ impl FileIn {
     pub fn path(&self) -> String {
         if self.dir.is_empty() { self.name.clone() } else { format!("{}/{}", self.dir, self.name) }
     }
-}
-
-fn event_of(kind: InboundKind) -> &'static str {
-    match kind {
-        InboundKind::Return => EVENT_RETURN,
-        InboundKind::Ack | InboundKind::Result | InboundKind::Statement => EVENT,
-    }
-}
-
-fn list(ids: &[i64]) -> String {
-    ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
 }
 
 impl Tx {
@@ -367,236 +349,6 @@ impl Tx {
         self.exec_one("update file_in set moved = $2 where id = $1 and moved = 0", args![id, how]).await
     }
 
-    /// Writes answer lines, each with the instruction that it speaks of.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn insert_answers(&mut self, file: i64, answers: Vec<(Answer, Option<i64>)>) -> Result<(), StoreError> {
-        const COLUMNS: &[&str] = &[
-            "file_in",
-            "line",
-            "instruction_id",
-            "seq",
-            "payee_name",
-            "id_number",
-            "account",
-            "amount_fen",
-            "paid_fen",
-            "outcome",
-            "is_final",
-            "reason",
-            "class",
-            "raw_code",
-            "raw_text",
-            "bank_ref",
-            "on_date",
-        ];
-        let rows = answers.into_iter().map(|(a, instruction)| {
-            args![
-                file,
-                a.line,
-                instruction,
-                a.seq,
-                a.payee_name.as_ref().map_or_else(|| Value::from(""), Value::from),
-                a.id_number.as_ref().map_or_else(|| Value::from(""), Value::from),
-                a.account.as_ref().map_or_else(|| Value::from(""), Value::from),
-                a.amount,
-                a.paid,
-                a.outcome.code(),
-                a.is_final,
-                a.reason.map_or("", |r| r.code()),
-                a.reason.map_or("", |r| r.class().code()),
-                a.raw_code,
-                a.raw_text,
-                a.bank_ref.unwrap_or_default(),
-                a.date.map(|d| d.to_string()).unwrap_or_default()
-            ]
-        });
-        self.bulk("answer_line", COLUMNS, rows.collect()).await
-    }
-
-    /// The shape of a set: lines, lines that belong to no instruction of the file, different instructions.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn set_shape(&mut self, files: &[i64], file: &FileOut) -> Result<SetShape, StoreError> {
-        let sql = format!(
-            "select count(*), cast(coalesce(sum(case when l.instruction_id is null or l.instruction_id < $1 or l.instruction_id > $2 then 1 else 0 end), 0) as bigint), \
-             count(distinct l.instruction_id) from answer_line l where l.file_in in ({})",
-            list(files)
-        );
-        let r = self.one(sqlx::AssertSqlSafe(sql), args![file.first_id, file.last_id]).await?;
-        Ok(SetShape { lines: r.count(0)?, unbound: r.count(1)?, distinct: r.count(2)? })
-    }
-
-    /// Lines whose echo is not, to the letter, what we sent, and lines that say another amount was paid. A few; whether
-    /// they differ in meaning (folded names) is decided outside.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn echoes_that_differ(&mut self, files: &[i64], limit: i64) -> Result<Vec<EchoRow>, StoreError> {
-        let sql = format!(
-            "select l.file_in, l.line, l.instruction_id, i.payee_name, i.payee_id, i.account, i.amount_fen, \
-             l.payee_name, l.id_number, l.account, l.amount_fen, l.paid_fen, l.outcome \
-             from answer_line l join instruction i on i.id = l.instruction_id where l.file_in in ({}) and ((l.payee_name <> '' and l.payee_name <> i.payee_name) or (l.id_number <> '' and l.id_number <> i.payee_id) \
-             or (l.account <> '' and l.account <> i.account) or (l.amount_fen is not null and l.amount_fen <> i.amount_fen) \
-             or (l.paid_fen is not null and l.outcome = 'paid' and l.paid_fen <> i.amount_fen)) order by l.file_in, l.line limit $1",
-            list(files)
-        );
-        let rows = self.rows(sqlx::AssertSqlSafe(sql), args![limit]).await?;
-        rows.iter()
-            .map(|r| {
-                Ok(EchoRow {
-                    at: (r.int(0)?, r.int(1)?),
-                    instruction_id: r.int(2)?,
-                    ours: (Name::new(r.text(3)?), IdNumber::new(r.text(4)?), Account::new(r.text(5)?), r.fen(6)?),
-                    theirs: (
-                        Name::new(r.text(7)?),
-                        IdNumber::new(r.text(8)?),
-                        Account::new(r.text(9)?),
-                        r.opt_int(10)?.map(Fen::new),
-                        r.opt_int(11)?.map(Fen::new),
-                    ),
-                    outcome: r.string(12)?,
-                })
-            })
-            .collect()
-    }
-
-    /// Groups of lines whose instructions have a row of their own.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn groups_own(&mut self, files: &[i64], kind: InboundKind) -> Result<Vec<Group>, StoreError> {
-        let event = event_of(kind);
-        let sql = format!(
-            "select g.state, g.own_class, g.event, t.next, g.class, g.n, g.fen from \
-             (select s.state, s.class as own_class, x.event, x.class, count(*) as n, cast(sum(s.amount_fen) as bigint) as fen from \
-             (select l.instruction_id, {event} as event, l.class from answer_line l where l.file_in in ({})) x \
-             join instruction_state s on s.instruction_id = x.instruction_id group by s.state, s.class, x.event, x.class) g \
-             left join transition t on t.state = g.state and t.event = g.event order by g.state, g.event, g.own_class, g.class",
-            list(files)
-        );
-        self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(group).collect()
-    }
-
-    /// Groups of lines whose instructions stand as their file stands.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn groups_base(&mut self, files: &[i64], kind: InboundKind, base: InstructionState) -> Result<Vec<Group>, StoreError> {
-        let event = event_of(kind);
-        let sql = format!(
-            "select $1, '', g.event, t.next, g.class, g.n, g.fen from \
-             (select x.event, x.class, count(*) as n, cast(sum(i.amount_fen) as bigint) as fen from \
-             (select l.instruction_id, {event} as event, l.class from answer_line l where l.file_in in ({})) x join instruction i on i.id = x.instruction_id \
-             left join instruction_state s on s.instruction_id = x.instruction_id where s.instruction_id is null group by x.event, x.class) g \
-             left join transition t on t.state = $1 and t.event = g.event order by g.event, g.class",
-            list(files)
-        );
-        self.rows(sqlx::AssertSqlSafe(sql), args![base.code()]).await?.iter().map(group).collect()
-    }
-
-    /// How many lines of a file have a row of their own, and their sum.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn own_rows(&mut self, file: i64) -> Result<(u64, Fen), StoreError> {
-        let sql = "select count(*), cast(coalesce(sum(amount_fen), 0) as bigint) from instruction_state where file_out = $1";
-        let r = self.one(sql, args![file]).await?;
-        Ok((r.count(0)?, r.fen(1)?))
-    }
-
-    /// Gives rows of their own to lines that stood as their file stood, all but those whose event is `except`: with that
-    /// the file itself moves on, so that whoever stays needs a row as well.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn insert_states(
-        &mut self,
-        files: &[i64],
-        kind: InboundKind,
-        file: &FileOut,
-        base: InstructionState,
-        except: &str,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let event = event_of(kind);
-        let sql = format!(
-            "insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, paid_fen, returned_fen, reason, class, raw_code, raw_text, \
-             bank_ref, file_in, line, since) select x.instruction_id, $1, $2, t.next, i.amount_fen, \
-             case when t.next = 'paid' or $4 = 'paid' then i.amount_fen else 0 end, case when t.next = 'returned' then i.amount_fen else 0 end, \
-             x.reason, x.class, x.raw_code, x.raw_text, x.bank_ref, x.file_in, x.line, $3 from \
-             (select l.*, {event} as event from answer_line l where l.file_in in ({})) x join instruction i on i.id = x.instruction_id \
-             join transition t on t.state = $4 and t.event = x.event \
-             where x.event <> $5 and (t.next <> $4 or $5 <> '') and not exists (select 1 from instruction_state s where s.instruction_id = x.instruction_id)",
-            list(files)
-        );
-        self.exec(sqlx::AssertSqlSafe(sql), args![file.id, &file.batch, now, base.code(), except]).await
-    }
-
-    /// Moves lines that had a row of their own, where the table has a new state for them.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn update_states(&mut self, files: &[i64], kind: InboundKind, now: Timestamp) -> Result<u64, StoreError> {
-        let event = event_of(kind);
-        let sql = format!(
-            "update instruction_state set state = y.next, reason = y.reason, class = y.class, raw_code = y.raw_code, raw_text = y.raw_text, \
-             bank_ref = y.bank_ref, file_in = y.file_in, line = y.line, since = $1, \
-             paid_fen = case when y.next = 'paid' then instruction_state.amount_fen else instruction_state.paid_fen end, \
-             returned_fen = case when y.next = 'returned' then instruction_state.amount_fen else instruction_state.returned_fen end \
-             from (select x.*, t.next from (select l.*, {event} as event from answer_line l where l.file_in in ({})) x \
-             join instruction_state s on s.instruction_id = x.instruction_id join transition t on t.state = s.state and t.event = x.event and t.next <> s.state) y \
-             where instruction_state.instruction_id = y.instruction_id",
-            list(files)
-        );
-        self.exec(sqlx::AssertSqlSafe(sql), args![now]).await
-    }
-
-    /// Moves what the file says of all lines that have no row of their own.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn move_base(&mut self, file: &FileOut, to: InstructionState, now: Timestamp) -> Result<bool, StoreError> {
-        let sql = "update file_out set lines_state = $3, updated_at = $4 where id = $1 and lines_state = $2";
-        self.exec_one(sql, args![file.id, file.lines_state.code(), to.code(), now]).await
-    }
-
-    /// Takes the right to be the one final answer: of the whole file, or of each line that this set moved.
-    ///
-    /// # Errors
-    /// A final answer of this kind is on the books already (a unique violation).
-    pub async fn take_final(&mut self, file: &FileOut, kind: InboundKind, set: &[i64], whole: bool) -> Result<(), StoreError> {
-        let first = set.first().copied().unwrap_or_default();
-        if whole {
-            let sql = "insert into final_answer (file_out, instruction_id, kind, file_in) values ($1, 0, $2, $3)";
-            self.exec(sql, args![file.id, kind.code(), first]).await?;
-        }
-        let sql = format!(
-            "insert into final_answer (file_out, instruction_id, kind, file_in) select s.file_out, s.instruction_id, $2, s.file_in from instruction_state s \
-             where s.file_out = $1 and s.file_in in ({}) and s.state in ('paid', 'failed', 'returned') \
-             on conflict (file_out, instruction_id, kind) do nothing",
-            list(set)
-        );
-        self.exec(sqlx::AssertSqlSafe(sql), args![file.id, kind.code()]).await.map(|_| ())
-    }
-
-    /// How many lines of a file still lack a definite word.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn lines_open(&mut self, file: &FileOut) -> Result<u64, StoreError> {
-        let sql = "select count(*), cast(coalesce(sum(case when state in ('planned', 'sent', 'accepted', 'unknown', 'conflict') then 1 else 0 end), 0) as bigint) \
-                   from instruction_state where file_out = $1";
-        let r = self.one(sql, args![file.id]).await?;
-        let (own, own_open) = (r.count(0)?, r.count(1)?);
-        let base = self.one("select lines_state from file_out where id = $1", args![file.id]).await?;
-        let rest = u64::try_from(file.rows).unwrap_or(0).saturating_sub(own);
-        let is_open = matches!(base.text(0)?, "planned" | "sent" | "accepted" | "unknown" | "conflict");
-        Ok(own_open + if is_open { rest } else { 0 })
-    }
-
     /// Records a file as answered in every line, and gives a recurring path back.
     ///
     /// # Errors
@@ -606,86 +358,6 @@ impl Tx {
                    path_taken = case when $3 = 1 then path_taken || '#' || cast(id as text) else path_taken end \
                    where id = $1 and state in ('publishing', 'sent', 'accepted', 'held', 'doubt')";
         self.exec_one(sql, args![file, now, gives_path_back]).await
-    }
-
-    /// Gives one line a row of its own in this state, over the one it may have.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn set_state(&mut self, file: &FileOut, line: &LineState<'_>, now: Timestamp) -> Result<(), StoreError> {
-        let sql = "insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, reason, class, raw_text, file_in, line, since) \
-                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (instruction_id) do update set state = excluded.state, \
-                   reason = excluded.reason, class = excluded.class, raw_text = excluded.raw_text, file_in = excluded.file_in, line = excluded.line, since = excluded.since";
-        self.exec(
-            sql,
-            args![
-                line.instruction_id,
-                file.id,
-                &file.batch,
-                line.state.code(),
-                line.amount,
-                line.reason,
-                line.class,
-                line.words,
-                line.at.map(|a| a.0),
-                line.at.map(|a| a.1),
-                now
-            ],
-        )
-        .await
-        .map(|_| ())
-    }
-
-    /// Opens cases for the lines that a set put into this state. Transient failures are left to the retry.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn open_cases(&mut self, set: &[i64], of: &CasesOf<'_>, now: Timestamp) -> Result<u64, StoreError> {
-        let sql = format!(
-            "insert into failure_case (kind, payment_id, root_payment_id, instruction_id, batch, department, bank, amount_fen, reason, class, detail, owner, \
-             business_date, due_on, opened_at) select $1, i.payment_id, i.root_payment_id, i.id, i.batch, $2, $3, i.amount_fen, \
-             case when s.reason = '' then 'OTHER_UNMAPPED' else s.reason end, case when s.class = '' then 'UR' else s.class end, s.raw_text, \
-             case s.class when 'BA' then 'person' when 'EN' then 'operator' when 'GW' then 'operator' else 'department' end, $4, $5, $6 \
-             from instruction_state s join instruction i on i.id = s.instruction_id where s.state = $7 and s.file_in in ({}) and (s.class <> 'BT' or $7 <> 'failed') \
-             and not exists (select 1 from failure_case c where c.instruction_id = i.id and c.kind = $1)",
-            list(set)
-        );
-        self.exec(sqlx::AssertSqlSafe(sql), args![of.kind, of.department, of.bank, of.business_date, of.due_on, now, of.state.code()]).await
-    }
-
-    /// Bank phrases of a set that the reason map does not know, with how often.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn unmapped_words(&mut self, set: &[i64]) -> Result<Vec<(String, String, u64)>, StoreError> {
-        let sql = format!(
-            "select raw_code, raw_text, count(*) from answer_line where file_in in ({}) and reason = 'OTHER_UNMAPPED' and (raw_code <> '' or raw_text <> '') \
-             group by raw_code, raw_text order by 3 desc limit 20",
-            list(set)
-        );
-        self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(|r| Ok((r.string(0)?, r.string(1)?, r.count(2)?))).collect()
-    }
-
-    /// Finally failed instructions that a set's success contradicts.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn contradicted(&mut self, files: &[i64]) -> Result<Vec<i64>, StoreError> {
-        let sql = format!(
-            "select l.instruction_id from answer_line l join instruction_state s on s.instruction_id = l.instruction_id \
-             where l.file_in in ({}) and l.outcome = 'paid' and l.is_final = 1 and s.state in ('failed_final', 'reissued') order by 1",
-            list(files)
-        );
-        self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(|r| r.int(0)).collect()
-    }
-
-    /// State and class of a line that has a row of its own.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn own_state(&mut self, instruction: i64) -> Result<Option<(InstructionState, String)>, StoreError> {
-        let row = self.opt("select state, class from instruction_state where instruction_id = $1", args![instruction]).await?;
-        row.map(|r| Ok((r.code(0, InstructionState::from_code, "an instruction's state")?, r.string(1)?))).transpose()
     }
 
     /// Writes a statement and its entries.
@@ -726,21 +398,6 @@ impl Tx {
         self.bulk("statement_line", COLUMNS, rows.collect()).await?;
         Ok(id)
     }
-
-    /// What an ack says of its file: outcome, final, reason, words.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn ack_words(&mut self, files: &[i64]) -> Result<Vec<(Outcome, bool, String, String, String)>, StoreError> {
-        let sql = format!(
-            "select outcome, is_final, reason, class, raw_code || ' ' || raw_text from answer_line where file_in in ({}) order by file_in, line",
-            list(files)
-        );
-        let rows = self.rows(sqlx::AssertSqlSafe(sql), args![]).await?;
-        rows.iter()
-            .map(|r| Ok((r.code(0, Outcome::from_code, "an outcome")?, r.int(1)? == 1, r.string(2)?, r.string(3)?, r.string(4)?)))
-            .collect()
-    }
 }
 
 /// A row of its own for one line.
@@ -777,17 +434,4 @@ pub struct CasesOf<'a> {
     pub business_date: NaiveDate,
     /// By when.
     pub due_on: NaiveDate,
-}
-
-fn group(r: &Row) -> Result<Group, StoreError> {
-    let next = r.text(3)?;
-    Ok(Group {
-        state: r.code(0, InstructionState::from_code, "an instruction's state")?,
-        class: r.string(1)?,
-        event: r.string(2)?,
-        next: if next.is_empty() { None } else { Some(r.code(3, InstructionState::from_code, "an instruction's state")?) },
-        next_class: r.string(4)?,
-        count: r.count(5)?,
-        total: r.fen(6)?,
-    })
 }

@@ -4,10 +4,16 @@
 pub mod admission;
 /// What follows a bank's word: finality, retries, what is overdue.
 pub mod aftermath;
+/// Answer lines, proven and applied.
+pub mod answers;
+/// Blocks of instruction numbers: regrouped, given up, taken back.
+pub mod blocks;
 /// Many rows at once.
 pub mod bulk;
 /// What people are told and decide.
 pub mod desk;
+/// The banks' edges: leases, trouble, sweeps.
+pub mod edge;
 /// Do the books add up: the equations of law 2.
 pub mod equations;
 /// What is stuck, overdue, or waits for a person.

@@ -307,12 +307,11 @@ async fn a_lease_has_one_holder_by_the_databases_clock(w: World) {
     let id = tx.insert_file(&new_file("c.txt", 21), NOW).await.unwrap();
     assert!(tx.seal_file(id, "00", 9, NOW).await.unwrap() && !tx.seal_file(id, "11", 9, NOW).await.unwrap(), "sealed once");
     let file = tx.file(id).await.unwrap();
-    let attempt = tx.stamp_file(&file, &mine, NOW).await.unwrap().unwrap();
-    assert!(!tx.intend(&file, &mine, attempt, ("p", ""), NOW).await.unwrap());
-    let file = tx.file(id).await.unwrap();
+    assert_eq!(tx.stamp_file(&file, &mine, NOW).await.unwrap(), None, "whoever lost the lease does not begin");
     let attempt = tx.stamp_file(&file, &theirs, NOW).await.unwrap().unwrap();
     let stamped = tx.file(id).await.unwrap();
     assert_eq!(tx.stamp_file(&stamped, &mine, NOW).await.unwrap(), None, "a lower fence never stamps again");
+    assert!(!tx.intend(&stamped, &mine, attempt, ("p", ""), NOW).await.unwrap());
     assert!(tx.intend(&file, &theirs, attempt, ("p", ""), NOW).await.unwrap());
     assert_eq!(tx.drop_leases("b").await.unwrap(), 1);
     assert!(tx.take_lease("B01", "a", 1, now).await.unwrap().is_some_and(|l| l.fence > theirs.fence));

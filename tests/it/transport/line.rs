@@ -1,7 +1,6 @@
 //! What a line between us and the bank can do: cut, hold, slow. Whatever it does, nothing half done looks done.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use bankgate::clock::Stopwatch;
@@ -10,7 +9,7 @@ use bankgate::transport::{SftpEndpoint, Transport, TransportError};
 use super::{Desk, noise, sha256};
 use crate::harness::proxy::{Fault, Proxy, Way};
 use crate::harness::sshd::Sshd;
-use crate::harness::{run, until};
+use crate::harness::until;
 
 /// A mailbox behind the proxy.
 fn through(sshd: &Sshd, proxy: &Proxy) -> Transport {
@@ -190,42 +189,4 @@ async fn a_killed_session_is_a_lost_connection_and_the_next_one_works() {
     assert_eq!(mailbox.list(".").await.unwrap(), []);
     drop(mailbox);
     until("the session to end with its mailbox", || (sshd.sessions() == 0).then_some(()));
-}
-
-/// `cargo test --test it -- --ignored --nocapture throughput`
-#[tokio::test]
-#[ignore = "a measurement, not a test"]
-#[expect(clippy::print_stderr, reason = "its figures are what it is for")]
-async fn throughput_of_a_hundred_megabytes() {
-    let (sshd, desk) = (Sshd::start(), Desk::new());
-    let source = desk.file("source", &noise(100_000_000));
-    let key = desk.file("key", sshd.client_key_pem.as_bytes());
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let hosts = desk.file("hosts", format!("[127.0.0.1]:{} {}\n", sshd.port, sshd.host_key_line).as_bytes());
-    let openssh = |batch: String| {
-        let batch = desk.file("batch", batch.as_bytes());
-        let stopwatch = Stopwatch::start();
-        run(std::process::Command::new("sftp")
-            .args(["-q", "-P", &sshd.port.to_string(), "-i"])
-            .arg(&key)
-            .arg("-o")
-            .arg(format!("UserKnownHostsFile={}", hosts.display()))
-            .arg("-b")
-            .arg(batch)
-            .arg(format!("{}@127.0.0.1", sshd.user)));
-        stopwatch.elapsed()
-    };
-    for round in 0..3 {
-        let stopwatch = Stopwatch::start();
-        let mut mailbox = sshd.transport().open().await.unwrap();
-        let opened = stopwatch.elapsed();
-        mailbox.put_new(&format!("ours {round}"), &source).await.unwrap();
-        let up = stopwatch.elapsed();
-        mailbox.get(&format!("ours {round}"), &desk.target(&format!("ours {round}"))).await.unwrap();
-        let down = stopwatch.elapsed();
-        eprintln!("ours: open {opened:?}, put (hashed, flushed, looked at) {:?}, get (hashed, flushed) {:?}", up - opened, down - up);
-        let up = openssh(format!("put -f \"{}\" theirs{round}\n", source.display()));
-        let down = openssh(format!("get -f theirs{round} \"{}\"\n", desk.target(&format!("theirs {round}")).display()));
-        eprintln!("OpenSSH's sftp, connecting included: put -f {up:?}, get -f {down:?}");
-    }
 }
