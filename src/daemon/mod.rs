@@ -277,7 +277,12 @@ impl EdgeTask {
             if looks {
                 self.collected = Some(now);
             }
-            let changed = told(&self.gateway, &edge_name(&self.bank), edge_round(&self.gateway, &self.bank, looks, now).await, now).await;
+            let ended = edge_round(&self.gateway, &self.bank, looks, now).await;
+            if matches!(&ended, Ok(done) if done.unsettled > 0) {
+                // Seen once, to be seen again: with the next tick, not at the next rescan.
+                self.collected = None;
+            }
+            let changed = told(&self.gateway, &edge_name(&self.bank), ended, now).await;
             if changed > 0 {
                 self.wake.desk.notify_one();
             }

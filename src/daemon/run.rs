@@ -135,11 +135,17 @@ async fn listen(gateway: Arc<Gateway>, wake: Wake) {
 
 /// Local drop directories wake the loop as soon as something changes in them. A hint only: the rescan finds everything.
 async fn look(gateway: Arc<Gateway>, wake: Wake) {
-    let outbox = |bank: &crate::config::BankConfig| match &bank.connection {
-        Connection::Dir { root } => Some(root.join(&bank.outbox)),
-        Connection::Sftp(_) => None,
-    };
-    let dirs: Vec<PathBuf> = gateway.config.banks.iter().filter_map(outbox).collect();
+    let today = gateway.today(Clock::System.now());
+    let mut dirs: Vec<PathBuf> = Vec::new();
+    for bank in &gateway.config.banks {
+        let Connection::Dir { root } = &bank.connection else { continue };
+        let outbox = root.join(&bank.outbox);
+        let below = gateway.profiles.values().flat_map(|p| p.inbound_dirs(&[today]));
+        dirs.extend(below.filter(|d| !d.is_empty()).map(|d| outbox.join(d)));
+        dirs.push(outbox);
+    }
+    dirs.sort();
+    dirs.dedup();
     if dirs.is_empty() || !gateway.config.time.notify {
         return;
     }

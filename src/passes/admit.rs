@@ -201,7 +201,7 @@ impl<'a> Gate<'a> {
         tx.close_incident(&format!("returned:{}", self.batch.number), self.now).await?;
         tx.commit().await?;
         tracing::info!(batch = self.batch.number, admitted = scan.admitted.0, rejected = scan.rejected.0, "batch admitted");
-        Ok(Done { changed: 1 })
+        Ok(Done { changed: 1, ..Done::default() })
     }
 
     fn year(&self) -> i32 {
@@ -538,7 +538,7 @@ impl<'a> Gate<'a> {
         tx.incident(&NewIncident { key: &key, kind: "batch_returned", bank: "", what: &what, next_step: &next_step }, self.now).await?;
         tx.commit().await?;
         tracing::warn!(batch = self.batch.number, faults = reasons.len(), "batch returned");
-        Ok(Done { changed: 1 })
+        Ok(Done { changed: 1, ..Done::default() })
     }
 
     async fn hold(&self, short: Words) -> Result<Done, PassError> {
@@ -554,7 +554,7 @@ impl<'a> Gate<'a> {
         let key = format!("funds:{}", self.batch.number);
         tx.incident(&NewIncident { key: &key, kind: "funds_short", bank: "", what: &what, next_step: &next_step }, self.now).await?;
         tx.commit().await?;
-        Ok(Done { changed: 1 })
+        Ok(Done { changed: 1, ..Done::default() })
     }
 }
 

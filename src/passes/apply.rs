@@ -46,7 +46,7 @@ async fn apply_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<
     let problems = apply.run(&mut tx).await?;
     if problems.is_empty() {
         tx.commit().await?;
-        return Ok(Done { changed: 1 });
+        return Ok(Done { changed: 1, ..Done::default() });
     }
     drop(tx);
     quarantine_set(gateway, set, &problems, now).await

@@ -102,6 +102,16 @@ struct Run<'a> {
     now: Timestamp,
 }
 
+/// Whether a set may be taken.
+enum Ready {
+    /// Every file of it is there and whole.
+    Yes,
+    /// Every file of it is there; size and time must be seen once more.
+    Settling,
+    /// Something is missing, or all of it is known.
+    No,
+}
+
 /// A file that was copied: where its bytes are kept, and what they are.
 struct Kept {
     sight: Sight,
@@ -112,8 +122,10 @@ struct Kept {
 impl Run<'_> {
     /// Takes a set once every file of it is there and whole.
     async fn take(&self, mailbox: &mut Mailbox, set: Vec<Sight>) -> Result<Done, PassError> {
-        if !self.is_ready(&set).await? {
-            return Ok(Done::default());
+        match self.readiness(&set).await? {
+            Ready::Yes => {}
+            Ready::Settling => return Ok(Done { unsettled: 1, ..Done::default() }),
+            Ready::No => return Ok(Done::default()),
         }
         let mut kept = Vec::with_capacity(set.len());
         for sight in set {
@@ -128,8 +140,8 @@ impl Run<'_> {
         self.register(kept).await
     }
 
-    async fn is_ready(&self, set: &[Sight]) -> Result<bool, PassError> {
-        let Some(kind) = set.first().map(|s| s.name.kind) else { return Ok(false) };
+    async fn readiness(&self, set: &[Sight]) -> Result<Ready, PassError> {
+        let Some(kind) = set.first().map(|s| s.name.kind) else { return Ok(Ready::No) };
         let roles = self.profile.roles(kind);
         let complete = roles.iter().filter(|r| r.required).all(|r| set.iter().any(|s| s.name.role == r.role));
         let must_settle = match self.profile.readiness(kind) {
@@ -154,7 +166,11 @@ impl Run<'_> {
             }
         }
         tx.commit().await?;
-        Ok(complete && !all_known && (settled || !must_settle))
+        Ok(match (complete && !all_known, settled || !must_settle) {
+            (true, true) => Ready::Yes,
+            (true, false) => Ready::Settling,
+            (false, _) => Ready::No,
+        })
     }
 
     /// Copies a file into the archive under what its bytes hash to.
@@ -226,7 +242,7 @@ impl Run<'_> {
         }
         tx.commit().await?;
         tracing::info!(bank = self.bank, name = first.sight.entry.name, files = kept.len(), state = state.code(), "answer collected");
-        Ok(Done { changed: u64::from(answer_set.is_some()) })
+        Ok(Done { changed: u64::from(answer_set.is_some()), ..Done::default() })
     }
 
     /// Compares with what came for the same key before.

@@ -138,11 +138,14 @@ impl PassError {
 pub struct Done {
     /// How many things changed.
     pub changed: u64,
+    /// How many things were seen that must soon be seen again, unchanged, before they count.
+    pub unsettled: u64,
 }
 
 impl std::ops::AddAssign for Done {
     fn add_assign(&mut self, other: Self) {
         self.changed += other.changed;
+        self.unsettled += other.unsettled;
     }
 }
 

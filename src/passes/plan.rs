@@ -77,7 +77,7 @@ async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, no
     if !out.is_empty() {
         regroup(gateway, &mut tx, tranche, range, &out, now).await?;
         tx.commit().await?;
-        return Ok(Done { changed: 1 });
+        return Ok(Done { changed: 1, ..Done::default() });
     }
     let profile = gateway.profile(&agreement.profile)?;
     let most = match (agreement.rows_max, profile.exchange().max_rows) {

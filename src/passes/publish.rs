@@ -364,7 +364,7 @@ impl Run<'_> {
         tx.commit().await?;
         _ = std::fs::remove_file(self.gateway.spool(&file.sha256));
         tracing::info!(file = file.id, bank = file.bank, name = file.name, evidence = evidence.code(), "file sent");
-        Ok(Done { changed: 1 })
+        Ok(Done { changed: 1, ..Done::default() })
     }
 
     async fn stop(&self, file: &FileOut, state: FileOutState, why: &str) -> Result<Done, PassError> {
@@ -389,7 +389,7 @@ async fn stop(gateway: &Gateway, file: &FileOut, state: FileOutState, why: &str,
     let key = format!("{}:{}", state.code(), file.id);
     tx.incident(&NewIncident { key: &key, kind: "file_held", bank: &file.bank, what: &what, next_step: &next_step }, now).await?;
     tx.commit().await?;
-    Ok(Done { changed: 1 })
+    Ok(Done { changed: 1, ..Done::default() })
 }
 
 /// What one complete listing shows of a publication.

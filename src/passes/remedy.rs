@@ -76,5 +76,5 @@ async fn retry(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
         tracing::info!(batch, bank, lines = written, %not_before, "transient failures will be tried again");
     }
     tx.commit().await?;
-    Ok(Done { changed: u64::try_from(lines.len()).unwrap_or(u64::MAX) })
+    Ok(Done { changed: u64::try_from(lines.len()).unwrap_or(u64::MAX), ..Done::default() })
 }

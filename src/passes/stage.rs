@@ -93,7 +93,7 @@ async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<
         return Ok(Done::default());
     }
     tx.commit().await?;
-    Ok(Done { changed: 1 })
+    Ok(Done { changed: 1, ..Done::default() })
 }
 
 /// Streams one data file into answer lines. Reading runs on a thread of its own, a bounded channel between it and the database.
@@ -217,7 +217,7 @@ pub(crate) async fn quarantine_set(gateway: &Gateway, set: &[FileIn], problems: 
     tx.incident(&NewIncident { key: &key, kind: "quarantined", bank: &first.bank, what: &what, next_step: &next_step }, now).await?;
     tx.commit().await?;
     tracing::warn!(bank = first.bank, file = first.name, problems = problems.len(), "answer set quarantined");
-    Ok(Done { changed: 1 })
+    Ok(Done { changed: 1, ..Done::default() })
 }
 
 /// An answer for a file that was not published holds that file: somebody sends in our name, or our memory is short.

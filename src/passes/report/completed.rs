@@ -71,7 +71,7 @@ async fn completed_list(gateway: &Gateway, list: &OpenList, now: Timestamp) -> R
     addressed.settle_address(gateway, &mut tx, &list.department, now).await?;
     tx.commit().await?;
     tracing::info!(batch = list.batch, mail, "completed list written");
-    Ok(Done { changed: 1 })
+    Ok(Done { changed: 1, ..Done::default() })
 }
 
 /// What was read of a batch.

@@ -184,6 +184,8 @@ create table instruction (
 ){fill};
 -- Law 1: one live claim per entitlement, across batches, banks and years.
 create unique index instruction_claim on instruction (claim_key) where live = 1;
+-- What became of a payment: v_payment looks here.
+create index instruction_payment on instruction (payment_id);
 -- A failed instruction is paid again once.
 create unique index instruction_successor on instruction (previous_id) where previous_id is not null and live = 1;
 
