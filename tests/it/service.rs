@@ -232,3 +232,111 @@ async fn o4_stopped_in_the_middle_of_an_upload_and_started_again_it_sends_once()
     assert_eq!(s.published(), published);
     assert!(daemon.stop().0.success());
 }
+
+/// A service on SQLite whose bank's mailbox is a folder of this machine; the daemon is not started yet.
+struct Folder {
+    dir: PathBuf,
+}
+
+impl Folder {
+    async fn new(rescan_s: u32, notify: bool) -> Self {
+        let dir = folder("service-dir");
+        for made in ["state", "archive", "mails", "mailbox/inbox", "mailbox/outbox/statement", "mailbox/done"] {
+            std::fs::create_dir_all(dir.join(made)).unwrap();
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let text = format!(
+            "[database]\nurl = \"sqlite:{}\"\n\n[node]\nname = \"here\"\nstate_dir = \"state\"\narchive_dir = \"archive\"\nsocket = \"state/s\"\n\n\
+             [time]\ncalendar_dir = \"{root}/config/calendar\"\ntick_s = 1\nrescan_s = {rescan_s}\nnotify = {notify}\n\n[formats]\ndir = \"{root}/bank-formats\"\n\n\
+             [admission]\ncatalogue = \"{root}/config/catalogue.toml\"\n\n\
+             [mail]\nkind = \"file\"\ndir = \"mails\"\nfrom = \"bankgate@example.org\"\nfinance_it = [\"it@example.org\"]\n\n\
+             [[bank]]\ncode = \"B01\"\nrename = \"atomic\"\n[bank.connection]\nkind = \"dir\"\nroot = \"mailbox\"\n",
+            dir.join("bankgate.db").display(),
+            root = root.display()
+        );
+        std::fs::write(dir.join("bankgate.toml"), text).unwrap();
+        let service = Self { dir };
+        run(service.command("migrate").stdin(Stdio::null()));
+        let mut tx = service.store().await.begin().await.unwrap();
+        for sql in [
+            "insert into department (code, name) values ('D', '局')",
+            "insert into bank (code, name) values ('B01', '甲银行')",
+            "insert into agreement (number, department, bank, payer_account, payer_name, profile) values ('A', 'D', 'B01', '2306001234567890', '局', 'split-sf-noheader')",
+        ] {
+            tx.exec(sql, Vec::new()).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        service
+    }
+
+    fn command(&self, what: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bankgate"));
+        command.arg("--config").arg(self.dir.join("bankgate.toml")).arg(what);
+        command
+    }
+
+    async fn store(&self) -> Store {
+        let url = format!("sqlite:{}", self.dir.join("bankgate.db").display());
+        Store::connect(&Address { url, schema: "bankgate".to_owned(), pool_max: 2, password: None }).await.unwrap()
+    }
+
+    fn start(&self) -> Daemon {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log")).unwrap();
+        Daemon(self.command("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap())
+    }
+
+    /// Waits until the daemon has looked at the mailbox once and rests: a first statement is in.
+    async fn looked_once(&self) {
+        self.drop_statement("20190314");
+        self.collected(1).await;
+    }
+
+    fn drop_statement(&self, day: &str) {
+        let text = format!("H|2306001234567890|{day}|{day}|0.00|0.00|0\nT|0|0.00|0|0.00\n");
+        let (hidden, path) =
+            (self.dir.join("mailbox/new"), self.dir.join(format!("mailbox/outbox/statement/STMT_2306001234567890_{day}.txt")));
+        std::fs::write(&hidden, text).unwrap();
+        std::fs::rename(hidden, path).unwrap();
+    }
+
+    /// Waits until so many statements are in, and says how long it took.
+    async fn collected(&self, count: i64) -> Duration {
+        self.counted("select count(*) from statement", count).await
+    }
+
+    async fn counted(&self, sql: &'static str, count: i64) -> Duration {
+        let watch = Stopwatch::start();
+        let store = self.store().await;
+        loop {
+            let found = store.read().await.unwrap().one(sql, Vec::new()).await.unwrap().int(0).unwrap();
+            if found >= count {
+                return watch.elapsed();
+            }
+            assert!(watch.elapsed() < Duration::from_secs(60), "{}", std::fs::read_to_string(self.dir.join("log")).unwrap_or_default());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i22_a_file_in_a_local_folder_is_seen_at_once_though_the_rescan_is_an_hour_away() {
+    let s = Folder::new(3600, true).await;
+    let daemon = s.start();
+    s.looked_once().await;
+    s.drop_statement("20190315");
+    let took = s.counted("select count(*) from sighting", 2).await;
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    // Seen once more, unchanged, with the next tick: then it is taken.
+    s.collected(2).await;
+    assert!(daemon.stop().0.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i22_without_notices_the_rescan_finds_it() {
+    let s = Folder::new(5, false).await;
+    let daemon = s.start();
+    s.looked_once().await;
+    s.drop_statement("20190315");
+    s.collected(2).await;
+    assert!(daemon.stop().0.success());
+}
