@@ -2,7 +2,7 @@
 //! applied whole or quarantined whole. A single row that contradicts what we know is a conflict of its own and stops
 //! nothing else; and what a bank said is never refused by a rule of ours.
 
-use super::plan::regroup;
+use super::plan::{regroup, unreserve};
 use super::publish::result_due;
 use super::stage::quarantine_set;
 use super::{Done, Gateway, PassError, Tried};
@@ -10,7 +10,7 @@ use crate::domain::exchange::{InboundKind, Outcome};
 use crate::domain::file::{Evidence, FileInState, FileOutState};
 use crate::domain::instruction::{Event, InstructionState, step};
 use crate::domain::language::Words;
-use crate::domain::ledger::{AccountKind, EntryKind, Movement, entry_kind};
+use crate::domain::ledger::{Movement, entry_kind};
 use crate::domain::money::Fen;
 use crate::domain::reason::{Reason, ReasonClass};
 use crate::domain::scrub::scrub_wholly;
@@ -442,7 +442,7 @@ impl<'a> Apply<'a> {
             Some(file) if !file.state.may_be_out() => {
                 let why = format!("instruction {instruction} before one of its lines was paid after all");
                 if tx.move_file(&file, FileOutState::Abandoned, &why, &self.gateway.holder, self.now).await? {
-                    self.unreserve(tx, &file).await?;
+                    unreserve(tx, &file, self.now).await?;
                     regroup(self.gateway, tx, &tranche, (file.first_id, file.last_id), &out, self.now).await?;
                 }
             }
@@ -463,28 +463,6 @@ impl<'a> Apply<'a> {
                     NewIncident { key: &key, kind: "double_payment_suspected", bank: &file.bank, what: &what, next_step: &next_step };
                 tx.incident(&incident, self.now).await?;
             }
-        }
-        Ok(())
-    }
-
-    /// Puts the money of a file that is given up back to where it came from.
-    async fn unreserve(&self, tx: &mut Tx, file: &FileOut) -> Result<(), PassError> {
-        let range = (file.first_id, file.last_id);
-        tx.unmark_reissued(range, self.now).await?;
-        for (class, amount, lines) in tx.sources_of_range(range).await? {
-            let to = match class.as_str() {
-                "" => AccountKind::ZeroBalance,
-                "IR" => AccountKind::SuspenseIneligible,
-                _ => AccountKind::SuspenseCorrectable,
-            };
-            let movement = Movement {
-                kind: EntryKind::Unsend,
-                from: file.purse.account(AccountKind::BankClearing),
-                to: file.purse.account(to),
-                amount,
-            };
-            let of = EntryOf { batch: file.batch.clone(), file_out: Some(file.id), lines, ..EntryOf::default() };
-            tx.post(self.now, &of, Origin::Ours, &movement).await?;
         }
         Ok(())
     }

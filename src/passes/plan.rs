@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use super::{Done, Gateway, PassError};
 use crate::domain::calendar::Cutoff;
 use crate::domain::exchange::BatchFacts;
+use crate::domain::file::FileOutState;
 use crate::domain::instruction::{Event, InstructionState, step};
 use crate::domain::language::Words;
 use crate::domain::ledger::{AccountKind, EntryKind, Movement};
@@ -28,8 +29,8 @@ use crate::store::sql::Tx;
 /// The database; a bank day that nobody knows.
 pub async fn plan(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done, PassError> {
     let today = gateway.today(now);
+    let mut done = give_up_stale(gateway, bank, today, now).await?;
     let tranches = gateway.store.read().await?.tranches_due(bank, today).await?;
-    let mut done = Done::default();
     for tranche in tranches {
         match plan_tranche(gateway, &tranche, today, now).await {
             Ok(planned) => done += planned,
@@ -189,6 +190,51 @@ async fn reserve(tx: &mut Tx, tranche: &Tranche, range: (i64, i64), file: i64, n
         return Err(PassError::Broken(why));
     }
     Ok(())
+}
+
+/// Puts the money of a file that is given up back to where it came from.
+pub(crate) async fn unreserve(tx: &mut Tx, file: &FileOut, now: Timestamp) -> Result<(), PassError> {
+    let range = (file.first_id, file.last_id);
+    tx.unmark_reissued(range, now).await?;
+    for (class, amount, lines) in tx.sources_of_range(range).await? {
+        let to = match class.as_str() {
+            "" => AccountKind::ZeroBalance,
+            "IR" => AccountKind::SuspenseIneligible,
+            _ => AccountKind::SuspenseCorrectable,
+        };
+        let from = file.purse.account(AccountKind::BankClearing);
+        let movement = Movement { kind: EntryKind::Unsend, from, to: file.purse.account(to), amount };
+        let of = EntryOf { batch: file.batch.clone(), file_out: Some(file.id), lines, ..EntryOf::default() };
+        tx.post(now, &of, Origin::Ours, &movement).await?;
+    }
+    Ok(())
+}
+
+/// Gives up what was made for a day that has gone by and no bank has seen (the mailbox was down over the cut-off): its date
+/// stands in its name and its bytes. The lines are planned anew, under new numbers; nothing is sent twice, because a file
+/// that may be out is never touched here, and a run that is still uploading finds the row moved on before it may publish.
+async fn give_up_stale(gateway: &Gateway, bank: &str, today: NaiveDate, now: Timestamp) -> Result<Done, PassError> {
+    let states = [FileOutState::Planned, FileOutState::Sealed, FileOutState::Uploading];
+    let files = gateway.store.read().await?.files_in(bank, &states).await?;
+    let mut done = Done::default();
+    for stale in files.into_iter().filter(|f| f.business_date < today) {
+        let mut tx = gateway.store.begin().await?;
+        tx.lock_file(stale.id, now).await?;
+        let file = tx.file(stale.id).await?;
+        if !states.contains(&file.state) {
+            continue;
+        }
+        let tranche = tx.tranche_of(file.first_id).await?;
+        let why = "its date went by before any bank saw it";
+        if tx.move_file(&file, FileOutState::Voided, why, &gateway.holder, now).await? {
+            unreserve(&mut tx, &file, now).await?;
+            regroup(gateway, &mut tx, &tranche, (file.first_id, file.last_id), &[], now).await?;
+            tx.commit().await?;
+            tracing::warn!(file = file.id, bank, name = file.name, date = %file.business_date, "file given up, its date went by; planned anew");
+            done.changed += 1;
+        }
+    }
+    Ok(done)
 }
 
 /// Takes some instructions out of a block and gives the others a new, unbroken one. The old numbers are voided, never used again.

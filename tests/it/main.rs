@@ -2,6 +2,7 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set up its world should stop there"))]
 
 mod config;
+mod demo;
 mod desk;
 mod format;
 mod harness;

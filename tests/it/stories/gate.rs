@@ -291,3 +291,30 @@ async fn o15_one_batch_that_cannot_be_checked_stops_no_other() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn t3_a_file_whose_day_went_by_unseen_is_given_up_and_made_anew_with_todays_date() {
+    on_both(async |w| {
+        w.release(&draft("B", SPLIT, 0..3)).await;
+        w.now = at("2019-03-14", "15:00");
+        w.admit().await;
+        w.plan(SPLIT).await;
+        w.seal(SPLIT).await;
+        w.audit("sealed, and the bank cannot be reached until tomorrow").await;
+        assert_eq!(w.files().await, ["sealed"]);
+        w.now = at("2019-03-15", "09:00");
+        w.plan(SPLIT).await;
+        w.audit("the day has gone by").await;
+        assert_eq!(w.files().await, ["voided", "planned"]);
+        w.settle().await;
+        assert_eq!(w.files().await, ["voided", "sent"]);
+        let slip = w.take_one(SPLIT);
+        w.answer(&slip, &vec![Word::Paid; 3]);
+        w.settle().await;
+        assert_eq!(w.states("B").await, vec!["paid"; 3]);
+        assert!(w.take(SPLIT).is_empty(), "one file went out, today's");
+        assert_eq!(w.texts("select cast(business_date as text) from file_out order by id").await, ["2019-03-14", "2019-03-15"]);
+        assert_eq!(w.balance("bank_clearing").await, 0);
+    })
+    .await;
+}
