@@ -297,6 +297,10 @@ impl EdgeTask {
 
 /// Everything at one bank's edge, under its lease. Trouble there is remembered, so that backing off survives a restart.
 async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timestamp) -> Result<Done, PassError> {
+    // Most rounds find nothing: they take no lease and write nothing.
+    if !looks && !gateway.store.read().await?.edge_has_work(bank, gateway.today(now)).await? {
+        return Ok(Done::default());
+    }
     let ttl = millis(gateway.config.node.lease_ttl);
     let mut tx = gateway.store.begin().await?;
     let database_now = gateway.store.database_time(&mut tx).await?;

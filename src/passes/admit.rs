@@ -55,6 +55,9 @@ async fn take(gateway: &Gateway, batch: BatchRow, now: Timestamp) -> Result<Done
 
 async fn book_funds(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
     let mut done = Done::default();
+    if gateway.store.read().await?.funds_to_book(now).await?.is_empty() {
+        return Ok(done);
+    }
     let mut tx = gateway.store.begin().await?;
     for (id, department, project, year, amount) in tx.funds_to_book(now).await? {
         let purse = Purse { department, project, year, bank: String::new() };

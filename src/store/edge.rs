@@ -7,6 +7,17 @@ use crate::args;
 use crate::domain::time::Timestamp;
 
 impl Tx {
+    /// Whether a bank's edge has anything to plan, seal or publish, or trouble to look into.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn edge_has_work(&mut self, bank: &str, today: chrono::NaiveDate) -> Result<bool, StoreError> {
+        let sql = "select (select count(*) from tranche where bank = $1 and next_id <= last_id and not_before <= $2) \
+                   + (select count(*) from file_out where bank = $1 and state in ('planned', 'sealed', 'uploading', 'publishing')) \
+                   + (select count(*) from edge where bank = $1 and failures > 0)";
+        Ok(self.one(sql, args![bank, today]).await?.int(0)? > 0)
+    }
+
     /// Takes or renews the lease on a bank's edge, by the database's clock. A new holder gets a higher fence.
     ///
     /// # Errors

@@ -456,7 +456,8 @@ fn any_row() -> impl Strategy<Value = ListRow> {
     let name = prop_oneof!["[赵钱孙李周吴郑王珅億瑋䶮㙓𫖯]{2,4}", "(阿牛|吉克|沙马)[·•・](木呷|日古)", "[A-Z]',\"\\|;[a-z]{1,5}",];
     let place = "[青石桥杨柳河东西]{1,6}(镇|村|组)";
     let who = (name.clone(), "[0-9]{17}[0-9X]", name, "[0-9]{17}[0-9X]");
-    let card = ("[0-9]{16,19}", "[A-Z]{2}[0-9]{0,10}", "(1[0-9]{10})?", 0..=i64::MAX / 4, "(补发[１２]月|a \"b\", c)?");
+    // A code with a digit: "NA" alone is a placeholder, and refused.
+    let card = ("[0-9]{16,19}", "[A-Z]{2}[0-9]{1,10}", "(1[0-9]{10})?", 0..=i64::MAX / 4, "(补发[１２]月|a \"b\", c)?");
     let links = ("(SQ-[0-9]{1,6})?", proptest::option::of((0i64..1_000_000_000).prop_map(EndToEndId)), 0usize..3, "[0-9]{0,6}");
     (who, card, links, place, place).prop_map(|((en, ei, pn, pi), (account, bank, mobile, amount, remark), links, township, village)| {
         ListRow {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
+use rust_decimal::Decimal;
 use serde_json::json;
 
 use super::stage::{BANKS, Stage};
@@ -172,6 +173,11 @@ impl Account {
             add(&mut table, what, &share.count.to_string(), share.fen);
         }
         table.add_row(vec!["自动重试".to_owned(), t.retries.to_string(), String::new()]);
+        table.add_row(vec![
+            "入账率".to_owned(),
+            share_of(t.paid.count, t.payments.count),
+            share_of(t.paid.fen.get(), t.payments.fen.get()),
+        ]);
         right(&mut table, &[1, 2]);
         table
     }
@@ -240,6 +246,12 @@ fn compare(bank: &str, line: &BankSide, theirs: &BankLedger, sums: &mut BankSums
         (false, false, Some(_)) => wrong.push(format!("{bank}: {}我方记未付，银行已入账", line.reference)),
         (true, _, Some(_)) | (false, true, _) | (false, false, None) => {}
     }
+}
+
+/// A share in per cent, exact to two decimals.
+fn share_of(part: i64, whole: i64) -> String {
+    let per_cent = (Decimal::from(part) * Decimal::ONE_HUNDRED).checked_div(Decimal::from(whole));
+    per_cent.map_or_else(String::new, |p| format!("{:.2}%", p.round_dp(2)))
 }
 
 fn table(head: &[&str]) -> Table {

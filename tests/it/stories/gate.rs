@@ -204,6 +204,8 @@ async fn t2_the_cut_offs_own_second_is_too_late() {
         assert_eq!(w.plan(SPLIT).await, 0);
         w.now = at("2019-03-15", "16:29:59");
         assert_eq!(w.plan(SPLIT).await, 1);
+        w.seal(SPLIT).await;
+        w.publish(SPLIT).await;
         w.release(&draft("C", SPLIT, 4..6)).await;
         w.admit().await;
         // A Saturday is no bank day; what was slept through goes out on the next.
@@ -309,7 +311,7 @@ async fn t3_a_file_whose_day_went_by_unseen_is_given_up_and_made_anew_with_today
         w.settle().await;
         assert_eq!(w.files().await, ["voided", "sent"]);
         let slip = w.take_one(SPLIT);
-        w.answer(&slip, &vec![Word::Paid; 3]);
+        w.answer(&slip, &[Word::Paid, Word::Paid, Word::Paid]);
         w.settle().await;
         assert_eq!(w.states("B").await, vec!["paid"; 3]);
         assert!(w.take(SPLIT).is_empty(), "one file went out, today's");
