@@ -71,7 +71,16 @@ pub fn failure_report(report: &FailureReport, language: Language) -> Result<Lett
         (Language::En, None) => format!("[Payments] {department}, {bank}, {date}: none failed"),
     };
     let capitals = report.amount().capitals();
+    let all_at_the_gate = report.rows.iter().all(|row| row.kind == FailureKind::RejectedBefore);
     let lead = match (language, &due) {
+        // Nothing of these was sent to any bank: there is none to name.
+        (Language::Zh, Some(due)) if all_at_the_gate => format!(
+            "{department}：{date}申请发放的补贴，有 {count} 笔在{bank}中退回，未送银行，合计 {amount} 元（大写：{capitals}）。请于{due}前办理。"
+        ),
+        (Language::En, Some(due)) if all_at_the_gate => format!(
+            "To {department}: of the subsidies submitted on {date}, {count} were sent back by the {bank} and went to no bank, {amount} yuan in all. \
+             Please settle them by {due}."
+        ),
         (Language::Zh, Some(due)) => format!(
             "{department}：{date}经{bank}发放的补贴，共 {count} 笔未能发放，合计 {amount} 元（大写：{capitals}）。请于{due}前办理。"
         ),

@@ -157,6 +157,9 @@ fn a_batch_written_by_the_documents_sql_is_paid_with_no_other_command() {
     let text = std::fs::read(s.sshd.root.join("inbox").join(&name)).unwrap();
     assert_eq!(text.iter().filter(|b| **b == b'\n').count(), 2);
     until("the file to be recorded as sent", || (s.psql("select state from file_out") == "sent").then_some(()));
+    // Settings read anew in between lose nothing.
+    run(Command::new("kill").arg("-HUP").arg(daemon.0.id().to_string()));
+    until("the settings to be read anew", || (s.log().matches(": ready").count() == 2).then_some(()));
     // The bank pays the first and refuses the second: names come back padded to twenty bytes.
     let lines: Vec<&[u8]> = text.split(|b| *b == b'\n').filter(|l| !l.is_empty()).collect();
     let padded = |line: &[u8]| {
