@@ -79,6 +79,7 @@ impl Wake {
 /// # Errors
 /// The banks cannot be read at the start.
 pub async fn serve(gateway: Arc<Gateway>, clock: &Clock, wake: &Wake, stop: &CancellationToken) -> Result<(), PassError> {
+    tell_of_banks_without_mailbox(&gateway, clock.now()).await?;
     let mut tasks = tokio::task::JoinSet::new();
     let desk = Desk { gateway: Arc::clone(&gateway), clock: clock.participant(), wake: wake.clone() };
     tasks.spawn(until(stop.clone(), desk.run()));
@@ -104,6 +105,34 @@ pub async fn serve(gateway: Arc<Gateway>, clock: &Clock, wake: &Wake, stop: &Can
     let mut tx = gateway.store.begin().await?;
     tx.drop_leases(&gateway.holder).await?;
     tx.commit().await?;
+    Ok(())
+}
+
+/// A bank that agreements name and the settings do not would wait in silence: nobody visits its edge.
+async fn tell_of_banks_without_mailbox(gateway: &Gateway, now: Timestamp) -> Result<(), PassError> {
+    let mut tx = gateway.store.read().await?;
+    let mut silent = Vec::new();
+    for bank in tx.banks().await?.into_iter().filter(|b| b.mode != "paused" && !gateway.edges.contains_key(&b.code)) {
+        if !tx.profiles_of(&bank.code).await?.is_empty() {
+            silent.push(bank);
+        }
+    }
+    drop(tx);
+    for bank in silent {
+        let what = gateway.say(Words::new(
+            format!("银行{}（{}）有代发协议，但本机配置中没有它的文件通道，发给它的批次不会送出", bank.code, bank.name),
+            format!("bank {} ({}) has agreements and no mailbox in the settings: its batches go nowhere", bank.code, bank.name),
+        ));
+        let next_step = gateway.say(Words::new(
+            format!("请在配置中加入 [[bank]] code = \"{}\"，或将该银行设为 paused", bank.code),
+            format!("add [[bank]] code = \"{}\" to the settings, or set the bank to paused", bank.code),
+        ));
+        let key = format!("no_mailbox:{}", bank.code);
+        gateway.tell(&NewIncident { key: &key, kind: "no_mailbox", bank: &bank.code, what: &what, next_step: &next_step }, now).await?;
+    }
+    for bank in gateway.edges.keys() {
+        gateway.settle(&format!("no_mailbox:{bank}"), now).await?;
+    }
     Ok(())
 }
 

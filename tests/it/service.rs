@@ -335,6 +335,22 @@ async fn i22_a_file_in_a_local_folder_is_seen_at_once_though_the_rescan_is_an_ho
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bank_that_the_settings_do_not_know_does_not_wait_in_silence() {
+    let s = Folder::new(3600, false).await;
+    let mut tx = s.store().await.begin().await.unwrap();
+    for sql in [
+        "insert into bank (code, name) values ('B02', '乙银行')",
+        "insert into agreement (number, department, bank, payer_account, payer_name, profile) values ('B', 'D', 'B02', '2306001234567890', '局', 'split-sf-noheader')",
+    ] {
+        tx.exec(sql, Vec::new()).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let daemon = s.start();
+    s.counted("select count(*) from incident where kind = 'no_mailbox' and bank = 'B02' and state = 'open'", 1).await;
+    assert!(daemon.stop().0.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn i22_without_notices_the_rescan_finds_it() {
     let s = Folder::new(5, false).await;
     let daemon = s.start();
