@@ -79,7 +79,7 @@ impl Wake {
 /// # Errors
 /// The banks cannot be read at the start.
 pub async fn serve(gateway: Arc<Gateway>, clock: &Clock, wake: &Wake, stop: &CancellationToken) -> Result<(), PassError> {
-    tell_of_banks_without_mailbox(&gateway, clock.now()).await?;
+    // Everybody takes part before the first wait: a stepped clock would run ahead of whoever comes late.
     let mut tasks = tokio::task::JoinSet::new();
     let desk = Desk { gateway: Arc::clone(&gateway), clock: clock.participant(), wake: wake.clone() };
     tasks.spawn(until(stop.clone(), desk.run()));
@@ -96,6 +96,7 @@ pub async fn serve(gateway: Arc<Gateway>, clock: &Clock, wake: &Wake, stop: &Can
         };
         tasks.spawn(until(stop.clone(), edge.run()));
     }
+    tell_of_banks_without_mailbox(&gateway, clock.now()).await?;
     while let Some(ended) = tasks.join_next().await {
         if let Err(e) = ended {
             stop.cancel();
