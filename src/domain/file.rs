@@ -2,6 +2,17 @@
 
 use super::instruction::coded;
 
+/// What a file of ours carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileKind {
+    /// Payment instructions (代发).
+    Instruction,
+    /// A refund order to the treasury (退回国库).
+    Refund,
+}
+
+coded!(FileKind { Instruction = "instruction", Refund = "refund" });
+
 /// Where a payment file of ours stands. Each state says who may act next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileOutState {

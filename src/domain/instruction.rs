@@ -32,6 +32,16 @@ pub enum InstructionState {
     Conflict,
     /// Credited, then sent back (退票).
     Returned,
+    /// Credited, and given back by the person (追回): it was not due.
+    Recovered,
+    /// Finally not credited, and left over from a closed fiscal year: its money can only go back.
+    Lapsed,
+    /// Its money is on the way back to the treasury.
+    Refunding,
+    /// Its money is back at the treasury, and nothing is owed.
+    Refunded,
+    /// Its money is back at the treasury; the entitlement stays (R3), and a reissue pays it from new funds.
+    Carried,
     /// Never left the house.
     Voided,
 }
@@ -61,6 +71,18 @@ pub enum Event {
     Finalise,
     /// A successor was put into a payment file.
     Reissue,
+    /// The person gave it back, matched to its case.
+    Recover,
+    /// Its fiscal year was closed.
+    Lapse,
+    /// It stands in an approved refund order.
+    Refund,
+    /// The order was refused or given up.
+    Unrefund,
+    /// The order's money was seen to arrive; nothing is owed.
+    RefundSeen,
+    /// The order's money was seen to arrive; the entitlement stays.
+    CarrySeen,
     /// It will not be sent.
     Void,
     /// Evidence, or two persons, say it was paid.
@@ -124,6 +146,11 @@ coded!(InstructionState {
     Unknown = "unknown",
     Conflict = "conflict",
     Returned = "returned",
+    Recovered = "recovered",
+    Lapsed = "lapsed",
+    Refunding = "refunding",
+    Refunded = "refunded",
+    Carried = "carried",
     Voided = "voided",
 });
 
@@ -139,6 +166,12 @@ coded!(Event {
     Lost = "lost",
     Finalise = "finalise",
     Reissue = "reissue",
+    Recover = "recover",
+    Lapse = "lapse",
+    Refund = "refund",
+    Unrefund = "unrefund",
+    RefundSeen = "refund_seen",
+    CarrySeen = "carry_seen",
     Void = "void",
     ResolvePaid = "resolve_paid",
     ResolveFailed = "resolve_failed",
@@ -185,10 +218,13 @@ pub const TRANSITIONS: &[Transition] = {
         t(S::Paid, E::BankFailed, S::Conflict),
         t(S::Paid, E::BankDiffers, S::Conflict),
         t(S::Paid, E::BankReturned, S::Returned),
+        t(S::Paid, E::Recover, S::Recovered),
         t(S::Failed, E::Send, S::Failed),
         t(S::Failed, E::BankAccepted, S::Failed),
         t(S::Failed, E::BankFailed, S::Failed),
         t(S::Failed, E::BankUnknown, S::Failed),
+        // Not credited, or credited and sent back: the money is with us either way.
+        t(S::Failed, E::BankReturned, S::Failed),
         t(S::Failed, E::BankPaid, S::Conflict),
         t(S::Failed, E::BankDiffers, S::Conflict),
         t(S::Failed, E::Finalise, S::FailedFinal),
@@ -196,13 +232,17 @@ pub const TRANSITIONS: &[Transition] = {
         t(S::FailedFinal, E::BankAccepted, S::FailedFinal),
         t(S::FailedFinal, E::BankFailed, S::FailedFinal),
         t(S::FailedFinal, E::BankUnknown, S::FailedFinal),
+        t(S::FailedFinal, E::BankReturned, S::FailedFinal),
         t(S::FailedFinal, E::BankPaid, S::Conflict),
         t(S::FailedFinal, E::BankDiffers, S::Conflict),
         t(S::FailedFinal, E::Reissue, S::Reissued),
+        t(S::FailedFinal, E::Refund, S::Refunding),
+        t(S::FailedFinal, E::Lapse, S::Lapsed),
         // The money of a reissued one is with its successor: a late success is a conflict without money of its own.
         t(S::Reissued, E::BankAccepted, S::Reissued),
         t(S::Reissued, E::BankFailed, S::Reissued),
         t(S::Reissued, E::BankUnknown, S::Reissued),
+        t(S::Reissued, E::BankReturned, S::Reissued),
         // Its successor was given up before any bank saw it: the money is back with it.
         t(S::Reissued, E::Void, S::FailedFinal),
         t(S::Unknown, E::Send, S::Unknown),
@@ -220,6 +260,8 @@ pub const TRANSITIONS: &[Transition] = {
         t(S::Conflict, E::BankFailed, S::Conflict),
         t(S::Conflict, E::Lost, S::Conflict),
         t(S::Conflict, E::BankDiffers, S::Conflict),
+        // Credited, said not to be, and sent back: the last word explains the other two.
+        t(S::Conflict, E::BankReturned, S::Returned),
         t(S::Conflict, E::ResolvePaid, S::Paid),
         t(S::Conflict, E::ResolveFailed, S::Failed),
         t(S::Returned, E::BankAccepted, S::Returned),
@@ -229,6 +271,38 @@ pub const TRANSITIONS: &[Transition] = {
         t(S::Returned, E::BankPaid, S::Conflict),
         t(S::Returned, E::BankDiffers, S::Conflict),
         t(S::Returned, E::Finalise, S::FailedFinal),
+        t(S::Recovered, E::BankAccepted, S::Recovered),
+        t(S::Recovered, E::BankPaid, S::Recovered),
+        t(S::Recovered, E::BankUnknown, S::Recovered),
+        // A second time it comes as a credit that nothing explains: the statement shows it.
+        t(S::Recovered, E::BankReturned, S::Recovered),
+        // The person gave it back, and the bank never credited it: one of the two is wrong.
+        t(S::Recovered, E::BankFailed, S::Conflict),
+        t(S::Recovered, E::BankDiffers, S::Conflict),
+        t(S::Recovered, E::Refund, S::Refunding),
+        t(S::Lapsed, E::BankAccepted, S::Lapsed),
+        t(S::Lapsed, E::BankFailed, S::Lapsed),
+        t(S::Lapsed, E::BankUnknown, S::Lapsed),
+        t(S::Lapsed, E::BankReturned, S::Lapsed),
+        t(S::Lapsed, E::BankPaid, S::Conflict),
+        t(S::Lapsed, E::BankDiffers, S::Conflict),
+        t(S::Lapsed, E::Refund, S::Refunding),
+        // From here the money is in an order or gone: a late success is a conflict without money of its own.
+        t(S::Refunding, E::BankAccepted, S::Refunding),
+        t(S::Refunding, E::BankFailed, S::Refunding),
+        t(S::Refunding, E::BankUnknown, S::Refunding),
+        t(S::Refunding, E::BankReturned, S::Refunding),
+        t(S::Refunding, E::Unrefund, S::FailedFinal),
+        t(S::Refunding, E::RefundSeen, S::Refunded),
+        t(S::Refunding, E::CarrySeen, S::Carried),
+        t(S::Refunded, E::BankAccepted, S::Refunded),
+        t(S::Refunded, E::BankFailed, S::Refunded),
+        t(S::Refunded, E::BankUnknown, S::Refunded),
+        t(S::Refunded, E::BankReturned, S::Refunded),
+        t(S::Carried, E::BankAccepted, S::Carried),
+        t(S::Carried, E::BankFailed, S::Carried),
+        t(S::Carried, E::BankUnknown, S::Carried),
+        t(S::Carried, E::BankReturned, S::Carried),
     ]
 };
 
@@ -267,8 +341,10 @@ impl InstructionState {
             Self::Pending => Figure::Pending,
             Self::Planned | Self::Sent | Self::Accepted => Figure::InFlight,
             Self::Paid => Figure::Paid,
-            Self::Returned => Figure::Returned,
-            Self::Failed | Self::FailedFinal | Self::Reissued => Figure::Failed,
+            Self::Returned | Self::Recovered => Figure::Returned,
+            Self::Failed | Self::FailedFinal | Self::Reissued | Self::Lapsed | Self::Refunding | Self::Refunded | Self::Carried => {
+                Figure::Failed
+            }
             Self::Unknown | Self::Conflict => Figure::Unknown,
             Self::Voided => Figure::Voided,
         }
@@ -281,6 +357,10 @@ impl InstructionState {
             Self::Pending | Self::Reissued | Self::Voided => None,
             Self::Planned | Self::Sent | Self::Accepted => Some(AccountKind::BankClearing),
             Self::Paid => Some(AccountKind::Paid),
+            Self::Recovered => Some(AccountKind::SuspenseIneligible),
+            Self::Lapsed => Some(AccountKind::Carry),
+            Self::Refunding => Some(AccountKind::RefundInTransit),
+            Self::Refunded | Self::Carried => Some(AccountKind::Treasury),
             Self::Failed | Self::FailedFinal | Self::Returned => Some(match class {
                 Some(ReasonClass::Ineligible) => AccountKind::SuspenseIneligible,
                 Some(
@@ -337,7 +417,10 @@ mod tests {
         for state in [InstructionState::Unknown, InstructionState::Conflict] {
             for t in TRANSITIONS.iter().filter(|t| t.state == state && t.next.figure() != Figure::Unknown) {
                 assert!(
-                    matches!(t.event, Event::BankPaid | Event::BankFailed | Event::ResolvePaid | Event::ResolveFailed),
+                    matches!(
+                        t.event,
+                        Event::BankPaid | Event::BankFailed | Event::BankReturned | Event::ResolvePaid | Event::ResolveFailed
+                    ),
                     "{t:?} leaves {state:?}"
                 );
             }
@@ -358,7 +441,8 @@ mod tests {
             assert_eq!(step(*state, Event::Reissue).is_ok(), *state == InstructionState::FailedFinal);
         }
         for t in TRANSITIONS.iter().filter(|t| t.next == InstructionState::FailedFinal && t.state != t.next) {
-            assert!(t.event == Event::Finalise || t.state == InstructionState::Reissued, "{t:?}");
+            let is_given_up = matches!(t.state, InstructionState::Reissued | InstructionState::Refunding);
+            assert!(t.event == Event::Finalise || is_given_up, "{t:?}");
         }
     }
 

@@ -97,6 +97,20 @@ pub enum EntryKind {
     Reissue,
     /// A file that no bank has seen was given up.
     Unsend,
+    /// What lay in an account on the day of the switch-over.
+    Open,
+    /// A person gave back what was not due, matched to its case.
+    Recover,
+    /// The class of a failure changed: correctable, or not due at all.
+    Reclassify,
+    /// Left over from a closed fiscal year.
+    Lapse,
+    /// An order sent money on its way to the treasury.
+    Refund,
+    /// An order was refused or given up.
+    Unrefund,
+    /// The treasury has it: seen on a statement or a receipt.
+    Close,
 }
 
 coded!(EntryKind {
@@ -108,6 +122,13 @@ coded!(EntryKind {
     Return = "return",
     Reissue = "reissue",
     Unsend = "unsend",
+    Open = "open",
+    Recover = "recover",
+    Reclassify = "reclassify",
+    Lapse = "lapse",
+    Refund = "refund",
+    Unrefund = "unrefund",
+    Close = "close",
 });
 
 /// Whose account it is.
@@ -169,7 +190,9 @@ pub struct Movement {
 #[must_use]
 pub const fn entry_kind(to: AccountKind) -> EntryKind {
     match to {
-        AccountKind::Treasury | AccountKind::RefundInTransit | AccountKind::Carry => EntryKind::Return,
+        AccountKind::Treasury => EntryKind::Close,
+        AccountKind::RefundInTransit => EntryKind::Refund,
+        AccountKind::Carry => EntryKind::Lapse,
         AccountKind::ZeroBalance => EntryKind::Unsend,
         AccountKind::BankClearing => EntryKind::Send,
         AccountKind::Paid => EntryKind::Pay,

@@ -471,7 +471,7 @@ impl<'a> Gate<'a> {
             ordinal: 1,
         };
         if self.batch.kind == "reissue"
-            && let Err(refusal) = succeed(tx, &self.batch, row, &mut new).await?
+            && let Err(refusal) = succeed(tx, &self.batch, self.year(), row, &mut new).await?
         {
             return Ok(Err(refusal));
         }
@@ -562,7 +562,13 @@ impl<'a> Gate<'a> {
 }
 
 /// Ties a reissue row to the instruction that it pays again; refuses what is not finally failed, or failed with another amount.
-async fn succeed(tx: &mut Tx, batch: &BatchRow, row: &PaymentRow, new: &mut NewInstruction) -> Result<Result<(), Refusal>, PassError> {
+async fn succeed(
+    tx: &mut Tx,
+    batch: &BatchRow,
+    year: i32,
+    row: &PaymentRow,
+    new: &mut NewInstruction,
+) -> Result<Result<(), Refusal>, PassError> {
     let Some(id) = EndToEndId::parse(&row.reissue_of) else {
         return Ok(Err(refuse(
             Reason::DupBenefit,
@@ -580,12 +586,20 @@ async fn succeed(tx: &mut Tx, batch: &BatchRow, row: &PaymentRow, new: &mut NewI
             format!("{id} is of department {}, project {}", previous.department, previous.project),
         )));
     }
-    if previous.state != "failed_final" || previous.is_live {
+    let is_free = matches!(previous.state.as_str(), "failed_final" | "carried") && !previous.is_live;
+    if !is_free {
         return Ok(Err(refuse(
             Reason::DupBenefit,
             "原支付尚未最终失败，不得重发",
             format!("{id} has not finally failed: {:?}", previous.state),
         )));
+    }
+    if previous.state == "failed_final" && previous.year != year {
+        let en = format!(
+            "{id} belongs to fiscal year {}: its money goes back to the treasury first, then it is paid from new funds",
+            previous.year
+        );
+        return Ok(Err(refuse(Reason::NotFixedInYear, format!("原支付属{}年度，须先退回国库结转后再以新年度资金发放", previous.year), en)));
     }
     if previous.amount != row.amount {
         let en = format!("{id} was {}, the reissue says {}", previous.amount, row.amount);

@@ -3,13 +3,12 @@
 //! A body never names a person nor shows a number of theirs, not even in part: it is read on telephones and forwarded.
 //! Whoever must know finds one row per payment in the workbook, whose numbers end in their last four digits.
 
-mod page;
-
 use std::io;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
+use super::page::{Block, Page, Table};
 use crate::domain::language::Language;
 use crate::domain::money::Fen;
 pub use crate::domain::report::{
@@ -22,7 +21,6 @@ use crate::domain::scrub::scrub_wholly;
 use crate::domain::time::Timestamp;
 use crate::format::workbook::{WorkbookError, completed_workbook, failure_workbook};
 use crate::mail::Attachment;
-use page::{Block, Page, Table};
 
 /// The type of the workbooks.
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";

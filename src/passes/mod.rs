@@ -18,6 +18,8 @@ pub mod deliver;
 pub mod letters;
 /// What a person may do.
 pub mod operate;
+/// A page, once as text and once as HTML: letters, and papers to print and sign.
+pub(crate) mod page;
 /// Admitted rows are put into files.
 pub mod plan;
 /// Sealed files reach the bank, once.

@@ -176,7 +176,7 @@ async fn reserve(tx: &mut Tx, tranche: &Tranche, range: (i64, i64), file: i64, n
     for (class, amount, lines) in tx.sources_of_range(range).await? {
         again += if class.is_empty() { 0 } else { lines };
         let (kind, from) = match class.as_str() {
-            "" if tranche.kind == "first" => (EntryKind::Send, AccountKind::ZeroBalance),
+            "" => (EntryKind::Send, AccountKind::ZeroBalance),
             "IR" => (EntryKind::Reissue, AccountKind::SuspenseIneligible),
             _ => (EntryKind::Reissue, AccountKind::SuspenseCorrectable),
         };

@@ -555,8 +555,8 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn predecessor(&mut self, id: i64) -> Result<Option<Predecessor>, StoreError> {
-        let sql = "select i.id, i.root_payment_id, i.claim_key, i.attempt, i.amount_fen, coalesce(s.state, ''), i.live, b.department, b.project \
-                   from instruction i join batch b on b.number = i.batch left join instruction_state s on s.instruction_id = i.id where i.id = $1";
+        let sql = "select i.id, i.root_payment_id, i.claim_key, i.attempt, i.amount_fen, coalesce(s.state, ''), i.live, b.department, b.project, a.year \
+                   from instruction i join batch b on b.number = i.batch join admission a on a.batch = i.batch left join instruction_state s on s.instruction_id = i.id where i.id = $1";
         let Some(r) = self.opt(sql, args![id]).await? else { return Ok(None) };
         Ok(Some(Predecessor {
             id: r.int(0)?,
@@ -568,6 +568,7 @@ impl Tx {
             is_live: r.int(6)? == 1,
             department: r.string(7)?,
             project: r.string(8)?,
+            year: i32::try_from(r.int(9)?).map_err(|_| StoreError::column(9, "a year"))?,
         }))
     }
 
@@ -630,6 +631,8 @@ pub struct Predecessor {
     pub department: String,
     /// Whose money it is: project.
     pub project: String,
+    /// Whose money it is: fiscal year.
+    pub year: i32,
 }
 
 fn agreement(r: &Row) -> Result<Agreement, StoreError> {

@@ -270,7 +270,8 @@ impl Books {
 /// Files whose lines count: the others never left the house, and their lines stand elsewhere.
 macro_rules! live_files {
     () => {
-        "(select id, batch, bank, first_id, last_id, rows, total_fen, lines_state from file_out where state not in ('voided', 'abandoned'))"
+        "(select id, batch, bank, first_id, last_id, rows, total_fen, lines_state from file_out \
+         where state not in ('voided', 'abandoned') and kind = 'instruction')"
     };
 }
 /// Instructions that have a successor, which is not voided.
@@ -302,31 +303,43 @@ const OWN_COVERED: &str = concat!(
     "select f.batch, f.bank, f.lines_state, s.state, s.class, count(*), cast(sum(s.amount_fen) as bigint) from ",
     live_files!(),
     " f cross join instruction_state s where s.instruction_id >= f.first_id and s.instruction_id <= f.last_id \
-     group by f.batch, f.bank, f.lines_state, s.state, s.class"
+     group by f.batch, f.bank, f.lines_state, s.state, s.class union all select f.batch, f.bank, f.lines_state, m.state, m.class, 0, \
+     cast(sum(m.amount_fen) as bigint) from remainder m join ",
+    live_files!(),
+    " f on f.id = m.file_out group by f.batch, f.bank, f.lines_state, m.state, m.class"
 );
-const OWN: &str = "select batch, count(*), cast(sum(amount_fen) as bigint) from instruction_state group by batch";
+/// A partly paid line stands for what was paid of it; what remains is a row of its own, and no payment more.
+const OWN: &str = "select x.batch, cast(sum(x.n) as bigint), cast(sum(x.fen) as bigint) from (select batch, 1 as n, amount_fen as fen from instruction_state \
+     union all select batch, 0, amount_fen from remainder) x group by x.batch";
 const SUPERSEDED: &str = concat!(
     "select x.batch, x.state, x.elsewhere, count(*), cast(sum(x.amount_fen) as bigint) from (select p.batch as batch, p.amount_fen as amount_fen, \
      case when n.batch = p.batch then 0 else 1 end as elsewhere, coalesce(s.state, (select f.lines_state from file_out f where f.first_id <= p.id \
      and f.last_id >= p.id and f.state not in ('voided', 'abandoned') order by f.first_id desc limit 1), 'pending') as state from ",
     successors!(),
-    " n join instruction p on p.id = n.id left join instruction_state s on s.instruction_id = p.id) x group by x.batch, x.state, x.elsewhere"
+    " n join instruction p on p.id = n.id left join instruction_state s on s.instruction_id = p.id \
+     where not exists (select 1 from remainder m where m.instruction_id = p.id)) x group by x.batch, x.state, x.elsewhere"
 );
 const FAILED: &str = concat!(
     "select x.batch, case when c.instruction_id is null then 'none' when c.is_open = 1 then 'open' else c.closed_as end, x.class, count(*), \
      cast(sum(x.amount_fen) as bigint) from (select f.batch as batch, s.instruction_id as id, s.class as class, s.amount_fen as amount_fen from ",
     live_files!(),
     " f cross join instruction_state s where s.instruction_id >= f.first_id and s.instruction_id <= f.last_id \
-     and s.state in ('failed', 'failed_final', 'reissued', 'returned') \
+     and s.state in ('failed', 'failed_final', 'reissued', 'returned', 'recovered', 'lapsed', 'refunding', 'refunded', 'carried') \
      union all select f.batch, i.id, '', i.amount_fen from ",
     live_files!(),
     " f cross join instruction i left join instruction_state s on s.instruction_id = i.id where i.id >= f.first_id and i.id <= f.last_id \
      and f.lines_state in ('failed', 'failed_final', 'reissued', 'returned') and s.instruction_id is null) x left join (select instruction_id, max(case when state = 'open' then 1 else 0 end) as is_open, \
-     max(closed_as) as closed_as from failure_case where kind in ('failed', 'returned') and instruction_id is not null group by instruction_id) c \
+     max(closed_as) as closed_as from failure_case where kind in ('failed', 'returned', 'recovery') and instruction_id is not null group by instruction_id) c \
      on c.instruction_id = x.id left join ",
     successors!(),
     " u on u.id = x.id where u.id is null group by 1, 2, 3"
 );
+/// What remains of partly paid lines: amounts, no payments.
+const REMAINDERS: &str = "select m.batch, m.state, case when c.instruction_id is null then 'none' when c.is_open = 1 then 'open' else c.closed_as end, \
+     cast(sum(m.amount_fen) as bigint) from remainder m left join (select instruction_id, max(case when state = 'open' then 1 else 0 end) as is_open, \
+     max(closed_as) as closed_as from failure_case where kind = 'partial' group by instruction_id) c on c.instruction_id = m.instruction_id group by 1, 2, 3";
+const OPENED: &str = "select o.department, o.project, o.year, o.kind, cast(sum(o.amount_fen) as bigint) from opening_balance o join entry e on e.opening = o.id \
+     group by o.department, o.project, o.year, o.kind";
 const FUNDED: &str = "select f.department, f.project, f.year, cast(sum(f.amount_fen) as bigint) from funding f join entry e on e.funding = f.id \
      group by f.department, f.project, f.year";
 const ACCOUNTS: &str = "select a.department, a.project, a.year, a.kind, a.bank, a.balance_fen, coalesce(p.fen, 0) from account a left join \
@@ -440,6 +453,16 @@ impl Tx {
             let group = (r.string(1)?, r.string(2)?, share(&r, 3)?);
             batches.entry(r.string(0)?).or_default().failed.push(group);
         }
+        for r in self.rows(REMAINDERS, args![]).await? {
+            let g = batches.entry(r.string(0)?).or_default();
+            let of = Share { count: 0, fen: r.fen(3)? };
+            if r.text(1)? == InstructionState::Reissued.code() {
+                *g.superseded.entry(InstructionState::Reissued).or_default() += of;
+                g.reissued += of;
+            } else {
+                g.failed.push((r.string(2)?, String::new(), of));
+            }
+        }
         Ok(batches)
     }
 
@@ -451,6 +474,12 @@ impl Tx {
             let purse = Purse { department: r.string(0)?, project: r.string(1)?, year, bank: String::new() };
             *sub.entry(purse.account(AccountKind::Treasury)).or_default() -= r.int(3)?;
             *sub.entry(purse.account(AccountKind::ZeroBalance)).or_default() += r.int(3)?;
+        }
+        for r in self.rows(OPENED, args![]).await? {
+            let year = i32::try_from(r.int(2)?).map_err(|_| StoreError::column(2, "a year"))?;
+            let purse = Purse { department: r.string(0)?, project: r.string(1)?, year, bank: String::new() };
+            *sub.entry(purse.account(AccountKind::Treasury)).or_default() -= r.int(4)?;
+            *sub.entry(purse.account(r.code(3, AccountKind::from_code, "a kind of account")?)).or_default() += r.int(4)?;
         }
         for l in lines {
             let Some(purse) = batches.get(&l.batch).and_then(|g| g.purse.clone()) else { continue };
@@ -547,7 +576,7 @@ impl Gathered {
         for (case, class, share) in self.failed {
             let place = match (case.as_str(), class.as_str()) {
                 ("open", _) => &mut owed.open_cases,
-                ("refunded", _) => &mut owed.refunded,
+                ("refunded" | "carried", _) => &mut owed.refunded,
                 ("cancelled", _) => &mut owed.cancelled,
                 ("none", "BT") => &mut owed.awaiting_retry,
                 _ => &mut owed.unexplained,

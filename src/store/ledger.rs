@@ -18,6 +18,12 @@ pub struct EntryOf {
     pub file_in: Option<i64>,
     /// The arrival of funds, if it is one.
     pub funding: Option<i64>,
+    /// The refund order, if one.
+    pub refund_order: Option<i64>,
+    /// The opening balance, if it is one.
+    pub opening: Option<i64>,
+    /// The statement that proves it, if one.
+    pub statement: Option<i64>,
     /// How many instructions the entry sums.
     pub lines: u64,
 }
@@ -76,8 +82,11 @@ impl Tx {
     }
 
     async fn entry(&mut self, now: Timestamp, of: &EntryOf, kind: EntryKind) -> Result<i64, StoreError> {
-        let sql = "insert into entry (at, kind, batch, file_out, file_in, funding, lines) values ($1, $2, $3, $4, $5, $6, $7) returning id";
-        self.one(sql, args![now, kind.code(), &of.batch, of.file_out, of.file_in, of.funding, of.lines]).await?.int(0)
+        let sql = "insert into entry (at, kind, batch, file_out, file_in, funding, lines, refund_order, opening, statement) \
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id";
+        let values =
+            args![now, kind.code(), &of.batch, of.file_out, of.file_in, of.funding, of.lines, of.refund_order, of.opening, of.statement];
+        self.one(sql, values).await?.int(0)
     }
 
     /// The balance of an account; nothing where there is none.

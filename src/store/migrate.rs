@@ -25,13 +25,23 @@ struct Version {
     sqlite: &'static [&'static str],
 }
 
-const VERSIONS: &[Version] = &[Version {
-    number: 1,
-    name: "first",
-    both: &[include_str!("migrations/0001_tables.sql"), include_str!("migrations/0001_views.sql")],
-    postgres: &[include_str!("migrations/0001_postgres.sql")],
-    sqlite: &[include_str!("migrations/0001_sqlite.sql")],
-}];
+const VERSIONS: &[Version] = &[
+    Version {
+        number: 1,
+        name: "first",
+        both: &[include_str!("migrations/0001_tables.sql"), include_str!("migrations/0001_views.sql")],
+        postgres: &[include_str!("migrations/0001_postgres.sql")],
+        sqlite: &[include_str!("migrations/0001_sqlite.sql")],
+    },
+    Version {
+        number: 2,
+        name: "settlement",
+        both: &[include_str!("migrations/0002_tables.sql")],
+        postgres: &[include_str!("migrations/0002_postgres.sql")],
+        sqlite: &[include_str!("migrations/0002_sqlite.sql")],
+    },
+    Version { number: 3, name: "settlement views", both: &[include_str!("migrations/0003_views.sql")], postgres: &[], sqlite: &[] },
+];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =
     LazyLock::new(|| Regex::new(r"\{(yuan|local|reference) ([a-z_.]+|coalesce\([a-z_.]+, 0\))\}"));

@@ -6,6 +6,7 @@ use super::StoreError;
 use super::sql::{Row, Tx};
 use crate::args;
 use crate::domain::exchange::PaymentLine;
+use crate::domain::file::FileKind;
 use crate::domain::file::{Evidence, FileOutState};
 use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::InstructionState;
@@ -77,9 +78,11 @@ pub struct FileOut {
     pub bank: String,
     /// The agreement.
     pub agreement: String,
-    /// The tranche.
+    /// What it carries.
+    pub kind: FileKind,
+    /// The tranche; 0 where it carries a refund order.
     pub tranche: i64,
-    /// The batch.
+    /// The batch; empty where it carries a refund order.
     pub batch: String,
     /// The profile.
     pub profile: String,
@@ -146,15 +149,18 @@ pub struct FileFacts {
 
 const FILE_COLUMNS: &str = "f.id, f.bank, f.agreement, f.tranche, f.batch, f.profile, f.profile_digest, f.business_date, f.seq_no, f.dir, f.name, \
      f.flag_name, f.exchange_key, f.first_id, f.last_id, f.rows, f.total_fen, f.state, f.lines_state, f.fence, f.attempt, f.part_name, \
-     f.flag_part_name, f.sha256, f.bytes, f.evidence, f.copies, b.department, b.project, a.year";
-const FILE_FROM: &str = "from file_out f join batch b on b.number = f.batch join admission a on a.batch = f.batch";
+     f.flag_part_name, f.sha256, f.bytes, f.evidence, f.copies, coalesce(r.department, b.department), coalesce(r.project, b.project), \
+     coalesce(r.year, a.year), f.kind";
+const FILE_FROM: &str = "from file_out f left join batch b on b.number = f.batch left join admission a on a.batch = f.batch \
+     left join refund_order r on f.kind = 'refund' and r.id = f.first_id";
 
 fn file_out(r: &Row) -> Result<FileOut, StoreError> {
     let bank = r.string(1)?;
     Ok(FileOut {
         id: r.int(0)?,
         agreement: r.string(2)?,
-        tranche: r.int(3)?,
+        kind: r.code(30, FileKind::from_code, "a kind of file")?,
+        tranche: r.opt_int(3)?.unwrap_or_default(),
         batch: r.string(4)?,
         profile: r.string(5)?,
         profile_digest: r.string(6)?,
@@ -295,7 +301,8 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn sources_of_range(&mut self, range: (i64, i64)) -> Result<Vec<(String, Fen, u64)>, StoreError> {
-        let sql = "select case when s.instruction_id is null then '' when s.class = '' then 'UR' else s.class end, cast(sum(i.amount_fen) as bigint), count(*) \
+        // What was carried over the year's end is paid from new funds: its old money is with the treasury.
+        let sql = "select case when s.instruction_id is null or s.state = 'carried' then '' when s.class = '' then 'UR' else s.class end, cast(sum(i.amount_fen) as bigint), count(*) \
                    from instruction i left join instruction_state s on s.instruction_id = i.previous_id \
                    where i.id >= $1 and i.id <= $2 group by 1 order by 1";
         self.rows(sql, args![range.0, range.1]).await?.iter().map(|r| Ok((r.string(0)?, r.fen(1)?, r.count(2)?))).collect()

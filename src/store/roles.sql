@@ -24,7 +24,7 @@ grant usage on schema {schema} to bankgate_platform, bankgate_daemon, bankgate_a
 grant select, insert, update on {schema}.department, {schema}.project, {schema}.bank, {schema}.agreement, {schema}.batch to bankgate_platform;
 grant select, insert, update, delete on {schema}.payment, {schema}.ineligible to bankgate_platform;
 grant select, insert on {schema}.funding to bankgate_platform;
-grant select on {schema}.v_batch, {schema}.v_payment, {schema}.v_case, {schema}.v_statement to bankgate_platform;
+grant select on {schema}.v_batch, {schema}.v_payment, {schema}.v_case, {schema}.v_statement, {schema}.v_refund to bankgate_platform;
 
 -- The daemon reads all, and adds batches that were imported as lists. `operator` is written by the owner alone: who may
 -- decide is not decided by those who do.
@@ -34,12 +34,14 @@ grant insert on {schema}.payment to bankgate_daemon;
 -- What it keeps up to date.
 grant insert, update on {schema}.counter, {schema}.admission, {schema}.tranche, {schema}.file_out, {schema}.instruction_state,
   {schema}.file_in, {schema}.account, {schema}.failure_case, {schema}.outbox_mail, {schema}.incident, {schema}.proposal,
-  {schema}.lease, {schema}.edge, {schema}.sighting to bankgate_daemon;
+  {schema}.lease, {schema}.edge, {schema}.sighting, {schema}.remainder, {schema}.waiting_return, {schema}.refund_order, {schema}.refund_line,
+  {schema}.break_item, {schema}.period_close, {schema}.publication, {schema}.expected_file, {schema}.enquiry to bankgate_daemon;
 -- What the bank will be told stands as it was admitted: only the claim and the ordinal of the day change.
 grant insert, update (live, ordinal) on {schema}.instruction to bankgate_daemon;
 -- History: added to, never changed.
 grant insert on {schema}.answer_line, {schema}.final_answer, {schema}.event, {schema}.entry, {schema}.posting, {schema}.audit,
-  {schema}.statement, {schema}.statement_line to bankgate_daemon;
+  {schema}.statement, {schema}.statement_line, {schema}.statement_match, {schema}.reconcile_run, {schema}.correction,
+  {schema}.legacy_payment, {schema}.opening_balance to bankgate_daemon;
 -- The code's own table of transitions, loaded anew when a new program starts.
 grant insert, delete on {schema}.transition to bankgate_daemon;
 

@@ -1,5 +1,6 @@
-//! A page of a letter, written once and shown twice: as aligned text and as HTML, so that the two cannot say different
-//! things. HTML has inline styles only, since mail readers throw style sheets away; no pictures, no links, no scripts.
+//! A page, written once and shown twice: as aligned text and as HTML, so that the two cannot say different things. It is a
+//! letter's body, or a paper to print and sign (vouchers, certificates, public lists). HTML has inline styles only, since
+//! mail readers throw style sheets away; no pictures, no links, no scripts.
 
 use std::io;
 
@@ -17,13 +18,13 @@ const COLUMN_MAX: usize = 26;
 const GAP: usize = 2;
 
 /// What a letter says, from top to bottom.
-pub(super) struct Page {
+pub(crate) struct Page {
     pub language: Language,
     pub title: String,
     pub blocks: Vec<Block>,
 }
 
-pub(super) enum Block {
+pub(crate) enum Block {
     /// A paragraph.
     Say(String),
     /// A paragraph that must not be overlooked.
@@ -34,11 +35,13 @@ pub(super) enum Block {
     Table(Table),
     /// Numbered steps, each with the command that does it, if one does.
     Steps { title: String, steps: Vec<(String, Option<String>)> },
+    /// Lines to sign on (签字栏), side by side: whose they are.
+    Sign(Vec<String>),
     /// Small print.
     Foot(Vec<String>),
 }
 
-pub(super) struct Table {
+pub(crate) struct Table {
     /// Titles, and whether the column holds numbers.
     pub head: Vec<(String, bool)>,
     pub rows: Vec<Vec<String>>,
@@ -56,6 +59,9 @@ impl Page {
                 Block::Facts(facts) => lines.extend(facts_text(facts, self.language)),
                 Block::Table(table) => lines.extend(table_text(table)),
                 Block::Steps { title, steps } => lines.extend(steps_text(title, steps)),
+                Block::Sign(whose) => {
+                    lines.extend(whose.iter().map(|w| format!("{w}{}{}", self.language.pick("：", ": "), "_".repeat(24))))
+                }
                 Block::Foot(notes) => {
                     lines.push("-".repeat(WIDTH));
                     lines.extend(notes.iter().flat_map(|note| wrap(note, WIDTH)));
@@ -126,6 +132,12 @@ fn block_html(out: &mut Html, block: &Block) -> io::Result<()> {
             list.write_inner_content(|out| steps.iter().try_for_each(|step| step_html(out, step)))?;
             Ok(())
         }
+        Block::Sign(whose) => table_element(out, |out| {
+            row_element(out, |out| {
+                let style = "padding:44px 24px 4px 0;border-bottom:1px solid #222222;min-width:120px;";
+                whose.iter().try_for_each(|w| say(out, "td", style, w))
+            })
+        }),
         Block::Foot(notes) => {
             let style = "margin-top:18px;padding-top:8px;border-top:1px solid #dddddd;font-size:12px;color:#666666;";
             let foot = out.create_element("div").with_attribute(("style", style));
