@@ -14,6 +14,8 @@ pub mod dispatch;
 pub mod out;
 /// An invented county: its people, the lists its departments bring, the accounts its banks keep.
 pub mod people;
+/// What was published, and people's statements.
+mod publication;
 /// Commands that read.
 mod read;
 /// Pretend banks to try a configuration against.
@@ -103,6 +105,9 @@ pub enum Command {
     /// Failures that need somebody (失败)
     #[command(subcommand)]
     Failure(FailureCommand),
+    /// Public lists (再公示) and people's statements (对账单)
+    #[command(subcommand)]
+    Publication(publication::PublicationCommand),
     /// Approve what another person proposed, and do it
     Approve {
         /// The proposal's number
@@ -301,6 +306,7 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
         Command::Migrate { dry_run } => setup::migrate(out, &Config::load(&path)?, dry_run).await,
         Command::Start(start) => dispatch::start(start, &path, out).await,
         Command::Approve { id, withdraw } => decide::proposal(out, &Config::load(&path)?, id, withdraw).await,
+        Command::Publication(command) => publication::publication(out, &Config::load(&path)?, command).await,
         Command::Whoami => decide::whoami(out, &Config::load(&path)?).await,
         Command::Batch(command) => batch(out, &Config::load(&path)?, command).await,
         Command::Payment(PaymentCommand::Resolve { reference, settled, evidence }) => {

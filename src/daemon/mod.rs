@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, Participant, Stopwatch};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
-use crate::passes::{Done, Gateway, PassError, admit, apply, chase, collect, deliver, plan, publish, remedy, report, seal, stage, sweep};
+use crate::passes::{
+    Done, Gateway, PassError, admit, apply, chase, collect, deliver, plan, publication, publish, remedy, report, seal, stage, sweep,
+};
 use crate::store::desk::NewIncident;
 use crate::store::outbound::{BankRow, Lease};
 
@@ -178,6 +180,7 @@ async fn desk_round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
     done += apply::apply(gateway, now).await?;
     done += remedy::remedy(gateway, now).await?;
     done += chase::chase(gateway, now).await?;
+    done += publication::publication(gateway, now).await?;
     done += report::report(gateway, now).await?;
     done += deliver::deliver(gateway, now).await?;
     Ok(done)
@@ -202,6 +205,7 @@ impl Desk {
             changed += told(g, "apply", apply::apply(g, now).await, now).await;
             changed += told(g, "remedy", remedy::remedy(g, now).await, now).await;
             changed += told(g, "chase", chase::chase(g, now).await, now).await;
+            changed += told(g, "publication", publication::publication(g, now).await, now).await;
             changed += told(g, "report", report::report(g, now).await, now).await;
             self.wake.working.store(false, Ordering::Relaxed);
             if changed > 0 {

@@ -28,6 +28,7 @@ use crate::format::list::ListFault;
 use crate::passes::operate::import::{ImportFacts, import_batch};
 use crate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
 use crate::passes::operate::{self, OperateError, approve_batch, release_batch, review_batch};
+use crate::passes::publication;
 use crate::passes::{Gateway, PassError};
 use crate::store::desk::Operator;
 
@@ -78,6 +79,11 @@ pub enum Request {
         paid: bool,
         /// What proves it.
         evidence: String,
+    },
+    /// A public list is up in the villages.
+    PublicationPosted {
+        /// The batch.
+        batch: String,
     },
     /// Approve a proposal.
     Approve {
@@ -318,6 +324,10 @@ async fn decide(
         Request::BatchRelease { number } => {
             release_batch(gateway, &by, &number, clock.now()).await?;
             done(format!("批次{number}已发放"), format!("batch {number} is released"), serde_json::json!({ "batch": number }))
+        }
+        Request::PublicationPosted { batch } => {
+            let say = publication::posted(gateway, &by, &batch, clock.now()).await?;
+            Ok(Reply::Done { say, value: serde_json::json!({ "batch": batch }) })
         }
         Request::PaymentResolve { reference, paid, evidence } => {
             let Some(EndToEndId(id)) = EndToEndId::parse(&reference) else {

@@ -22,6 +22,8 @@ pub mod ledger;
 pub mod masked;
 /// Money: an integer count of fen (分).
 pub mod money;
+/// The result of a payout, published again.
+pub mod publication;
 /// Why a payment failed, and what that asks of whom.
 pub mod reason;
 /// What is told to departments, banks and finance IT: the facts, before anybody words them.

@@ -11,6 +11,8 @@
 //!
 //! Rows stream to a temporary file (constant memory). The same facts give the same bytes.
 
+mod public;
+
 use rust_xlsxwriter::{
     DataValidation, DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, ProtectionOptions, Workbook, Worksheet, XlsxError,
 };
@@ -20,6 +22,8 @@ use crate::domain::money::Fen;
 use crate::domain::report::{CompletedList, CompletedRow, FailureReport, FailureRow, advice_words, reason_words};
 use crate::domain::scrub::scrub_bank_text;
 use crate::domain::time::Timestamp;
+
+pub use public::{publication_workbook, statements_workbook};
 
 /// The hidden sheet that describes the workbook: keys in its first column, values in the second.
 pub const SHEET_ABOUT: &str = "_bankgate";

@@ -23,7 +23,7 @@ use crate::format::workbook::{WorkbookError, completed_workbook, failure_workboo
 use crate::mail::Attachment;
 
 /// The type of the workbooks.
-const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+pub(super) const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// What a letter says, before it has a sender and a date.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -333,13 +333,13 @@ fn faults(notice: &BankNotice, language: Language) -> Table {
     Table { head: head.map(|(zh, en, is_number)| (language.pick(zh, en).to_owned(), is_number)).into(), rows, has_sum: false }
 }
 
-fn letter(subject: String, page: &Page, attachments: Vec<Attachment>) -> Result<Letter, LetterError> {
+pub(super) fn letter(subject: String, page: &Page, attachments: Vec<Attachment>) -> Result<Letter, LetterError> {
     // A subject is one line, whatever a department's or project's name holds.
     let subject = subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     Ok(Letter { subject, text: page.text(), html: page.html()?, attachments })
 }
 
-fn foot(made: Timestamp, zone: Tz, id: &str, contact: &str, language: Language) -> Block {
+pub(super) fn foot(made: Timestamp, zone: Tz, id: &str, contact: &str, language: Language) -> Block {
     let made = moment(made, zone);
     let mut notes = match language {
         Language::Zh => vec![format!("数据截至 {made}。编号 {id}。")],
@@ -370,16 +370,16 @@ fn lasted(alert: &Alert, language: Language) -> String {
     }
 }
 
-fn day(date: NaiveDate, language: Language) -> String {
+pub(super) fn day(date: NaiveDate, language: Language) -> String {
     date.format(language.pick("%Y年%-m月%-d日", "%-d %B %Y")).to_string()
 }
 
-fn moment(at: Timestamp, zone: Tz) -> String {
+pub(super) fn moment(at: Timestamp, zone: Tz) -> String {
     at.local(zone).format("%Y-%m-%d %H:%M").to_string()
 }
 
 /// Yuan with thousands apart: `1,234.56`.
-fn yuan(amount: Fen) -> String {
+pub(super) fn yuan(amount: Fen) -> String {
     let plain = amount.to_string();
     let (whole, cents) = plain.split_once('.').unwrap_or((&plain, "00"));
     let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
@@ -394,6 +394,6 @@ fn yuan(amount: Fen) -> String {
 }
 
 /// A name that every desktop can save.
-fn file_name(name: &str) -> String {
+pub(super) fn file_name(name: &str) -> String {
     name.chars().map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c }).collect()
 }

@@ -22,6 +22,8 @@ pub mod operate;
 pub(crate) mod page;
 /// Admitted rows are put into files.
 pub mod plan;
+/// What was paid is published again, and compared with what the bank said.
+pub mod publication;
 /// Sealed files reach the bank, once.
 pub mod publish;
 /// What final failures ask for.

@@ -100,12 +100,12 @@ fn before_any_bank(gateway: &Gateway) -> String {
 }
 
 /// Whom to ask about a letter.
-fn contact(gateway: &Gateway) -> String {
+pub(super) fn contact(gateway: &Gateway) -> String {
     gateway.config.mail.finance_it.first().cloned().unwrap_or_default()
 }
 
 /// Writes a letter aside: a workbook of twenty thousand rows would hold up everything else on this thread.
-async fn written(write: impl FnOnce() -> Result<Letter, LetterError> + Send + 'static) -> Result<Letter, PassError> {
+pub(super) async fn written(write: impl FnOnce() -> Result<Letter, LetterError> + Send + 'static) -> Result<Letter, PassError> {
     match tokio::task::spawn_blocking(write).await {
         Ok(letter) => letter.map_err(|e| PassError::Broken(e.to_string())),
         Err(e) => Err(PassError::Broken(format!("writing a letter ended early: {e}"))),
@@ -137,7 +137,7 @@ fn addresses(gateway: &Gateway, list: &str) -> (Vec<String>, bool) {
 }
 
 /// A letter and whom it goes to.
-struct Addressed {
+pub(super) struct Addressed {
     to: Vec<String>,
     letter: Letter,
     /// Whether every address of the addressee's list is one, and there is one at all.
@@ -145,7 +145,7 @@ struct Addressed {
 }
 
 /// A letter as it goes into the outbox.
-struct Post {
+pub(super) struct Post {
     dedup_key: String,
     message_id: String,
     kind: &'static str,
@@ -156,7 +156,7 @@ struct Post {
 
 impl Addressed {
     /// To a department; to finance IT, saying so, where the department has no address.
-    fn department(gateway: &Gateway, department: &Addressee, mut letter: Letter) -> Self {
+    pub(super) fn department(gateway: &Gateway, department: &Addressee, mut letter: Letter) -> Self {
         let (to, all) = addresses(gateway, &department.mail);
         if to.is_empty() {
             let word = Words::new(
@@ -174,7 +174,7 @@ impl Addressed {
         Self { to: gateway.config.mail.finance_it.clone(), letter, is_known: true }
     }
 
-    fn post(&self, gateway: &Gateway, dedup_key: String, kind: &'static str, now: Timestamp) -> Result<Post, PassError> {
+    pub(super) fn post(&self, gateway: &Gateway, dedup_key: String, kind: &'static str, now: Timestamp) -> Result<Post, PassError> {
         let from = &gateway.config.mail.from;
         let broken = |e: &dyn std::fmt::Display| PassError::Broken(e.to_string());
         let envelope = Envelope::new(from, &self.to).map_err(|e| broken(&e))?;
@@ -199,7 +199,13 @@ impl Addressed {
     }
 
     /// Finance IT hears once of a department without an address, until it has one.
-    async fn settle_address(&self, gateway: &Gateway, tx: &mut Tx, department: &Addressee, now: Timestamp) -> Result<(), PassError> {
+    pub(super) async fn settle_address(
+        &self,
+        gateway: &Gateway,
+        tx: &mut Tx,
+        department: &Addressee,
+        now: Timestamp,
+    ) -> Result<(), PassError> {
         let key = format!("address:{}", department.code);
         if self.is_known {
             tx.close_incident(&key, now).await?;
@@ -221,7 +227,7 @@ impl Addressed {
 
 impl Post {
     /// Puts it into the outbox, once. `None` when it is there already: somebody was faster.
-    async fn enqueue(self, tx: &mut Tx, now: Timestamp) -> Result<Option<i64>, PassError> {
+    pub(super) async fn enqueue(self, tx: &mut Tx, now: Timestamp) -> Result<Option<i64>, PassError> {
         let Self { dedup_key, message_id, kind, recipients, subject, eml } = self;
         let mail = NewMail { dedup_key: &dedup_key, message_id: &message_id, kind, recipients: &recipients, subject: &subject, eml };
         Ok(tx.enqueue_mail(mail, now).await?)

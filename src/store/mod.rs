@@ -28,6 +28,8 @@ pub mod ledger;
 pub mod migrate;
 /// Payment files: planned, sealed, published.
 pub mod outbound;
+/// What was published of a batch.
+pub mod publication;
 /// What the letters say.
 pub mod reports;
 /// Who may do what in a schema on PostgreSQL.

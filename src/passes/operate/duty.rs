@@ -42,7 +42,7 @@ impl Duty {
 }
 
 /// Refuses who may not, by role, and staff of other departments.
-pub(super) fn require(by: &Operator, duty: Duty, department: &str) -> Result<(), OperateError> {
+pub(crate) fn require(by: &Operator, duty: Duty, department: &str) -> Result<(), OperateError> {
     let (zh, en) = duty.words();
     if !duty.roles().contains(&by.role.as_str()) {
         let roles = duty.roles().join(", ");

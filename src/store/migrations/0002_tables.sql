@@ -252,17 +252,24 @@ create table period_close (
 create table publication (
   id {identity},
   batch text not null unique references batch (number),
-  due_on text not null,
+  -- The day on which people were first credited, and five calendar days later; empty until then.
+  paid_on text not null default '',
+  due_on text not null default '',
   state text not null check (state in ('due', 'made', 'verified', 'differs')),
+  edition bigint not null default 0,
   rows bigint not null default 0,
   amount_fen bigint not null default 0,
   sha256 text not null default '',
   problems text not null default '',
-  told_at bigint,
   made_at bigint,
-  verified_at bigint
+  checked_at bigint,
+  -- When the department put it up in the villages, and who said so.
+  posted_on text not null default '',
+  posted_by text not null default ''
 );
-create index publication_open on publication (due_on) where state in ('due', 'made', 'differs');
+create index publication_open on publication (state) where state <> 'verified';
+create index publication_unposted on publication (due_on) where posted_on = '';
+create index admission_decided on admission (decided_at);
 
 create table expected_file (
   id {identity},

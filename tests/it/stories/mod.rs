@@ -9,4 +9,5 @@ mod files;
 mod gate;
 mod late;
 mod order;
+mod publication;
 mod race;

@@ -1,0 +1,362 @@
+//! What was published of a batch, and what of it the bank's own words bear out.
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use super::StoreError;
+use super::reports::{Addressee, ListShape};
+use super::sql::Tx;
+use crate::args;
+use crate::domain::instruction::{Figure, InstructionState};
+use crate::domain::masked::{Account, IdNumber, Name};
+use crate::domain::money::Fen;
+use crate::domain::publication::{Credit, PersonStatement, PublicRow, Span, Sum};
+use crate::domain::time::Timestamp;
+
+/// A publication and what it is about.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// Its key.
+    pub id: i64,
+    /// The batch.
+    pub batch: String,
+    /// Who puts it up.
+    pub department: Addressee,
+    /// The project's name.
+    pub project: String,
+    /// The subsidy's period.
+    pub period: String,
+    /// When people were first credited, if they were.
+    pub paid_on: Option<NaiveDate>,
+    /// By when it must be up, once people were credited.
+    pub due_on: Option<NaiveDate>,
+    /// `due`, `made`, `verified`, `differs`.
+    pub state: String,
+    /// How often it was made.
+    pub edition: i64,
+    /// What was published.
+    pub sum: Sum,
+    /// The digest of its rows.
+    pub sha256: String,
+    /// What did not agree when it was last compared.
+    pub problems: String,
+    /// When it was made last.
+    pub made_at: Option<Timestamp>,
+    /// When it was compared last.
+    pub checked_at: Option<Timestamp>,
+    /// When the department put it up.
+    pub posted_on: Option<NaiveDate>,
+}
+
+/// A publication in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct PublicationView {
+    /// The batch.
+    pub batch: String,
+    /// The department.
+    pub department: String,
+    /// The project.
+    pub project: String,
+    /// The period.
+    pub period: String,
+    /// When people were first credited, or empty.
+    pub paid_on: String,
+    /// By when it must be up, or empty.
+    pub due_on: String,
+    /// `due`, `made`, `verified`, `differs`.
+    pub state: String,
+    /// How often it was made.
+    pub edition: i64,
+    /// How many rows were published.
+    pub rows: i64,
+    /// What they sum to.
+    pub fen: Fen,
+    /// When the department put it up, or empty.
+    pub posted_on: String,
+    /// What did not agree.
+    pub problems: String,
+}
+
+/// Both sides of a comparison of what is published with what the bank said it credited.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Paid by our books.
+    pub published: Sum,
+    /// Of these the bank said: credited.
+    pub credited: Sum,
+    /// Published, and no bank's word says that it was credited: number in the batch.
+    pub without_word: Vec<i64>,
+    /// The bank said credited, and it is not published, nor came the money back since: number in the batch.
+    pub not_published: Vec<i64>,
+}
+
+const COLUMNS: &str = "p.id, p.batch, d.code, d.name, d.mail, j.name, b.period, p.paid_on, p.due_on, p.state, p.edition, p.rows, p.amount_fen, p.sha256, \
+     p.problems, p.made_at, p.checked_at, p.posted_on from publication p join batch b on b.number = p.batch \
+     join department d on d.code = b.department join project j on j.code = b.project";
+/// Differences that are named; more say nothing new.
+const NAMED: i64 = 20;
+
+fn publication(r: &super::sql::Row) -> Result<Publication, StoreError> {
+    let day = |at: usize| -> Result<Option<NaiveDate>, StoreError> { Ok(r.text(at)?.parse().ok()) };
+    Ok(Publication {
+        id: r.int(0)?,
+        batch: r.string(1)?,
+        department: Addressee { code: r.string(2)?, name: r.string(3)?, mail: r.string(4)? },
+        project: r.string(5)?,
+        period: r.string(6)?,
+        paid_on: day(7)?,
+        due_on: day(8)?,
+        state: r.string(9)?,
+        edition: r.int(10)?,
+        sum: Sum { count: r.count(11)?, amount: r.fen(12)? },
+        sha256: r.string(13)?,
+        problems: r.string(14)?,
+        made_at: r.opt_int(15)?.map(Timestamp::from_millis),
+        checked_at: r.opt_int(16)?.map(Timestamp::from_millis),
+        posted_on: day(17)?,
+    })
+}
+
+impl Tx {
+    /// Opens a publication for each batch that passed the gate since, and has none.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn open_publications(&mut self, since: Timestamp) -> Result<u64, StoreError> {
+        let sql = "insert into publication (batch, state) select a.batch, 'due' from admission a where a.state = 'admitted' and a.decided_at >= $1 \
+                   and not exists (select 1 from publication p where p.batch = a.batch)";
+        self.exec(sql, args![since]).await
+    }
+
+    /// Whether a batch passed the gate since and has no publication.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn has_unopened_publications(&mut self, since: Timestamp) -> Result<bool, StoreError> {
+        let sql = "select 1 from admission a where a.state = 'admitted' and a.decided_at >= $1 \
+                   and not exists (select 1 from publication p where p.batch = a.batch) limit 1";
+        Ok(self.opt(sql, args![since]).await?.is_some())
+    }
+
+    /// Publications that are not verified yet.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn publications_open(&mut self) -> Result<Vec<Publication>, StoreError> {
+        let sql = format!("select {COLUMNS} where p.state <> 'verified' order by p.id");
+        self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(publication).collect()
+    }
+
+    /// Publications that are due on this day or before and that nobody has put up.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn publications_unposted(&mut self, today: NaiveDate) -> Result<Vec<Publication>, StoreError> {
+        let sql = format!("select {COLUMNS} where p.posted_on = '' and p.due_on <> '' and p.due_on <= $1 and p.rows > 0 order by p.id");
+        self.rows(sqlx::AssertSqlSafe(sql), args![today]).await?.iter().map(publication).collect()
+    }
+
+    /// The publication of a batch.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn publication_of(&mut self, batch: &str) -> Result<Option<Publication>, StoreError> {
+        let sql = format!("select {COLUMNS} where p.batch = $1");
+        self.opt(sqlx::AssertSqlSafe(sql), args![batch]).await?.as_ref().map(publication).transpose()
+    }
+
+    /// When the first money of a batch was credited, by our books.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn first_paid_at(&mut self, batch: &str) -> Result<Option<Timestamp>, StoreError> {
+        let row = self.one("select min(at) from entry where batch = $1 and kind = 'pay'", args![batch]).await?;
+        Ok(row.opt_int(0)?.map(Timestamp::from_millis))
+    }
+
+    /// Notes when people were first credited.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn publication_paid(&mut self, id: i64, paid_on: NaiveDate, due_on: NaiveDate) -> Result<bool, StoreError> {
+        let sql = "update publication set paid_on = $2, due_on = $3 where id = $1 and paid_on = ''";
+        self.exec_one(sql, args![id, paid_on, due_on]).await
+    }
+
+    /// Notes an edition: what it says, and its digest. Says whether it still stood as read.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn publication_made(&mut self, was: &Publication, sum: Sum, sha256: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "update publication set state = 'made', edition = edition + 1, rows = $3, amount_fen = $4, sha256 = $5, made_at = $6, checked_at = null, \
+                   problems = '' where id = $1 and edition = $2";
+        self.exec_one(sql, args![was.id, was.edition, sum.count, sum.amount, sha256, now]).await
+    }
+
+    /// Notes the outcome of a comparison.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn publication_checked(&mut self, was: &Publication, problems: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let state = if problems.is_empty() { "verified" } else { "differs" };
+        let sql = "update publication set state = $3, problems = $4, checked_at = $5 where id = $1 and edition = $2";
+        self.exec_one(sql, args![was.id, was.edition, state, problems, now]).await
+    }
+
+    /// Notes that the department put it up. Says whether that is new.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn publication_posted(&mut self, id: i64, on: NaiveDate, by: &str) -> Result<bool, StoreError> {
+        let sql = "update publication set posted_on = $2, posted_by = $3 where id = $1 and posted_on = ''";
+        self.exec_one(sql, args![id, on, by]).await
+    }
+
+    /// A page of a block's instructions, behind this one: the last instruction read, and those that are paid.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn public_page(
+        &mut self,
+        shape: &ListShape,
+        last_id: i64,
+        after: i64,
+        limit: i64,
+    ) -> Result<(Option<i64>, Vec<PublicRow>), StoreError> {
+        let sql = "select i.id, coalesce(s.state, ''), p.seq, p.township, p.village, p.village_group, p.household_no, p.entitled_name, i.payee_name, i.payee_id, \
+                   i.account, p.payee_role, coalesce(s.amount_fen, i.amount_fen) from instruction i join payment p on p.id = i.payment_id \
+                   left join instruction_state s on s.instruction_id = i.id where i.id > $1 and i.id <= $2 order by i.id limit $3";
+        let rows = self.rows(sql, args![after, last_id, limit]).await?;
+        let last = rows.last().map(|r| r.int(0)).transpose()?;
+        let mut paid = Vec::new();
+        for r in &rows {
+            let state = match r.text(1)? {
+                "" => shape.base(r.int(0)?).1,
+                _ => r.code(1, InstructionState::from_code, "an instruction's state")?,
+            };
+            if state.figure() != Figure::Paid {
+                continue;
+            }
+            paid.push(PublicRow {
+                seq: r.int(2)?,
+                township: r.string(3)?,
+                village: r.string(4)?,
+                group: r.string(5)?,
+                household_no: r.string(6)?,
+                entitled_name: Name::new(r.text(7)?),
+                payee_name: Name::new(r.text(8)?),
+                payee_id: IdNumber::new(r.text(9)?),
+                account: Account::new(r.text(10)?),
+                is_by_other: r.text(11)? != "self",
+                amount: r.fen(12)?,
+            });
+        }
+        Ok((last, paid))
+    }
+
+    /// What is paid by our books beside what the bank's applied answers say was credited, for one batch.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn compare_credits(&mut self, batch: &str) -> Result<Compared, StoreError> {
+        // Whether a bank's final word says that it was credited, and where each instruction of the batch stands.
+        let said = "select distinct l.instruction_id as id from file_out f join file_in x on x.file_out = f.id and x.state = 'applied' \
+             join answer_line l on l.file_in = x.id and l.outcome = 'paid' and l.is_final = 1 and l.instruction_id is not null where f.batch = $1";
+        let each = "select i.id as id, p.seq as seq, coalesce(s.amount_fen, i.amount_fen) as fen, coalesce(s.state, f.lines_state) as state \
+             from file_out f join instruction i on i.id >= f.first_id and i.id <= f.last_id join payment p on p.id = i.payment_id \
+             left join instruction_state s on s.instruction_id = i.id where f.batch = $1 and f.kind = 'instruction' and f.state not in ('voided', 'abandoned')";
+        let sql = format!(
+            "select count(*), cast(coalesce(sum(e.fen), 0) as bigint), cast(coalesce(sum(case when a.id is null then 0 else 1 end), 0) as bigint), \
+             cast(coalesce(sum(case when a.id is null then 0 else e.fen end), 0) as bigint) from ({each}) e left join ({said}) a on a.id = e.id where e.state = 'paid'"
+        );
+        let r = self.one(sqlx::AssertSqlSafe(sql), args![batch]).await?;
+        let mut found = Compared {
+            published: Sum { count: r.count(0)?, amount: r.fen(1)? },
+            credited: Sum { count: r.count(2)?, amount: r.fen(3)? },
+            ..Compared::default()
+        };
+        // Settled by two persons: they are the word then.
+        let sql = format!(
+            "select e.seq from ({each}) e left join ({said}) a on a.id = e.id where e.state = 'paid' and a.id is null \
+             and not exists (select 1 from event v where v.subject = 'instruction' and v.subject_id = e.id and v.to_state = 'paid') order by e.seq limit $2"
+        );
+        for r in self.rows(sqlx::AssertSqlSafe(sql), args![batch, NAMED]).await? {
+            found.without_word.push(r.int(0)?);
+        }
+        let sql = format!(
+            "select e.seq from ({each}) e join ({said}) a on a.id = e.id where e.state in ('planned', 'sent', 'accepted', 'failed', 'failed_final', 'unknown', 'conflict') \
+             and not exists (select 1 from instruction_state s where s.instruction_id = e.id and s.returned_fen > 0) order by e.seq limit $2"
+        );
+        for r in self.rows(sqlx::AssertSqlSafe(sql), args![batch, NAMED]).await? {
+            found.not_published.push(r.int(0)?);
+        }
+        Ok(found)
+    }
+
+    /// Publications for people to look at: the newest first.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn publication_views(&mut self, open_only: bool, limit: i64) -> Result<Vec<PublicationView>, StoreError> {
+        let only = if open_only { "where p.state <> 'verified' or p.posted_on = ''" } else { "" };
+        let sql = format!(
+            "select p.batch, b.department, j.name, b.period, p.paid_on, p.due_on, p.state, p.edition, p.rows, p.amount_fen, p.posted_on, p.problems \
+             from publication p join batch b on b.number = p.batch join project j on j.code = b.project {only} order by p.id desc limit $1"
+        );
+        let rows = self.rows(sqlx::AssertSqlSafe(sql), args![limit]).await?;
+        rows.iter()
+            .map(|r| {
+                Ok(PublicationView {
+                    batch: r.string(0)?,
+                    department: r.string(1)?,
+                    project: r.string(2)?,
+                    period: r.string(3)?,
+                    paid_on: r.string(4)?,
+                    due_on: r.string(5)?,
+                    state: r.string(6)?,
+                    edition: r.int(7)?,
+                    rows: r.int(8)?,
+                    fen: r.fen(9)?,
+                    posted_on: r.string(10)?,
+                    problems: r.string(11)?,
+                })
+            })
+            .collect()
+    }
+
+    /// What each person of a department's lists was credited in a period, by township, village and person.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn person_statements(
+        &mut self,
+        department: &str,
+        span: Span,
+        (from, to): (Timestamp, Timestamp),
+        zone: chrono_tz::Tz,
+    ) -> Result<Vec<PersonStatement>, StoreError> {
+        let sql = "select p.township, p.village, i.payee_id, i.payee_name, i.account, j.name, b.period, coalesce(s.amount_fen, i.amount_fen), f.answered_at, \
+                   coalesce(l.on_date, '') from file_out f join batch b on b.number = f.batch join project j on j.code = b.project \
+                   join instruction i on i.id >= f.first_id and i.id <= f.last_id join payment p on p.id = i.payment_id \
+                   left join instruction_state s on s.instruction_id = i.id left join answer_line l on l.file_in = s.file_in and l.line = s.line \
+                   where b.department = $1 and f.kind = 'instruction' and f.answered_at >= $2 and f.answered_at < $3 and coalesce(s.state, f.lines_state) = 'paid' \
+                   order by p.township, p.village, i.payee_id, f.answered_at, i.id";
+        let mut found: Vec<PersonStatement> = Vec::new();
+        for r in self.rows(sql, args![department, from, to]).await? {
+            let (township, village, id_number) = (r.string(0)?, r.string(1)?, IdNumber::new(r.text(2)?));
+            let answered = Timestamp::from_millis(r.int(8)?).date(zone);
+            let on = r.text(9)?.parse().unwrap_or(answered).clamp(span.from, span.to);
+            let credit = Credit { on, project: r.string(5)?, period: r.string(6)?, amount: r.fen(7)?, account: Account::new(r.text(4)?) };
+            match found.last_mut() {
+                Some(last) if last.id_number == id_number && last.township == township && last.village == village => {
+                    last.credits.push(credit);
+                }
+                Some(_) | None => {
+                    let name = Name::new(r.text(3)?);
+                    found.push(PersonStatement { township, village, name, id_number, credits: vec![credit] });
+                }
+            }
+        }
+        Ok(found)
+    }
+}
