@@ -61,14 +61,23 @@ impl Store {
     /// # Errors
     /// The database is newer than this program, or its applied versions were altered.
     pub async fn migrate(&self) -> Result<Migrated, StoreError> {
+        let done = self.migrate_to(VERSIONS.len()).await?;
+        self.load_transitions().await?;
+        Ok(done)
+    }
+
+    /// Brings the schema to an earlier version only: an upgrade in steps, with a look between them.
+    ///
+    /// # Errors
+    /// As `migrate`.
+    pub async fn migrate_to(&self, versions: usize) -> Result<Migrated, StoreError> {
         let plan = self.migration_plan().await?;
-        let migrator = self.migrator();
+        let migrator = self.migrator(versions);
         match &self.pool {
             Pool::Pg(pool) => migrator.run(pool).await,
             Pool::Sqlite(pool) => migrator.run(pool).await,
         }
         .map_err(|e| StoreError::Migration(e.to_string()))?;
-        self.load_transitions().await?;
         Ok(plan)
     }
 
@@ -83,7 +92,7 @@ impl Store {
         if let Some(newer) = had.iter().find(|v| **v > newest) {
             return Err(StoreError::SchemaNewer { found: *newer, known: newest });
         }
-        let migrator = self.migrator();
+        let migrator = self.migrator(VERSIONS.len());
         let is_altered = |m: &&AppliedMigration| migrator.iter().any(|ours| ours.version == m.version && ours.checksum != m.checksum);
         if let Some(altered) = applied.iter().find(is_altered) {
             return Err(StoreError::Migration(format!(
@@ -124,10 +133,11 @@ impl Store {
         }
     }
 
-    fn migrator(&self) -> Migrator {
+    fn migrator(&self, versions: usize) -> Migrator {
         let is_postgres = matches!(self.pool, Pool::Pg(_));
         let migrations = VERSIONS
             .iter()
+            .take(versions)
             .map(|v| {
                 let own = if is_postgres { v.postgres } else { v.sqlite };
                 let text: String = v.both.iter().chain(own).map(|t| fill(t, is_postgres)).collect::<Vec<_>>().join("\n");
