@@ -4,13 +4,13 @@
 //! A file is moved into the bank's own folder before anything is done with it, and into `done/` once it was answered. What was
 //! under way when the sandbox stopped is taken up again when it starts.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{NaiveDate, NaiveTime, TimeDelta};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
@@ -18,41 +18,38 @@ use crate::clock::Participant;
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
 
+use super::behaviour::day_end_after;
 use super::layout::{Expected, Failure, FileFault, OutFile, Outcome, Refusal, Request, Row};
 use super::ledger::{Books, Kind, Line};
-use super::rules::{self, Customers, Why, happens, seeded};
-use super::{BankSpec, Layout, fixed_bytes, inbox, pipe_summary, split_pair, statement};
-
-/// When a bank's day ends and its statements are written; what is booked later belongs to the next day.
-const DAY_ENDS: NaiveTime = match NaiveTime::from_hms_opt(18, 30, 0) {
-    Some(time) => time,
-    None => NaiveTime::MIN,
-};
+use super::rules::{Customers, Why, seeded};
+use super::{BankSpec, Layout, fixed_bytes, inbox, pipe_summary, split_pair};
 
 /// Marks a copy of a file in our own names for it; no name in the inbox has it.
 const COPY: char = '~';
 
 /// One bank at work.
 pub(super) struct Bank {
-    spec: BankSpec,
-    customers: Customers,
-    zone: Tz,
-    root: PathBuf,
+    pub(super) spec: BankSpec,
+    pub(super) customers: Arc<Customers>,
+    pub(super) zone: Tz,
+    pub(super) root: PathBuf,
     books: Arc<Mutex<Books>>,
     pending: Vec<Pending>,
     looks: inbox::Looks,
     next_look: Timestamp,
     next_statement: Timestamp,
+    /// After a return that could not be written, not at once again.
+    no_return_before: Timestamp,
 }
 
 /// A file that was taken and waits for its hour.
-struct Pending {
-    key: String,
+pub(super) struct Pending {
+    pub(super) key: String,
     due: Timestamp,
     /// Or why it is refused whole.
     request: Result<Request, String>,
     /// Paid, but never answered.
-    silent: bool,
+    pub(super) silent: bool,
 }
 
 /// Works until it is stopped.
@@ -81,18 +78,26 @@ pub(super) async fn run(mut bank: Bank, me: Participant, stop: CancellationToken
 
 impl Bank {
     /// A bank that looks into its inbox for the first time at this instant.
-    pub(super) fn new(mut spec: BankSpec, zone: Tz, root: PathBuf, books: Arc<Mutex<Books>>, now: Timestamp) -> Self {
-        let customers = Customers::new(std::mem::take(&mut spec.customers));
+    pub(super) fn new(
+        spec: BankSpec,
+        customers: Arc<Customers>,
+        zone: Tz,
+        root: PathBuf,
+        books: Arc<Mutex<Books>>,
+        now: Timestamp,
+    ) -> Self {
         let next_statement = day_end_after(now, zone);
         let looks = inbox::Looks::default();
-        Self { spec, customers, zone, root, books, pending: Vec::new(), looks, next_look: now, next_statement }
+        Self { spec, customers, zone, root, books, pending: Vec::new(), looks, next_look: now, next_statement, no_return_before: now }
     }
 
     fn next_appointment(&self) -> Timestamp {
-        self.pending.iter().map(|pending| pending.due).chain([self.next_look, self.next_statement]).min().unwrap_or(self.next_look)
+        let returns = self.next_return().map(|at| at.max(self.no_return_before));
+        let due = self.pending.iter().map(|pending| pending.due).chain(returns);
+        due.chain([self.next_look, self.next_statement]).min().unwrap_or(self.next_look)
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
+    pub(super) fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -101,6 +106,10 @@ impl Bank {
         let complain = |what: &str, error: io::Error| tracing::warn!(bank = %code, %error, "{what}; it will be tried again");
         if let Err(error) = self.execute_due(now) {
             complain("a payment file could not be worked on", error);
+        }
+        if let Err(error) = self.send_back(now) {
+            complain("payments could not be sent back", error);
+            self.no_return_before = now.plus_minutes(1);
         }
         if self.next_statement <= now {
             match self.write_statements(now) {
@@ -154,6 +163,9 @@ impl Bank {
             Some(text) => Err(text),
             None => self.examine(&key, day, before.is_none())?,
         };
+        if let (Ok(request), true) = (&request, before.is_none()) {
+            self.debit_gross(&key, request, now)?;
+        }
         let place = self.books().taken(&key).map(|(_, place)| place);
         let silent = self.spec.behaviour.silent_every.is_some_and(|nth| nth > 0 && place.is_some_and(|place| place % nth == 0));
         let due = now.plus_minutes(self.delay(&key));
@@ -170,7 +182,7 @@ impl Bank {
         let request = if key.contains(COPY) {
             Err(Refusal::new(FileFault::DuplicateName, ""))
         } else {
-            self.read(&bytes, &path, &expected).and_then(|request| self.check_payer(request))
+            self.read(&bytes, &path, &expected).and_then(|request| self.check_payer(request, first_time))
         };
         let (count, amount) = request.as_ref().map_or((0, Fen::ZERO), |request| (request.rows.len(), total(&request.rows)));
         tracing::debug!(bank = %self.spec.code, file = %key, count, "a payment file was taken");
@@ -205,12 +217,12 @@ impl Bank {
 
     /// The payer named in the file must be ours; where none is named, the first of the agreement pays. At a counter, the whole
     /// sum must be there before a file is let in.
-    fn check_payer(&self, mut request: Request) -> Result<Request, Refusal> {
+    fn check_payer(&self, mut request: Request, first_time: bool) -> Result<Request, Refusal> {
         let first = self.spec.payer_accounts.first().map(|payer| payer.account.clone());
         let payer = request.payer.take().or(first).filter(|account| self.books().balance(account).is_some());
         let payer = payer.ok_or_else(|| Refusal::new(FileFault::Payer, ""))?;
         let covered = self.books().balance(&payer).is_some_and(|balance| balance >= total(&request.rows));
-        if self.spec.layout == Layout::PipeSummary && !covered {
+        if first_time && self.spec.layout == Layout::PipeSummary && !covered {
             return Err(Refusal::new(FileFault::Funds, ""));
         }
         request.payer = Some(payer);
@@ -283,100 +295,6 @@ impl Bank {
         inbox::lay_aside(&self.root, &pending.key)
     }
 
-    /// Decides every row and books the whole file at once: credits, failures, one debit.
-    fn pay(&self, pending: &Pending, request: &Request, now: Timestamp) -> io::Result<Vec<Outcome>> {
-        let mut books = self.books();
-        let payer = request.payer.clone().unwrap_or_default();
-        let booked = self.booking_day(now);
-        let (mut outcomes, mut lines, mut seen) = (Vec::with_capacity(request.rows.len()), Vec::new(), HashSet::new());
-        let mut paid = Fen::ZERO;
-        for row in &request.rows {
-            let first = seen.insert(row.reference.as_str());
-            let done_before = books.decided(&row.reference).filter(|_| first);
-            if done_before == Some((pending.key.as_str(), true)) {
-                outcomes.push(Outcome::Paid);
-                continue;
-            }
-            let judged = if !first || done_before.is_some_and(|(file, _)| file != pending.key) {
-                Err(Why::Duplicate)
-            } else if books.is_miscounted(&row.reference) {
-                Err(Why::Ordinal)
-            } else {
-                self.judge(&books, row)
-            };
-            let line = Line {
-                kind: Kind::Failed,
-                booked: Some(booked),
-                file: pending.key.clone(),
-                account: payee(row),
-                amount: row.amount,
-                reference: row.reference.clone(),
-                ..Line::default()
-            };
-            match judged {
-                Ok(account) => {
-                    paid = [paid, row.amount].into_iter().sum();
-                    lines.push(Line { kind: Kind::Credit, account: account.to_owned(), ..line });
-                    outcomes.push(Outcome::Paid);
-                }
-                Err(why) => {
-                    let kind = if why == Why::Busy { Kind::Busy } else { Kind::Failed };
-                    if done_before.is_none() {
-                        lines.push(Line { kind, text: why.words(true), ..line });
-                    }
-                    outcomes.push(self.failure(why, row));
-                }
-            }
-        }
-        if paid.is_positive() && books.balance(&payer).is_none_or(|balance| balance < paid) {
-            return self.fail_all(&mut books, request, lines);
-        }
-        if paid.is_positive() {
-            lines.push(self.lump(&books, pending, &payer, paid, booked));
-        }
-        books.record(&lines)?;
-        Ok(outcomes)
-    }
-
-    fn judge(&self, books: &Books, row: &Row) -> Result<&str, Why> {
-        match self.customers.judge(&rules::Bank::of(&self.spec), row, false) {
-            Err(Why::Busy) if books.was_busy(&payee(row), row.amount, &row.reference) => {
-                self.customers.judge(&rules::Bank::of(&self.spec), row, true)
-            }
-            judged => judged,
-        }
-    }
-
-    /// The payer cannot cover the file: nobody is paid.
-    fn fail_all(&self, books: &mut Books, request: &Request, lines: Vec<Line>) -> io::Result<Vec<Outcome>> {
-        let lines: Vec<Line> = lines
-            .into_iter()
-            .map(|line| Line { kind: Kind::Failed, account: String::new(), text: Why::Funds.words(true), ..line })
-            .collect();
-        books.record(&lines)?;
-        Ok(request.rows.iter().map(|row| self.failure(Why::Funds, row)).collect())
-    }
-
-    fn lump(&self, books: &Books, pending: &Pending, payer: &str, paid: Fen, booked: NaiveDate) -> Line {
-        let name = pending.key.rsplit('/').next().unwrap_or(&pending.key);
-        Line {
-            kind: Kind::Debit,
-            booked: Some(booked),
-            file: pending.key.clone(),
-            account: payer.to_owned(),
-            amount: paid,
-            reference: name.to_owned(),
-            bank_ref: format!("{}{}{:06}", self.spec.code, booked.format("%Y%m%d"), books.next_serial()),
-            text: format!("代发 {}", pending.key),
-            ..Line::default()
-        }
-    }
-
-    fn failure(&self, why: Why, row: &Row) -> Outcome {
-        let terse = happens(500, self.spec.seed, &["terse", &row.reference]);
-        Outcome::Failed(Failure { why, terse })
-    }
-
     fn answer(&self, bytes: &[u8], key: &str, now: Timestamp, outcome: impl Fn(usize) -> Outcome) -> Vec<OutFile> {
         match self.spec.layout {
             Layout::SplitPair => split_pair::answer(bytes, key, outcome),
@@ -385,32 +303,13 @@ impl Bank {
         }
     }
 
-    // --- the bank's day ---
-
-    fn booking_day(&self, now: Timestamp) -> NaiveDate {
-        let local = now.local(self.zone);
-        if local.time() < DAY_ENDS { local.date() } else { local.date() + TimeDelta::days(1) }
-    }
-
-    fn write_statements(&self, now: Timestamp) -> io::Result<()> {
-        let mut books = self.books();
-        for day in books.days_to_state(self.booking_day(now) - TimeDelta::days(1)) {
-            for payer in books.payers() {
-                inbox::put_out(&self.root, &statement::of_day(&books, payer, day))?;
-            }
-            books.record(&[Line { kind: Kind::Stated, booked: Some(day), ..Line::default() }])?;
-        }
-        Ok(())
+    /// The day to which belongs what is booked now.
+    pub(super) fn booking_day(&self, books: &Books, now: Timestamp) -> NaiveDate {
+        self.spec.behaviour.bank_days.booking_day(now, self.zone, books.last_stated())
     }
 }
 
-fn day_end_after(now: Timestamp, zone: Tz) -> Timestamp {
-    let today = now.date(zone);
-    let end = Timestamp::from_local(today.and_time(DAY_ENDS), zone);
-    if end > now { end } else { Timestamp::from_local((today + TimeDelta::days(1)).and_time(DAY_ENDS), zone) }
-}
-
-fn total(rows: &[Row]) -> Fen {
+pub(super) fn total(rows: &[Row]) -> Fen {
     rows.iter().map(|row| row.amount).sum()
 }
 
@@ -423,6 +322,6 @@ fn wide(count: usize) -> u64 {
 }
 
 /// Whom a row is for, in words that name nobody: its account, or a number for a person found by other means.
-fn payee(row: &Row) -> String {
+pub(super) fn payee(row: &Row) -> String {
     if row.account.is_empty() { format!("#{:016x}", seeded(0, &[&row.id_number, &row.name])) } else { row.account.clone() }
 }

@@ -104,6 +104,11 @@ pub(super) fn processing(root: &Path) -> PathBuf {
     root.join("processing")
 }
 
+/// Where files lie that were done with.
+pub(super) fn done(root: &Path) -> PathBuf {
+    root.join("done")
+}
+
 /// The flag file beside a data file.
 pub(super) fn flag_of(data: &Path) -> PathBuf {
     with_suffix(data, ".ok")
@@ -124,7 +129,7 @@ pub(super) fn carry(found: &Found, root: &Path, key: &str) -> io::Result<()> {
 
 /// Puts a file away that was done with, with its flag.
 pub(super) fn lay_aside(root: &Path, key: &str) -> io::Result<()> {
-    move_with_flag(&processing(root).join(key), &root.join("done").join(key))
+    move_with_flag(&processing(root).join(key), &done(root).join(key))
 }
 
 fn move_with_flag(from: &Path, to: &Path) -> io::Result<()> {

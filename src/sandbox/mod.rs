@@ -4,17 +4,23 @@
 //! byte, acknowledgements, answers that take hours, refusals, statements in the evening. The bank reads and writes files by code of
 //! its own and shares nothing with `format`, so that an error there cannot hide behind the same error here.
 //!
-//! `ssh` and `sftp` are the mailbox (`jail` its walls), `bank` the people behind the counter, `rules` their judgement of a
-//! row, `ledger` their books, `split_pair`, `fixed_bytes` and `pipe_summary` the three layouts they know.
+//! `ssh` and `sftp` are the mailbox (`jail` its walls), `bank` the people behind the counter: `paying`, `returns` and `evening`
+//! are what they do, `behaviour` how. `rules` is their judgement of a row, `ledger` their books with the `movements` of payer
+//! accounts, `split_pair`, `fixed_bytes` and `pipe_summary` the three layouts they know.
 
 mod bank;
+mod behaviour;
+mod evening;
 mod fixed_bytes;
 mod gbk;
 mod inbox;
 mod jail;
 mod layout;
 mod ledger;
+mod movements;
+mod paying;
 mod pipe_summary;
+mod returns;
 mod rules;
 mod sftp;
 mod split_pair;
@@ -24,9 +30,8 @@ mod statement;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono_tz::Tz;
 use tokio::net::TcpListener;
@@ -34,9 +39,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
+use crate::domain::money::Fen;
 
-use self::ledger::Books;
+pub use self::behaviour::{BankDays, Behaviour, Debits, Fault, When};
 pub use self::ledger::{BankLedger, CreditFact, FileFigures};
+use self::ledger::{Books, Kind, Line};
+use self::movements::{GIVEN_BACK, TREASURY};
+use self::rules::Customers;
 
 /// A pretend bank to be opened.
 #[derive(Clone)]
@@ -111,36 +120,6 @@ pub struct PayerAccount {
     pub department: String,
 }
 
-/// How a pretend bank behaves. The default is a bank without moods.
-#[derive(Clone, Debug)]
-pub struct Behaviour {
-    /// Minutes between taking a file and answering it, at least and at most.
-    pub answer_delay_minutes: RangeInclusive<u32>,
-    /// Minutes between two looks into the inbox.
-    pub pickup_every_minutes: u32,
-    /// Of a thousand rows, how many meet a busy bank. Never twice for one account and amount.
-    pub busy_per_mille: u32,
-    /// Of a thousand rows, how many fail though nothing is wrong with them.
-    pub wrong_per_mille: u32,
-    /// Each file whose place among all taken is a multiple of this is paid as any other, but never answered.
-    pub silent_every: Option<u64>,
-    /// Whether an accepted file is acknowledged, where the layout has acknowledgements. Refusals always are.
-    pub ack: bool,
-}
-
-impl Default for Behaviour {
-    fn default() -> Self {
-        Self {
-            answer_delay_minutes: 60..=240,
-            pickup_every_minutes: 20,
-            busy_per_mille: 0,
-            wrong_per_mille: 0,
-            silent_every: None,
-            ack: true,
-        }
-    }
-}
-
 /// How to reach a bank and how to recognise it.
 #[derive(Clone)]
 pub struct BankEndpoint {
@@ -167,6 +146,9 @@ pub enum SandboxError {
     /// A folder or the journal.
     #[error("bank {code}: {what} {path}: {source}; check that the folder can be written and the journal is not damaged", path = path.display())]
     Files { code: String, what: &'static str, path: PathBuf, source: io::Error },
+    /// No bank, or no such payer account at it.
+    #[error("bank {code}: {what} is not there; use a code and a payer account that the sandbox was started with")]
+    Unknown { code: String, what: &'static str },
     /// No port to listen on.
     #[error("bank {code}: cannot listen on a port of the loopback interface: {source}")]
     Listen { code: String, source: io::Error },
@@ -178,12 +160,17 @@ pub enum SandboxError {
 /// Pretend banks at work. They stop when this is stopped or dropped.
 pub struct Sandbox {
     open: Vec<OpenBank>,
+    clock: Clock,
+    zone: Tz,
     stop: CancellationToken,
     _stop_when_dropped: DropGuard,
 }
 
 struct OpenBank {
     endpoint: BankEndpoint,
+    root: PathBuf,
+    customers: Arc<Customers>,
+    days: BankDays,
     books: Arc<Mutex<Books>>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -195,7 +182,8 @@ impl Sandbox {
     /// If a code is unfit, a folder cannot be used, or no port is free.
     pub async fn start(dir: &Path, specs: Vec<BankSpec>, clock: &Clock, zone: Tz) -> Result<Self, SandboxError> {
         let stop = CancellationToken::new();
-        let mut sandbox = Self { open: Vec::new(), stop: stop.clone(), _stop_when_dropped: stop.clone().drop_guard() };
+        let guard = stop.clone().drop_guard();
+        let mut sandbox = Self { open: Vec::new(), clock: clock.clone(), zone, stop: stop.clone(), _stop_when_dropped: guard };
         for spec in specs {
             check_code(&spec.code, &sandbox.open)?;
             sandbox.open.push(OpenBank::open(dir, spec, clock, zone, &stop).await?);
@@ -212,11 +200,48 @@ impl Sandbox {
     /// What a bank's books say now; empty for a bank that is not there.
     #[must_use]
     pub fn ledger(&self, code: &str) -> BankLedger {
-        self.open
-            .iter()
-            .find(|bank| bank.endpoint.code == code)
-            .map(|bank| bank.books.lock().unwrap_or_else(PoisonError::into_inner).snapshot())
-            .unwrap_or_default()
+        self.bank(code).map(|bank| bank.books().snapshot()).unwrap_or_default()
+    }
+
+    /// A person pays money back from an account, to the payer that paid it last: a credit on the next statement.
+    ///
+    /// # Errors
+    /// If there is no such bank, or its journal cannot be written.
+    pub fn give_back(&self, code: &str, account: &str, amount: Fen, words: &str) -> Result<(), SandboxError> {
+        let bank = self.bank(code)?;
+        let payer = bank.books().payer_of(account).ok_or_else(|| unknown(code, "a payer account"))?;
+        let name = bank.customers.name_of(account).unwrap_or(GIVEN_BACK);
+        bank.credit(
+            self,
+            Line { kind: Kind::GivenBack, account: payer, amount, text: words.to_owned(), ..Line::default() },
+            (account, name),
+        )
+    }
+
+    /// Money comes to a payer account, as from the treasury: a credit on the next statement.
+    ///
+    /// # Errors
+    /// If there is no such bank or payer account, or its journal cannot be written.
+    pub fn deposit(&self, code: &str, payer_account: &str, amount: Fen, words: &str) -> Result<(), SandboxError> {
+        let bank = self.bank(code)?;
+        if bank.books().balance(payer_account).is_none() {
+            return Err(unknown(code, "that payer account"));
+        }
+        let line = Line { kind: Kind::PayerCredit, account: payer_account.to_owned(), amount, text: words.to_owned(), ..Line::default() };
+        bank.credit(self, line, TREASURY)
+    }
+
+    /// Somebody asks the bank for the statements that did not come: they are put out. Says how many.
+    ///
+    /// # Errors
+    /// If there is no such bank, or it cannot write.
+    pub fn ask_for_statements(&self, code: &str) -> Result<usize, SandboxError> {
+        let bank = self.bank(code)?;
+        evening::put_out_held(&bank.root, &mut bank.books(), None).map_err(|source| bank.files("cannot write a statement in", source))
+    }
+
+    fn bank(&self, code: &str) -> Result<&OpenBank, SandboxError> {
+        self.open.iter().find(|bank| bank.endpoint.code == code).ok_or_else(|| unknown(code, "that bank"))
     }
 
     /// Closes the banks and waits until they are closed.
@@ -232,8 +257,34 @@ impl Sandbox {
     }
 }
 
+fn unknown(code: &str, what: &'static str) -> SandboxError {
+    SandboxError::Unknown { code: code.to_owned(), what }
+}
+
 impl OpenBank {
-    async fn open(dir: &Path, spec: BankSpec, clock: &Clock, zone: Tz, stop: &CancellationToken) -> Result<Self, SandboxError> {
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn files(&self, what: &'static str, source: io::Error) -> SandboxError {
+        SandboxError::Files { code: self.endpoint.code.clone(), what, path: self.root.clone(), source }
+    }
+
+    /// Books a credit of a payer account, from this account and name, on the day that it is.
+    fn credit(&self, sandbox: &Sandbox, line: Line, (counter, name): (&str, &str)) -> Result<(), SandboxError> {
+        let mut books = self.books();
+        let day = self.days.booking_day(sandbox.clock.now(), sandbox.zone, books.last_stated());
+        let line = Line {
+            booked: Some(day),
+            counter: counter.to_owned(),
+            counter_name: name.to_owned(),
+            bank_ref: books.bank_ref(&self.endpoint.code, day, 0),
+            ..line
+        };
+        books.record(&[line]).map_err(|source| self.files("cannot write the journal of", source))
+    }
+
+    async fn open(dir: &Path, mut spec: BankSpec, clock: &Clock, zone: Tz, stop: &CancellationToken) -> Result<Self, SandboxError> {
         let root = dir.join(&spec.code);
         let files = |what, path: &Path| {
             let (code, path) = (spec.code.clone(), path.to_path_buf());
@@ -242,8 +293,11 @@ impl OpenBank {
         inbox::make(&root).map_err(files("cannot make the folders of", &root))?;
         let root = root.canonicalize().map_err(files("cannot find", &root))?;
         let journal = root.join("bank-journal.csv");
-        let books = Books::open(&journal, &spec.payer_accounts).map_err(files("cannot read the journal", &journal))?;
+        let today = clock.now().date(zone);
+        let books = Books::open(&journal, &spec.payer_accounts, today).map_err(files("cannot read the journal", &journal))?;
         let books = Arc::new(Mutex::new(books));
+        let customers = Arc::new(Customers::new(std::mem::take(&mut spec.customers)));
+        let days = spec.behaviour.bank_days.clone();
         let key =
             ssh::HostKey::seeded(spec.seed, &spec.code).map_err(|source| SandboxError::HostKey { code: spec.code.clone(), source })?;
         let listen = |source| SandboxError::Listen { code: spec.code.clone(), source };
@@ -264,9 +318,9 @@ impl OpenBank {
         let serving = tokio::spawn(ssh::serve(listener, ssh::server_config(&key), access, stop.clone()));
         // Takes part before anything runs: a stepped clock must not move on without this bank.
         let me = clock.participant();
-        let bank = bank::Bank::new(spec, zone, root, Arc::clone(&books), me.now());
+        let bank = bank::Bank::new(spec, Arc::clone(&customers), zone, root.clone(), Arc::clone(&books), me.now());
         let working = tokio::spawn(bank::run(bank, me, stop.clone()));
-        Ok(Self { endpoint, books, tasks: vec![serving, working] })
+        Ok(Self { endpoint, root, customers, days, books, tasks: vec![serving, working] })
     }
 }
 

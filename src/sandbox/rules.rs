@@ -110,6 +110,11 @@ impl Customers {
         self.list.get(*at)
     }
 
+    /// Whose an account is.
+    pub(super) fn name_of(&self, account: &str) -> Option<&str> {
+        self.by_account.get(account).and_then(|at| self.list.get(*at)).map(|customer| customer.name.as_str())
+    }
+
     /// The account to credit, or why not. A bank that has been busy for this payee and amount is not busy again.
     pub(super) fn judge(&self, spec: &Bank<'_>, row: &Row, was_busy: bool) -> Result<&str, Why> {
         let customer = self.find(spec.layout, row).ok_or(Why::AccountNotFound)?;

@@ -1,7 +1,8 @@
 //! A layout without header and account column, answered by two files: who was paid and who was not.
 //!
 //! Request `YHDF__<yyyymmdd><seq>.TXT`, GBK, LF, `|` without a trailing one: insurance number, name, identity number, yuan,
-//! reference. The insurance number *is* the identity number. Answers `YHDFFK<yyyymmdd><seq>_S.TXT` and `_F.TXT`.
+//! reference. The insurance number *is* the identity number. Answers `YHDFFK<yyyymmdd><seq>_S.TXT` and `_F.TXT`; what comes
+//! back later stands in `YHDFTP<yyyymmdd><seq>_T.TXT`, with the words behind the name.
 
 use super::gbk;
 use super::layout::{Expected, FileFault, OutFile, Outcome, Refusal, Request, Row, is_date, lines, yuan};
@@ -62,6 +63,18 @@ pub(super) fn answer(bytes: &[u8], key: &str, outcome: impl Fn(usize) -> Outcome
     }
     let middle = middle(key).unwrap_or(key);
     vec![OutFile::new(format!("YHDFFK{middle}_S.TXT"), paid), OutFile::new(format!("YHDFFK{middle}_F.TXT"), failed)]
+}
+
+/// What is sent back later: the request's rows for which there are words.
+pub(super) fn returned(bytes: &[u8], key: &str, words: impl Fn(&str) -> Option<String>) -> OutFile {
+    let mut returned = Vec::new();
+    for line in lines(bytes, b"\n").0 {
+        let said = columns(line).and_then(|columns| columns.get(4).and_then(|reference| words(reference)));
+        if let Some(said) = said {
+            echo(&mut returned, line, Some(&said));
+        }
+    }
+    OutFile::new(format!("YHDFTP{}_T.TXT", middle(key).unwrap_or(key)), returned)
 }
 
 /// This layout has no column for words, so they must not contain its delimiter, nor leak the true holder's name.

@@ -13,6 +13,7 @@ mod people;
 mod publish;
 mod reports;
 mod sandbox;
+mod sandbox_settlement;
 mod service;
 mod store;
 mod stories;

@@ -15,22 +15,22 @@ use sm3::{Digest, Sm3};
 use ssh2::{OpenFlags, OpenType, RenameFlags, Session, Sftp};
 use tempfile::TempDir;
 
-const ZONE: Tz = Tz::Asia__Shanghai;
+pub(crate) const ZONE: Tz = Tz::Asia__Shanghai;
 const UNIT: &str = "512010";
-const PAYER: &str = "0512880010001";
-const OPENING: i64 = 100_000_000;
+pub(crate) const PAYER: &str = "0512880010001";
+pub(crate) const OPENING: i64 = 100_000_000;
 
 /// A bank on a stepped clock, and somebody who lets time pass.
-struct World {
-    dir: TempDir,
-    me: Participant,
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) me: Participant,
     clock: Clock,
-    sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
 }
 
 impl World {
     /// Ten in the morning of 2026-03-10, a Tuesday.
-    async fn open(layout: Layout, behaviour: Behaviour) -> Self {
+    pub(crate) async fn open(layout: Layout, behaviour: Behaviour) -> Self {
         let ten = NaiveDate::from_ymd_opt(2026, 3, 10).unwrap().and_hms_opt(10, 0, 0).unwrap();
         let clock = Clock::stepped(Timestamp::from_local(ten, ZONE));
         let me = clock.participant();
@@ -39,7 +39,7 @@ impl World {
         Self { dir, me, clock, sandbox }
     }
 
-    async fn reopen(self, layout: Layout, behaviour: Behaviour) -> Self {
+    pub(crate) async fn reopen(self, layout: Layout, behaviour: Behaviour) -> Self {
         let Self { dir, me, clock, sandbox } = self;
         sandbox.stop().await;
         let sandbox = Sandbox::start(dir.path(), vec![spec(layout, behaviour)], &clock, ZONE).await.unwrap();
@@ -50,16 +50,16 @@ impl World {
         self.sandbox.endpoints().remove(0)
     }
 
-    async fn hours(&self, hours: i64) {
+    pub(crate) async fn hours(&self, hours: i64) {
         self.me.sleep_until(self.me.now().plus_minutes(hours * 60)).await;
     }
 
-    fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.dir.path().join("b1")
     }
 
     /// Puts a file as a gateway does: under a `.part` name, then renamed.
-    async fn put(&self, path: &str, bytes: Vec<u8>) {
+    pub(crate) async fn put(&self, path: &str, bytes: Vec<u8>) {
         let path = path.to_owned();
         visit(self.endpoint(), move |sftp| put(sftp, &path, &bytes)).await;
     }
@@ -69,7 +69,7 @@ impl World {
         visit(self.endpoint(), move |sftp| get(sftp, &path)).await
     }
 
-    async fn text(&self, path: &str) -> String {
+    pub(crate) async fn text(&self, path: &str) -> String {
         let bytes = self.get(path).await;
         GBK.decode_without_bom_handling_and_without_replacement(&bytes).unwrap().into_owned()
     }
@@ -80,7 +80,7 @@ impl World {
     }
 }
 
-fn spec(layout: Layout, behaviour: Behaviour) -> BankSpec {
+pub(crate) fn spec(layout: Layout, behaviour: Behaviour) -> BankSpec {
     let customer = |account: &str, name: &str, id_number: &str, state| Customer {
         account: account.to_owned(),
         name: name.to_owned(),
@@ -108,7 +108,7 @@ fn spec(layout: Layout, behaviour: Behaviour) -> BankSpec {
     }
 }
 
-fn quick() -> Behaviour {
+pub(crate) fn quick() -> Behaviour {
     Behaviour { answer_delay_minutes: 30..=60, ..Behaviour::default() }
 }
 
@@ -153,7 +153,7 @@ fn names(sftp: &Sftp, folder: &str) -> Vec<String> {
     names
 }
 
-fn gbk(text: &str) -> Vec<u8> {
+pub(crate) fn gbk(text: &str) -> Vec<u8> {
     let mut out = vec![0; text.len() * 2 + 8];
     let (result, _, n) = GBK.new_encoder().encode_from_utf8_without_replacement(text, &mut out, true);
     assert_eq!(result, encoding_rs::EncoderResult::InputEmpty);
@@ -163,7 +163,7 @@ fn gbk(text: &str) -> Vec<u8> {
 
 // --- a layout without header: two answers ---
 
-const SPLIT_REQUEST: &str = "\
+pub(crate) const SPLIT_REQUEST: &str = "\
 511100196001010011|张三|511100196001010011|100.00|R001
 511100196001010038|阿依·木呷|511100196001010038|200.50|R002
 |李珅||300.00|R003
@@ -248,7 +248,7 @@ async fn a_file_still_being_written_is_left_alone_and_a_broken_one_fails_whole()
 
 // --- a layout of fixed bytes: flag, acknowledgement, answer, flag ---
 
-struct Fixed {
+pub(crate) struct Fixed {
     count: usize,
     total: i64,
     details: Vec<u8>,
@@ -289,7 +289,7 @@ impl Fixed {
     }
 }
 
-fn flag(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn flag(bytes: &[u8]) -> Vec<u8> {
     let lines = bytes.iter().filter(|b| **b == b'\n').count();
     format!("{}|{lines}|{}\n", bytes.len(), hex::encode(Sm3::digest(bytes))).into_bytes()
 }
