@@ -8,6 +8,7 @@
 mod account;
 mod people;
 pub(super) mod stage;
+mod year;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,6 +38,9 @@ pub struct DemoArgs {
     /// How many payments the departments bring
     #[arg(long, default_value_t = 3000)]
     pub payments: usize,
+    /// Play so many months from March 2019 on, with corrections, returns, refunds, monthly closes and the year's end
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=24))]
+    pub months: Option<u32>,
     /// The same seed invents the same people, lists and mishaps
     #[arg(long, default_value_t = 2019)]
     pub seed: u64,
@@ -47,6 +51,8 @@ pub struct DemoArgs {
 pub(super) enum DemoClock {
     /// Some working days of March 2019, in seconds.
     March2019,
+    /// Months from the first of March 2019 on, in minutes.
+    Months,
     /// The days that are, from this instant on.
     Real(Timestamp),
 }
@@ -56,6 +62,9 @@ pub(super) enum DemoClock {
 /// # Errors
 /// Something could not be set up or went wrong on the way.
 pub async fn demo(args: &DemoArgs, out: &Out) -> anyhow::Result<bool> {
+    if let Some(months) = args.months {
+        return year::play_months(args, months, out).await;
+    }
     let watch = Stopwatch::start();
     let dir = folder(args)?;
     let mut stage = Stage::build(&dir, args, DemoClock::March2019)?;
@@ -63,7 +72,7 @@ pub async fn demo(args: &DemoArgs, out: &Out) -> anyhow::Result<bool> {
     let director = clock.participant();
     let sandbox = Sandbox::start(&dir.join("banks"), stage.bank_specs(), &clock, stage.zone).await.context("starting the sandbox banks")?;
     let config_path = stage.write_config(&sandbox.endpoints())?;
-    stage.prepare(&config_path, clock.now()).await?;
+    stage.prepare(&config_path, Some(clock.now())).await?;
     let config = Config::load(&config_path)?;
     let gateway = Arc::new(assemble(config).await?);
     let (wake, stop) = (Wake::default(), CancellationToken::new());

@@ -31,14 +31,14 @@ pub struct SandboxArgs {
 /// # Errors
 /// The folder is not empty, or something could not be set up.
 pub async fn sandbox(args: &SandboxArgs, out: &Out) -> anyhow::Result<()> {
-    let demo = DemoArgs { dir: Some(args.dir.clone()), payments: args.payments, seed: args.seed };
+    let demo = DemoArgs { dir: Some(args.dir.clone()), payments: args.payments, months: None, seed: args.seed };
     let dir = super::demo::folder(&demo)?;
     let clock = Clock::System;
     let mut stage = Stage::build(&dir, &demo, DemoClock::Real(clock.now()))?;
     let sandbox = Sandbox::start(&dir.join("banks"), stage.bank_specs(), &clock, stage.zone).await.context("starting the sandbox banks")?;
     let config = stage.write_config(&sandbox.endpoints())?;
     stage.write_lists()?;
-    stage.prepare(&config, clock.now()).await?;
+    stage.prepare(&config, Some(clock.now())).await?;
     out.line("沙箱银行已启动 / sandbox banks are up:");
     for (bank, endpoint) in BANKS.iter().zip(sandbox.endpoints()) {
         out.line(format!("  {} {}  sftp://{}@{}  {}", endpoint.code, bank.name, endpoint.user, endpoint.addr, endpoint.fingerprint));

@@ -33,7 +33,63 @@ pub struct BankRange {
     pub base: InstructionState,
 }
 
+/// A payment that did not arrive and waits for people.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// Its latest instruction.
+    pub id: i64,
+    /// The how-manieth attempt it was.
+    pub attempt: i64,
+    /// The batch.
+    pub batch: String,
+    /// Its number in the batch.
+    pub seq: i64,
+    /// The department.
+    pub department: String,
+    /// The project.
+    pub project: String,
+    /// The subsidy's period.
+    pub period: String,
+    /// The fiscal year.
+    pub year: i32,
+    /// Where it stands: finally failed, or carried over the year's end.
+    pub state: String,
+    /// The class of its reason.
+    pub class: String,
+    /// How much.
+    pub amount: Fen,
+}
+
 impl Tx {
+    /// Payments that finally failed or were carried over a year's end, and that nothing pays again.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn waiting_for_people(&mut self, limit: i64) -> Result<Vec<Waiting>, StoreError> {
+        let sql = "select i.id, i.attempt, i.batch, p.seq, b.department, b.project, b.period, a.year, s.state, s.class, s.amount_fen from instruction_state s \
+                   join instruction i on i.id = s.instruction_id join payment p on p.id = i.payment_id join batch b on b.number = i.batch \
+                   join admission a on a.batch = i.batch where s.state in ('failed_final', 'carried') and i.live = 0 \
+                   and not exists (select 1 from instruction n where n.previous_id = i.id and n.live = 1) order by i.id limit $1";
+        let rows = self.rows(sql, args![limit]).await?;
+        rows.iter()
+            .map(|r| {
+                Ok(Waiting {
+                    id: r.int(0)?,
+                    attempt: r.int(1)?,
+                    batch: r.string(2)?,
+                    seq: r.int(3)?,
+                    department: r.string(4)?,
+                    project: r.string(5)?,
+                    period: r.string(6)?,
+                    year: i32::try_from(r.int(7)?).map_err(|_| StoreError::column(7, "a year"))?,
+                    state: r.string(8)?,
+                    class: r.string(9)?,
+                    amount: r.fen(10)?,
+                })
+            })
+            .collect()
+    }
+
     /// Payment files that a bank may have seen.
     ///
     /// # Errors

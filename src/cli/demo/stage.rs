@@ -10,6 +10,7 @@ use chrono_tz::Tz;
 use super::{DemoArgs, DemoClock};
 use crate::cli::people::{AccountState, BankNeeds, World};
 use crate::config::Config;
+use crate::domain::calendar::Calendar;
 use crate::domain::catalogue::{Catalogue, PayeeKind};
 use crate::domain::masked::Account;
 use crate::domain::money::Fen;
@@ -27,8 +28,10 @@ const PROFILES: [(&str, &str); 2] = [
     ("split-sf-noheader", include_str!("../../../bank-formats/split-sf-noheader/profile.toml")),
     ("fixed-gbk-bytes", include_str!("../../../bank-formats/fixed-gbk-bytes/profile.toml")),
 ];
-const CALENDAR: [(&str, &str); 3] = [
+const CALENDAR: [(&str, &str); 5] = [
     ("2019.toml", include_str!("../../../config/calendar/2019.toml")),
+    ("2020.toml", include_str!("../../../config/calendar/2020.toml")),
+    ("2021.toml", include_str!("../../../config/calendar/2021.toml")),
     ("2025.toml", include_str!("../../../config/calendar/2025.toml")),
     ("2026.toml", include_str!("../../../config/calendar/2026.toml")),
 ];
@@ -87,6 +90,7 @@ impl Stage {
         let monday = NaiveDate::from_ymd_opt(MONDAY.0, MONDAY.1, MONDAY.2).context("the demo's Monday")?;
         let (first_day, pay_on) = match days {
             DemoClock::March2019 => (monday, monday.checked_add_days(Days::new(1)).context("the demo's Tuesday")?),
+            DemoClock::Months => (monday.with_day(1).context("the first of March")?, monday),
             DemoClock::Real(now) => (now.date(zone), now.date(zone)),
         };
         let world = World::generate(args.seed, args.payments, &banks).paying_on(pay_on);
@@ -109,6 +113,16 @@ impl Stage {
         let date = self.first_day + Days::new(day);
         let local = date.and_hms_opt(hour, minute, 0).unwrap_or_default();
         Timestamp::from_local(local, self.zone)
+    }
+
+    /// The first day that is played.
+    pub(in crate::cli) const fn first_day(&self) -> NaiveDate {
+        self.first_day
+    }
+
+    /// The working days.
+    pub(in crate::cli) fn calendar(&self) -> anyhow::Result<Calendar> {
+        Ok(Calendar::from_toml_texts(CALENDAR)?)
     }
 
     /// What each bank knows. The customers go over to the banks: the county keeps no second copy of them.
@@ -184,12 +198,12 @@ impl Stage {
     }
 
     /// Makes the database that a configuration names and writes what the platform would have set up.
-    pub(in crate::cli) async fn prepare(&self, config: &Path, now: Timestamp) -> anyhow::Result<()> {
+    pub(in crate::cli) async fn prepare(&self, config: &Path, funded_at: Option<Timestamp>) -> anyhow::Result<()> {
         let config = Config::load(config)?;
         let address = Address { url: config.database.url.clone(), schema: config.database.schema.clone(), pool_max: 4, password: None };
         let store = Store::connect(&address).await?;
         store.migrate().await?;
-        self.seed(&store, now).await?;
+        self.seed(&store, funded_at).await?;
         store.close().await;
         Ok(())
     }
@@ -210,7 +224,7 @@ impl Stage {
     }
 
     /// Writes what the platform and the finance bureau would have set up: departments, projects, banks, agreements, people.
-    async fn seed(&self, store: &Store, now: Timestamp) -> anyhow::Result<()> {
+    async fn seed(&self, store: &Store, funded_at: Option<Timestamp>) -> anyhow::Result<()> {
         let mut tx = store.begin().await?;
         let catalogue = Catalogue::from_toml("catalogue.toml", CATALOGUE)?;
         for d in &self.world.departments {
@@ -255,7 +269,9 @@ impl Stage {
         for person in &self.world.ineligible {
             tx.put_ineligible(&person.id_number, "", person.reason.code(), person.from).await?;
         }
-        self.fund(&mut tx, now).await?;
+        if let Some(now) = funded_at {
+            self.fund(&mut tx, now).await?;
+        }
         tx.commit().await?;
         Ok(())
     }
@@ -294,14 +310,15 @@ fn agreement(bank: &DemoBank, department: &str) -> NewAgreement {
     }
 }
 
-/// The people of the demo: in each department one who enters, one who approves, one who releases; one finance reviewer.
+/// The people of the demo: in each department one who enters, one who approves, one who releases; two at the finance bureau.
 pub(in crate::cli) fn operators(world: &World) -> Vec<Operator> {
-    let mut people = vec![Operator {
-        login: "caizheng.fuhe".to_owned(),
-        name: "财政复核员".to_owned(),
+    let finance = |login: &str, name: &str| Operator {
+        login: login.to_owned(),
+        name: name.to_owned(),
         role: "finance".to_owned(),
         department: String::new(),
-    }];
+    };
+    let mut people = vec![finance("caizheng.fuhe", "财政复核员"), finance("caizheng.shenpi", "财政审批员")];
     for d in &world.departments {
         for (hand, name) in [("jingban", "经办员"), ("shenhe", "审核员"), ("fafang", "发放员")] {
             people.push(Operator {

@@ -1,0 +1,100 @@
+//! What departments do about payments that did not arrive: corrected lists, brought through the whole approval (R2); people
+//! who turn out not to be entitled, before or after the money reached them (R4); what was carried over the year's end (R3).
+
+use std::collections::BTreeMap;
+
+use chrono::{Datelike as _, NaiveDate};
+
+use super::people::People;
+use crate::clock::Participant;
+use crate::domain::ids::EndToEndId;
+use crate::domain::money::Fen;
+use crate::store::admission::PaymentRow;
+use crate::store::intake::NewBatch;
+use crate::store::tallies::Waiting;
+
+/// More attempts than this at one payment teach nothing new.
+const ATTEMPTS_MAX: i64 = 3;
+/// The month from which on carried entitlements are paid from the new year's money.
+const CARRIED_FROM: u32 = 2;
+
+/// A department's corrected list, one a subsidy and period, as the platform would write it.
+pub(super) async fn correct(people: &mut People<'_>, me: &Participant, day: NaiveDate) -> anyhow::Result<()> {
+    let waiting = people.gateway.store.read().await?.waiting_for_people(2000).await?;
+    let mut lists: BTreeMap<(String, String, String, bool), Vec<(Waiting, PaymentRow)>> = BTreeMap::new();
+    for line in waiting {
+        let is_carried = line.state == "carried";
+        let is_due = if is_carried { line.year < day.year() && day.month() >= CARRIED_FROM } else { line.year == day.year() };
+        if !is_due || line.attempt >= ATTEMPTS_MAX {
+            continue;
+        }
+        if let Some(row) = corrected(people, &line).await? {
+            let key = (line.department.clone(), line.project.clone(), line.period.clone(), is_carried);
+            lists.entry(key).or_default().push((line, row));
+        }
+    }
+    let mut numbers = Vec::new();
+    for ((department, project, period, is_carried), lines) in lists {
+        let total: Fen = lines.iter().map(|(line, _)| line.amount).sum();
+        people.corrections += 1;
+        let number = format!("{department}{}-CF-{}-{:03}", project.replace('.', "-"), day.format("%Y%m"), people.corrections);
+        let rows: Vec<PaymentRow> = lines.into_iter().zip(1..).map(|((_, row), seq)| PaymentRow { seq, ..row }).collect();
+        let batch = NewBatch {
+            number: number.clone(),
+            kind: "reissue".to_owned(),
+            department: department.clone(),
+            project: project.clone(),
+            period,
+            pay_on: day,
+            declared_count: u64::try_from(rows.len()).unwrap_or_default(),
+            declared: total,
+            maker: people.hand(&department, "jingban"),
+            budget_line: String::new(),
+            voucher: String::new(),
+        };
+        let mut tx = people.gateway.store.begin().await?;
+        if is_carried {
+            tx.add_funding(&department, &project, day.year(), total, me.now()).await?;
+        }
+        tx.insert_batch(&batch, me.now()).await?;
+        tx.insert_payments(&number, &rows).await?;
+        tx.commit().await?;
+        numbers.push((department, number));
+    }
+    for (department, number) in &numbers {
+        people.approve(department, number, me.now()).await?;
+    }
+    for (department, number) in &numbers {
+        people.release(department, number, me.now()).await?;
+    }
+    Ok(())
+}
+
+/// The row as the department knows it now; `None` where there is nothing to correct.
+async fn corrected(people: &People<'_>, line: &Waiting) -> anyhow::Result<Option<PaymentRow>> {
+    let found = people.gateway.store.read().await?.payments_after(&line.batch, line.seq - 1, 1).await?;
+    let Some(row) = found.into_iter().next() else { return Ok(None) };
+    let Some((name, id, account)) = people.truth.find(&row.account, &row.payee_id) else { return Ok(None) };
+    let is_wrong = row.payee_name != name || !row.payee_id.same_as(&id) || row.account != account;
+    if !is_wrong && line.class != "UR" && line.state != "carried" {
+        return Ok(None);
+    }
+    let is_self = row.payee_role == "self";
+    Ok(Some(PaymentRow {
+        id: 0,
+        entitled_name: if is_self { name.clone() } else { row.entitled_name.clone() },
+        entitled_id: if is_self { id.clone() } else { row.entitled_id.clone() },
+        payee_name: name,
+        payee_id: id,
+        account,
+        amount: line.amount,
+        reissue_of: EndToEndId(line.id).to_string(),
+        ..row
+    }))
+}
+
+/// Somebody turns out not to be entitled: one whose payment failed, and one who was paid and is asked to give it back.
+pub(super) async fn find_ineligible(people: &mut People<'_>, _me: &Participant, day: NaiveDate) -> anyhow::Result<()> {
+    _ = (people.is_near_the_end(day, day), people.promised(day));
+    Ok(())
+}
