@@ -9,7 +9,8 @@ use super::demo::stage::{BANKS, Stage};
 use super::demo::{DemoArgs, DemoClock};
 use super::out::Out;
 use crate::clock::Clock;
-use crate::sandbox::Sandbox;
+use crate::domain::money::Fen;
+use crate::sandbox::{Debits, Fault, Sandbox, When};
 
 /// How the sandbox is called.
 #[derive(Args, Clone, Debug)]
@@ -23,6 +24,63 @@ pub struct SandboxArgs {
     /// How many payments the invented lists have
     #[arg(long, default_value_t = 300)]
     pub payments: usize,
+    /// What a file takes from the payer: what was paid, the whole file first, or payment by payment
+    #[arg(long, value_enum, default_value_t)]
+    pub debits: DebitsArg,
+    /// Of a thousand payments, how many are sent back later
+    #[arg(long, default_value_t = 0)]
+    pub returns: u32,
+    /// Days after which they come back, at most
+    #[arg(long, default_value_t = 30)]
+    pub returns_within: u32,
+    /// A fault of a statement, repeatable: WHEN:WHAT, where WHEN is a date or the statement's number and WHAT is miss, double,
+    /// mis-key, late, missing or charge=FEN
+    #[arg(long = "fault", value_name = "WHEN:WHAT", value_parser = fault)]
+    pub faults: Vec<(When, Fault)>,
+}
+
+/// The ways of debiting, as the command line names them.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default)]
+pub enum DebitsArg {
+    /// What was paid, in one sum.
+    #[default]
+    Net,
+    /// The whole file first, the rest back in one sum.
+    Gross,
+    /// The whole file first, the rest back one by one.
+    GrossOneByOne,
+    /// Payment by payment.
+    ItemByItem,
+}
+
+impl From<DebitsArg> for Debits {
+    fn from(arg: DebitsArg) -> Self {
+        match arg {
+            DebitsArg::Net => Self::Net,
+            DebitsArg::Gross => Self::Gross { one_by_one: false },
+            DebitsArg::GrossOneByOne => Self::Gross { one_by_one: true },
+            DebitsArg::ItemByItem => Self::ItemByItem,
+        }
+    }
+}
+
+fn fault(text: &str) -> Result<(When, Fault), String> {
+    let (when, what) = text.split_once(':').ok_or("write WHEN:WHAT, as 3:double or 2026-03-20:late")?;
+    let nth = when.parse().map(When::Nth).ok();
+    let when = nth.or_else(|| when.parse().map(When::Day).ok()).ok_or("WHEN is a number or a date like 2026-03-20")?;
+    let fault = match what.split_once('=').unwrap_or((what, "")) {
+        ("miss", "") => Fault::Miss,
+        ("double", "") => Fault::Double,
+        ("mis-key", "") => Fault::MisKey,
+        ("late", "") => Fault::Late,
+        ("missing", "") => Fault::Missing,
+        ("charge", fen) => {
+            let fee = Fen::parse_fen(fen).ok().filter(|fee| fee.is_positive());
+            Fault::Charge(fee.ok_or("a charge is charge=FEN, more than nothing")?)
+        }
+        _ => return Err("WHAT is miss, double, mis-key, late, missing or charge=FEN".to_owned()),
+    };
+    Ok((when, fault))
 }
 
 /// Runs the banks until interrupted. Beside them stand a configuration, a database with departments, projects, banks,
@@ -35,7 +93,14 @@ pub async fn sandbox(args: &SandboxArgs, out: &Out) -> anyhow::Result<()> {
     let dir = super::demo::folder(&demo)?;
     let clock = Clock::System;
     let mut stage = Stage::build(&dir, &demo, DemoClock::Real(clock.now()))?;
-    let sandbox = Sandbox::start(&dir.join("banks"), stage.bank_specs(), &clock, stage.zone).await.context("starting the sandbox banks")?;
+    let mut specs = stage.bank_specs();
+    for spec in &mut specs {
+        let behaviour = &mut spec.behaviour;
+        behaviour.debits = args.debits.into();
+        (behaviour.return_per_mille, behaviour.return_after_days) = (args.returns, 1..=args.returns_within.max(1));
+        behaviour.statement_faults.clone_from(&args.faults);
+    }
+    let sandbox = Sandbox::start(&dir.join("banks"), specs, &clock, stage.zone).await.context("starting the sandbox banks")?;
     let config = stage.write_config(&sandbox.endpoints())?;
     stage.write_lists()?;
     stage.prepare(&config, Some(clock.now())).await?;
@@ -50,4 +115,19 @@ pub async fn sandbox(args: &SandboxArgs, out: &Out) -> anyhow::Result<()> {
     tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
     sandbox.stop().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_as_they_are_written() {
+        let day = chrono::NaiveDate::from_ymd_opt(2026, 3, 20).unwrap();
+        assert_eq!(fault("3:double"), Ok((When::Nth(3), Fault::Double)));
+        assert_eq!(fault("2026-03-20:charge=1250"), Ok((When::Day(day), Fault::Charge(Fen::new(1250)))));
+        for wrong in ["double", "x:double", "3:doubled", "3:double=1", "3:charge", "3:charge=0", "3:charge=-1"] {
+            assert!(fault(wrong).is_err(), "{wrong}");
+        }
+    }
 }
