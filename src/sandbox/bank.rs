@@ -22,7 +22,7 @@ use super::behaviour::day_end_after;
 use super::layout::{Expected, Failure, FileFault, OutFile, Outcome, Refusal, Request, Row};
 use super::ledger::{Books, Kind, Line};
 use super::rules::{Customers, Why, seeded};
-use super::{BankSpec, Layout, fixed_bytes, inbox, pipe_summary, split_pair};
+use super::{BankSpec, Layout, fixed_bytes, inbox, pipe_summary, refund, split_pair};
 
 /// Marks a copy of a file in our own names for it; no name in the inbox has it.
 const COPY: char = '~';
@@ -46,10 +46,18 @@ pub(super) struct Bank {
 pub(super) struct Pending {
     pub(super) key: String,
     due: Timestamp,
-    /// Or why it is refused whole.
-    request: Result<Request, String>,
+    work: Work,
     /// Paid, but never answered.
     pub(super) silent: bool,
+}
+
+/// What is to be done with a file.
+enum Work {
+    Pay(Request),
+    /// Why it is refused whole.
+    Refuse(String),
+    /// A refund order.
+    Refund,
 }
 
 /// Works until it is stopped.
@@ -156,21 +164,31 @@ impl Bank {
     }
 
     fn take(&mut self, key: String, now: Timestamp) -> io::Result<()> {
-        let before = self.books().taken(&key);
-        let day = before.map_or_else(|| now.date(self.zone), |(day, _)| day);
-        let refused = self.books().file(&key).and_then(|figures| figures.refused.clone());
-        let request = match refused {
-            Some(text) => Err(text),
-            None => self.examine(&key, day, before.is_none())?,
+        let work = if refund::is_order(&key) {
+            self.take_order(&key, now)?;
+            Work::Refund
+        } else {
+            self.take_payments(&key, now)?
         };
-        if let (Ok(request), true) = (&request, before.is_none()) {
-            self.debit_gross(&key, request, now)?;
-        }
         let place = self.books().taken(&key).map(|(_, place)| place);
         let silent = self.spec.behaviour.silent_every.is_some_and(|nth| nth > 0 && place.is_some_and(|place| place % nth == 0));
         let due = now.plus_minutes(self.delay(&key));
-        self.pending.push(Pending { key, due, request, silent });
+        self.pending.push(Pending { key, due, work, silent });
         Ok(())
+    }
+
+    fn take_payments(&self, key: &str, now: Timestamp) -> io::Result<Work> {
+        let before = self.books().taken(key);
+        let day = before.map_or_else(|| now.date(self.zone), |(day, _)| day);
+        let refused = self.books().file(key).and_then(|figures| figures.refused.clone());
+        let request = match refused {
+            Some(text) => Err(text),
+            None => self.examine(key, day, before.is_none())?,
+        };
+        if let (Ok(request), true) = (&request, before.is_none()) {
+            self.debit_gross(key, request, now)?;
+        }
+        Ok(request.map_or_else(Work::Refuse, Work::Pay))
     }
 
     /// Reads and checks a file; on its first time writes it into the books and acknowledges it.
@@ -277,14 +295,15 @@ impl Bank {
     fn execute(&self, pending: &Pending, now: Timestamp) -> io::Result<()> {
         let path = inbox::processing(&self.root).join(&pending.key);
         let bytes = fs::read(&path)?;
-        let answers = match &pending.request {
-            Ok(request) => {
+        let answers = match &pending.work {
+            Work::Refund => return self.execute_order(&pending.key, pending.silent, now),
+            Work::Pay(request) => {
                 let outcomes = self.pay(pending, request, now)?;
                 self.answer(&bytes, &pending.key, now, |at| outcomes.get(at).cloned().unwrap_or_else(|| refused("漏行")))
             }
             // This layout said so in its acknowledgement.
-            Err(_) if self.spec.layout == Layout::FixedBytes => Vec::new(),
-            Err(text) => self.answer(&bytes, &pending.key, now, |_| refused(text)),
+            Work::Refuse(_) if self.spec.layout == Layout::FixedBytes => Vec::new(),
+            Work::Refuse(text) => self.answer(&bytes, &pending.key, now, |_| refused(text)),
         };
         if !pending.silent {
             for answer in &answers {
@@ -317,7 +336,7 @@ fn refused(text: &str) -> Outcome {
     Outcome::Failed(Failure { why: Why::FileRefused(text.to_owned()), terse: false })
 }
 
-fn wide(count: usize) -> u64 {
+pub(super) fn wide(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::layout::{OutFile, is_date};
-use super::{Layout, fixed_bytes, pipe_summary, split_pair};
+use super::{Layout, fixed_bytes, pipe_summary, refund, split_pair};
 
 /// A payment file that is complete.
 pub(super) struct Found {
@@ -41,6 +41,7 @@ impl Looks {
                 self.standing_still(all)?
             }
         };
+        found.append(&mut files(&inbox, "", refund::is_order)?);
         found.sort_by(|a, b| (a.changed, &a.key).cmp(&(b.changed, &b.key)));
         Ok(found)
     }

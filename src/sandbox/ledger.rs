@@ -326,6 +326,7 @@ impl Books {
             let given = self.ledger.given_back.entry(line.counter.clone()).or_default();
             *given = sum(*given, line.amount);
         } else if line.kind == Kind::Refund {
+            self.decided.insert(line.reference.clone(), line.file.clone());
             self.ledger.refunds.insert(line.reference.clone(), line.amount);
         }
     }
@@ -360,7 +361,9 @@ impl Books {
 
     /// In which file this reference was decided, and whether it was paid there.
     pub(super) fn decided(&self, reference: &str) -> Option<(&str, bool)> {
-        let paid = self.ledger.credits.contains_key(reference) || self.ledger.returned.contains_key(reference);
+        let ledger = &self.ledger;
+        let paid =
+            ledger.credits.contains_key(reference) || ledger.returned.contains_key(reference) || ledger.refunds.contains_key(reference);
         self.decided.get(reference).map(|file| (file.as_str(), paid))
     }
 

@@ -304,3 +304,29 @@ async fn a_late_statement_comes_with_the_next_and_a_missing_one_when_asked_for()
     assert_eq!(world.sandbox.ask_for_statements("b1").unwrap(), 0);
     assert_eq!(days(&world), ["20260310", "20260311", "20260312"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_order_is_executed_once_and_refused_without_the_money() {
+    let world = World::open(Layout::SplitPair, quick()).await;
+    let order = |reference: &str, yuan: &str| gbk(&format!("{reference}|{PAYER}|0990001|某市国库|{yuan}|摘要\n"));
+    world.put("/inbox/TKDD__202603100001.TXT", order("BG001", "300000.00")).await;
+    world.put("/inbox/TKDD__202603100002.TXT", order("BG002", "700000.01")).await;
+    world.put("/inbox/TKDD__202603100003.TXT", gbk("BG003|0000|0990001|某市国库|1.00\n")).await;
+    world.put("/inbox/TKDD__202603100004.TXT", gbk("BG004|x\n")).await;
+    world.me.sleep_until(world.me.now().plus_minutes(25)).await;
+    let world = world.reopen(Layout::SplitPair, quick()).await;
+    world.hours(3).await;
+    assert_eq!(world.text("/outbox/TKDDFK202603100001_R.TXT").await, "BG001|300000.00|1|交易成功\n");
+    assert_eq!(world.text("/outbox/TKDDFK202603100002_R.TXT").await, "BG002|700000.01|2|付款账户余额不足\n");
+    assert_eq!(world.text("/outbox/TKDDFK202603100003_R.TXT").await, "BG003|1.00|2|付款账户不符\n");
+    assert_eq!(world.text("/outbox/TKDDFK202603100004_R.TXT").await, "BG004||2|文件格式错误\n");
+    // The same order in another file: not paid again.
+    world.put("/inbox/TKDD__202603100005.TXT", order("BG001", "300000.00")).await;
+    world.hours(6).await;
+    assert_eq!(world.text("/outbox/TKDDFK202603100005_R.TXT").await, "BG001|300000.00|2|未处理记录重复\n");
+    let all = statements(&world);
+    assert_eq!(all["20260310"].told(), [('D', 30_000_000, "BG001", "缴回国库 BG001")]);
+    assert_eq!(all["20260310"].entries[0].counter, "0990001");
+    assert_eq!(balance(&world), OPENING - 30_000_000);
+    assert_eq!(world.sandbox.ledger("b1").refunds, BTreeMap::from([("BG001".to_owned(), Fen::new(30_000_000))]));
+}
