@@ -18,7 +18,7 @@ use crate::clock::{Clock, Participant, Stopwatch};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::passes::{
-    Done, Gateway, PassError, admit, apply, chase, collect, deliver, plan, publication, publish, remedy, report, seal, stage, sweep,
+    Done, Gateway, PassError, admit, apply, chase, collect, deliver, expect, plan, publication, publish, remedy, report, seal, stage, sweep,
 };
 use crate::store::desk::NewIncident;
 use crate::store::outbound::{BankRow, Lease};
@@ -181,6 +181,7 @@ async fn desk_round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
     done += remedy::remedy(gateway, now).await?;
     done += chase::chase(gateway, now).await?;
     done += publication::publication(gateway, now).await?;
+    done += expect::expect(gateway, now).await?;
     done += report::report(gateway, now).await?;
     done += deliver::deliver(gateway, now).await?;
     Ok(done)
@@ -206,6 +207,7 @@ impl Desk {
             changed += told(g, "remedy", remedy::remedy(g, now).await, now).await;
             changed += told(g, "chase", chase::chase(g, now).await, now).await;
             changed += told(g, "publication", publication::publication(g, now).await, now).await;
+            changed += told(g, "expect", expect::expect(g, now).await, now).await;
             changed += told(g, "report", report::report(g, now).await, now).await;
             self.wake.working.store(false, Ordering::Relaxed);
             if changed > 0 {

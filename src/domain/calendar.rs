@@ -171,6 +171,23 @@ impl Calendar {
         Ok(count)
     }
 
+    /// The bank day for which a file may leave at this very moment: the day itself while its cut-off has not come, or the
+    /// day on which a window opened that is open still. `None` when nothing may leave: no bank day, or too late, or too
+    /// early. Half past midnight in `23:00-01:00` belongs to the day before, and is a bank day when that day is one.
+    ///
+    /// # Errors
+    /// When the year of that day is not there.
+    pub fn open_day(&self, hours: Hours, local: NaiveDateTime) -> Result<Option<NaiveDate>, CalendarError> {
+        let day = match hours {
+            Hours::Until(cutoff) => (!cutoff.has_passed(local.time())).then(|| local.date()),
+            Hours::Within(window) => window.opened_on(local),
+        };
+        match day {
+            Some(day) if self.is_bank_day(day)? => Ok(Some(day)),
+            Some(_) | None => Ok(None),
+        }
+    }
+
     /// The bank day for which a file that leaves at this local time is executed: never before `pay_on`, today only while
     /// the cut-off has not come, else the next bank day. A `pay_on` that was slept through is simply due (T3).
     ///
@@ -263,6 +280,15 @@ fn search(
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cutoff(TimeOfDay);
 
+/// When a bank takes files: until its cut-off, or only within a window of the day (`23:00-01:00`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hours {
+    /// From midnight until the cut-off.
+    Until(Cutoff),
+    /// Within the window alone.
+    Within(Window),
+}
+
 /// A daily window (时间窗) in local time, such as `08:00-16:30` or, across midnight, `23:00-01:00`. The opening second is
 /// inside, the closing second is outside, so that windows that meet neither overlap nor leave a gap. The whole day is
 /// `00:00-24:00`; a window that opens and closes at the same time is refused, because nobody can say which day it means.
@@ -350,6 +376,14 @@ impl FromStr for Cutoff {
     type Err = WindowError;
     fn from_str(text: &str) -> Result<Self, WindowError> {
         TimeOfDay::parse(text).map(Self)
+    }
+}
+
+impl FromStr for Hours {
+    type Err = WindowError;
+    /// Reads `16:30`, or a window such as `23:00-01:00`.
+    fn from_str(text: &str) -> Result<Self, WindowError> {
+        if text.contains(['-', '–']) { text.parse().map(Self::Within) } else { text.parse().map(Self::Until) }
     }
 }
 
@@ -551,5 +585,81 @@ mod tests {
             assert_eq!(text.parse::<Cutoff>().unwrap().to_string(), text);
         }
         assert!("16:30:60".parse::<Cutoff>().is_err(), "a leap second is no cut-off");
+    }
+
+    #[test]
+    fn t2_a_file_leaves_for_the_day_whose_window_is_open() {
+        let calendar = calendar();
+        for (hours, now, day_of) in [
+            ("16:30", "2019-03-11 16:29:59", Some("2019-03-11")),
+            ("16:30", "2019-03-11 16:30:00", None),
+            ("16:30", "2019-03-11 00:00:00", Some("2019-03-11")),
+            ("16:30", "2019-03-09 10:00:00", None),               // Saturday
+            ("16:30", "2019-02-02 10:00:00", Some("2019-02-02")), // a Saturday made up for, and banks book
+            ("24:00", "2019-03-11 23:59:59", Some("2019-03-11")),
+            ("08:00-16:30", "2019-03-11 07:59:59", None),
+            ("08:00-16:30", "2019-03-11 08:00:00", Some("2019-03-11")),
+            ("08:00-16:30", "2019-03-11 16:30:00", None),
+            ("23:00-01:00", "2019-03-11 22:59:59", None),
+            ("23:00-01:00", "2019-03-11 23:00:00", Some("2019-03-11")),
+            ("23:00-01:00", "2019-03-12 00:59:59", Some("2019-03-11")),
+            ("23:00-01:00", "2019-03-12 01:00:00", None),
+            ("23:00-01:00", "2019-03-16 00:30:00", Some("2019-03-15")), // Saturday's first hour is Friday's window
+            ("23:00-01:00", "2019-03-11 00:30:00", None),               // Monday's first hour is Sunday's
+            ("23:00-01:00", "2019-01-01 00:30:00", None),               // the 31st of December 2018 was off
+            ("23:00-01:00", "2018-12-30 00:30:00", Some("2018-12-29")), // a Saturday made up for
+        ] {
+            let found = calendar.open_day(hours.parse().unwrap(), at(now));
+            assert_eq!(found, Ok(day_of.map(day)), "{hours} at {now}");
+        }
+        let over = calendar.open_day("16:30".parse().unwrap(), at("2020-01-02 09:00:00"));
+        assert_eq!(over, Err(CalendarError::YearMissing { year: 2020 }), "no guess where the year is not there");
+        assert_eq!(calendar.open_day("23:00-01:00".parse().unwrap(), at("2020-01-01 00:30:00")), Ok(Some(day("2019-12-31"))));
+        for text in ["", "16:30:60", "23:00-23:00", "25:00-26:00", "4pm"] {
+            assert!(text.parse::<Hours>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn t2_a_make_up_day_of_the_government_need_not_be_a_bank_day() {
+        let text = "year = 2019\nsource = \"a test\"\nholidays = []\nworkdays = [\"2019-02-02\"]\n[bank]\nclosed = [\"2019-02-02\"]";
+        let calendar = Calendar::from_toml_texts([("2019.toml", text)]).unwrap();
+        assert_eq!((calendar.is_working_day(day("2019-02-02")), calendar.is_bank_day(day("2019-02-02"))), (Ok(true), Ok(false)));
+        assert_eq!(calendar.open_day("16:30".parse().unwrap(), at("2019-02-02 10:00:00")), Ok(None));
+        assert_eq!(calendar.execution_date(day("2019-02-02"), "16:30".parse().unwrap(), at("2019-02-02 10:00:00")), Ok(day("2019-02-04")));
+        assert_eq!(calendar.add_working_days(day("2019-02-01"), 1), Ok(day("2019-02-02")), "the office works");
+    }
+
+    #[test]
+    fn t2_leap_days_and_spring_festivals_over_the_years() {
+        let calendar = Calendar::from_toml_texts([
+            ("2018.toml", include_str!("../../config/calendar/2018.toml")),
+            ("2019.toml", include_str!("../../config/calendar/2019.toml")),
+            ("2020.toml", include_str!("../../config/calendar/2020.toml")),
+            ("2021.toml", include_str!("../../config/calendar/2021.toml")),
+            ("2022.toml", include_str!("../../config/calendar/2022.toml")),
+            ("2023.toml", include_str!("../../config/calendar/2023.toml")),
+            ("2024.toml", include_str!("../../config/calendar/2024.toml")),
+            ("2025.toml", include_str!("../../config/calendar/2025.toml")),
+            ("2026.toml", include_str!("../../config/calendar/2026.toml")),
+        ])
+        .unwrap();
+        for (from, to) in [
+            ("2020-02-29", "2020-03-02"), // a leap day that is a Saturday
+            ("2024-02-29", "2024-02-29"), // one that is a Thursday
+            ("2019-02-28", "2019-02-28"),
+            ("2018-02-15", "2018-02-22"), // Spring Festival, each year another week
+            ("2019-02-04", "2019-02-11"),
+            ("2021-02-11", "2021-02-18"),
+            ("2022-01-31", "2022-02-07"),
+            ("2023-01-21", "2023-01-28"), // the Saturday behind it is worked
+            ("2025-01-28", "2025-02-05"),
+        ] {
+            assert_eq!(calendar.next_bank_day_on_or_after(day(from)), Ok(day(to)), "{from}");
+        }
+        assert_eq!(calendar.add_working_days(day("2024-02-28"), 2), Ok(day("2024-03-01")), "over the leap day");
+        assert_eq!(calendar.working_days_between(day("2020-02-28"), day("2020-03-02")), Ok(1));
+        assert_eq!(calendar.working_days_between(day("2018-12-28"), day("2019-01-02")), Ok(2), "over the year's end");
+        assert_eq!(calendar.add_working_days(day("2026-12-30"), 3), Err(CalendarError::YearMissing { year: 2027 }));
     }
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use super::{Done, Gateway, PassError, Tried};
+use super::{Done, Gateway, PassError, Tried, expect};
 use crate::domain::batch::{BatchDigest, Hands, Persons, fiscal_year, is_period};
+use crate::domain::calendar::CalendarError;
 use crate::domain::exchange::PaymentLine;
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::Words;
@@ -49,6 +50,7 @@ async fn take(gateway: &Gateway, batch: BatchRow, now: Timestamp) -> Result<Done
         Err(PassError::Store(e)) if e.is_unique_violation() && gateway.store.read().await?.is_admitted(&number).await? => {
             Ok(Done::default())
         }
+        Err(PassError::Calendar(CalendarError::YearMissing { year })) => expect::tell_of_year(gateway, year, now).await,
         ended => ended,
     }
 }
@@ -220,9 +222,8 @@ impl<'a> Gate<'a> {
             faults.push(Words::new(format!("发放日期“{}”不是日期", b.pay_on), format!("pay_on {:?} is no date like 2019-03-14", b.pay_on)));
             return Ok(faults);
         };
-        if let Err(e) = self.gateway.calendar.is_working_day(pay_on) {
-            faults.push(Words::new(format!("缺少{}年工作日历", self.year()), e.to_string()));
-        }
+        // A year that nobody entered is no fault of the department's: the batch waits for it.
+        self.gateway.calendar.is_working_day(pay_on)?;
         if !is_period(&b.period) {
             faults.push(Words::new(format!("所属期“{}”格式不对", b.period), format!("period {:?}: 2019, 2019-Q1 or 2019-03", b.period)));
         }
@@ -387,7 +388,7 @@ impl<'a> Gate<'a> {
     }
 
     async fn reject(&self, tx: &mut Tx, refused: Vec<(PaymentRow, Refusal)>, scan: &mut Scan) -> Result<(), PassError> {
-        let due_on = self.gateway.calendar.add_working_days(self.today, self.gateway.config.cases.due_days)?;
+        let due_on = self.gateway.due_day(self.today, self.gateway.config.cases.due_days)?;
         let mut cases = Vec::with_capacity(refused.len());
         for (row, refusal) in refused {
             scan.rejected = (scan.rejected.0 + 1, scan.rejected.1.checked_add(row.amount).unwrap_or(scan.rejected.1));

@@ -302,7 +302,7 @@ impl<'a> Apply<'a> {
 
     async fn cases(&self, tx: &mut Tx) -> Result<(), PassError> {
         let business_date = self.gateway.today(self.now);
-        let due_on = self.gateway.calendar.add_working_days(business_date, self.gateway.config.cases.due_days)?;
+        let due_on = self.gateway.due_day(business_date, self.gateway.config.cases.due_days)?;
         let kinds =
             [("failed", InstructionState::Failed), ("returned", InstructionState::Returned), ("conflict", InstructionState::Conflict)];
         for (kind, state) in kinds {
@@ -448,7 +448,7 @@ impl<'a> Apply<'a> {
             }
             Some(file) => {
                 let today = self.gateway.today(self.now);
-                let due_on = self.gateway.calendar.add_working_days(today, 1)?;
+                let due_on = self.gateway.due_day(today, 1)?;
                 tx.suspect_double(instruction, rival, &self.file.purse.department, &file.bank, (today, due_on), self.now).await?;
                 let what = self.say(
                     format!("疑似重复支付：第{instruction}号指令先报失败后报成功，同一款项的再次支付（文件{}）已送银行", file.name),

@@ -33,7 +33,7 @@ pub async fn chase(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError>
         if late.is_ack && late.is_presumed {
             lose(&mut tx, &file, now).await?;
         }
-        let tomorrow = gateway.calendar.add_working_days(gateway.today(now), 1)?;
+        let tomorrow = gateway.due_day(gateway.today(now), 1)?;
         tx.chased(&late, gateway.at_hour(tomorrow, 9), now).await?;
         tx.commit().await?;
         done.changed += 1;

@@ -14,6 +14,8 @@ pub mod chase;
 pub mod collect;
 /// Mails leave the outbox.
 pub mod deliver;
+/// What banks owe us is ticked off, or told as late.
+pub mod expect;
 /// Mails and their workbooks, from facts.
 pub mod letters;
 /// What a person may do.
@@ -45,7 +47,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use crate::config::Config;
-use crate::domain::calendar::Calendar;
+use crate::domain::calendar::{Calendar, CalendarError};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::format::Profile;
@@ -113,7 +115,7 @@ pub enum PassError {
     },
     /// Money waits on a year whose working days are not there.
     #[error(transparent)]
-    Calendar(#[from] crate::domain::calendar::CalendarError),
+    Calendar(#[from] CalendarError),
     /// Something that must hold does not; nothing was changed.
     #[error("{0}")]
     Broken(String),
@@ -185,6 +187,25 @@ impl Gateway {
     #[must_use]
     pub fn today(&self, now: Timestamp) -> NaiveDate {
         now.date(self.zone())
+    }
+
+    /// So many working days on: the day by which somebody should have done something. No money waits for such a day, so where
+    /// the calendar's year is not there yet, Mondays to Fridays are counted on.
+    ///
+    /// # Errors
+    /// The end of the world's calendar.
+    pub fn due_day(&self, from: NaiveDate, days: u32) -> Result<NaiveDate, PassError> {
+        use chrono::Datelike as _;
+        match self.calendar.add_working_days(from, days) {
+            Ok(day) => Ok(day),
+            Err(CalendarError::YearMissing { .. }) => {
+                let is_weekday = |day: &NaiveDate| day.weekday().num_days_from_monday() < 5;
+                let later = from.iter_days().skip(usize::from(days > 0)).filter(is_weekday);
+                let nth = usize::try_from(days.saturating_sub(1)).unwrap_or_default();
+                later.take(nth + 1).last().ok_or(PassError::Calendar(CalendarError::EndOfTime(from)))
+            }
+            Err(e @ (CalendarError::EndOfTime(_) | CalendarError::File { .. })) => Err(e.into()),
+        }
     }
 
     /// The instant at which a day's local hour strikes.

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 
+use super::expect;
 use super::{Done, Gateway, PassError};
-use crate::domain::calendar::Cutoff;
+use crate::domain::calendar::{CalendarError, Hours};
 use crate::domain::exchange::BatchFacts;
-use crate::domain::file::FileOutState;
+use crate::domain::file::{FileKind, FileOutState};
 use crate::domain::instruction::{Event, InstructionState, step};
 use crate::domain::language::Words;
 use crate::domain::ledger::{AccountKind, EntryKind, Movement};
@@ -40,6 +41,8 @@ pub async fn plan(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done,
             }
             // Money is short: the account would go below zero. A person is told once, the batch waits.
             Err(PassError::Store(e)) if e.is_check_violation() => short_of_money(gateway, &tranche, now).await?,
+            // What waits for a year that nobody has entered is told once for all.
+            Err(PassError::Calendar(CalendarError::YearMissing { year })) => done += expect::tell_of_year(gateway, year, now).await?,
             // One poison batch does not stop the others.
             Err(
                 e @ (PassError::Broken(_) | PassError::Calendar(_) | PassError::Store(StoreError::Broken(_) | StoreError::Column { .. })),
@@ -52,21 +55,21 @@ pub async fn plan(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done,
     Ok(done)
 }
 
-fn is_its_day(gateway: &Gateway, tranche: &Tranche, agreement: &Agreement, now: Timestamp) -> Result<bool, PassError> {
-    let cutoff: Cutoff = agreement
+/// The day for which a file of this agreement may go out now; `None`: none may.
+fn open_day(gateway: &Gateway, agreement: &Agreement, now: Timestamp) -> Result<Option<NaiveDate>, PassError> {
+    let hours: Hours = agreement
         .cutoff
         .parse()
         .map_err(|e| PassError::Broken(format!("agreement {}: cutoff {:?}: {e}", agreement.number, agreement.cutoff)))?;
-    let local = now.local(gateway.zone());
-    let day = gateway.calendar.execution_date(tranche.pay_on.max(tranche.not_before), cutoff, local)?;
-    Ok(day == local.date())
+    Ok(gateway.calendar.open_day(hours, now.local(gateway.zone()))?)
 }
 
 async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, now: Timestamp) -> Result<Done, PassError> {
     let agreement = gateway.store.read().await?.agreement(&tranche.agreement).await?;
-    if !is_its_day(gateway, tranche, &agreement, now)? {
+    // Within a window over midnight the file's day is the one on which the window opened.
+    let Some(day) = open_day(gateway, &agreement, now)?.filter(|day| *day >= tranche.pay_on.max(tranche.not_before)) else {
         return Ok(Done::default());
-    }
+    };
     let mut tx = gateway.store.begin().await?;
     // Behind the lock: another node may have planned it, or a late success renumbered it, since it was read.
     tx.lock_tranche(tranche.id).await?;
@@ -90,7 +93,7 @@ async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, no
     let mut next = tranche.next_id;
     while next <= tranche.last_id {
         let end = tranche.last_id.min(next.saturating_add(i64::try_from(most).unwrap_or(i64::MAX).saturating_sub(1)));
-        if !plan_file(gateway, &mut tx, tranche, &agreement, (next, end), now).await? {
+        if !plan_file(gateway, &mut tx, tranche, &agreement, ((next, end), day), now).await? {
             // Another node planned it meanwhile. Dropped, this transaction never was.
             return Ok(Done::default());
         }
@@ -103,6 +106,9 @@ async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, no
     for key in [stuck_key(tranche), short_key(tranche)] {
         tx.close_incident(&key, now).await?;
     }
+    if tranche.kind != "retry" && expect::is_missed(gateway, tranche.pay_on, day)? {
+        expect::tell_missed(gateway, &mut tx, &tranche.batch, tranche.pay_on, day, now).await?;
+    }
     tx.commit().await?;
     Ok(done)
 }
@@ -113,10 +119,9 @@ async fn plan_file(
     tx: &mut Tx,
     tranche: &Tranche,
     agreement: &Agreement,
-    range: (i64, i64),
+    (range, today): ((i64, i64), NaiveDate),
     now: Timestamp,
 ) -> Result<bool, PassError> {
-    let today = gateway.today(now);
     let profile = gateway.profile(&agreement.profile)?;
     let (rows, total) = tx.range_total(range).await?;
     if rows != range.1 - range.0 + 1 {
@@ -210,14 +215,24 @@ pub(crate) async fn unreserve(tx: &mut Tx, file: &FileOut, now: Timestamp) -> Re
     Ok(())
 }
 
-/// Gives up what was made for a day that has gone by and no bank has seen (the mailbox was down over the cut-off): its date
+/// Gives up what was made for a day whose cut-off has struck and no bank has seen (the mailbox was down over it): its date
 /// stands in its name and its bytes. The lines are planned anew, under new numbers; nothing is sent twice, because a file
 /// that may be out is never touched here, and a run that is still uploading finds the row moved on before it may publish.
 async fn give_up_stale(gateway: &Gateway, bank: &str, today: NaiveDate, now: Timestamp) -> Result<Done, PassError> {
     let states = [FileOutState::Planned, FileOutState::Sealed, FileOutState::Uploading];
     let files = gateway.store.read().await?.files_in(bank, &states).await?;
     let mut done = Done::default();
-    for stale in files.into_iter().filter(|f| f.business_date < today) {
+    for stale in files {
+        let agreement = gateway.store.read().await?.agreement(&stale.agreement).await?;
+        // Also the same day, once its cut-off has struck: the daemon was down over it, or the upload took too long.
+        let is_stale = match open_day(gateway, &agreement, now) {
+            Ok(day) => day != Some(stale.business_date),
+            Err(PassError::Broken(_) | PassError::Calendar(_)) => stale.business_date < today,
+            Err(e) => return Err(e),
+        };
+        if !is_stale || stale.kind != FileKind::Instruction {
+            continue;
+        }
         let mut tx = gateway.store.begin().await?;
         tx.lock_file(stale.id, now).await?;
         let file = tx.file(stale.id).await?;
@@ -264,7 +279,7 @@ pub(crate) async fn regroup(
         tx.split_tranche(tranche.id, (first, last), open, now).await?;
     }
     let today = gateway.today(now);
-    let due_on = gateway.calendar.add_working_days(today, gateway.config.cases.due_days)?;
+    let due_on = gateway.due_day(today, gateway.config.cases.due_days)?;
     for (id, reason) in out.iter().filter(|(_, reason)| !reason.is_empty()) {
         let reason = Reason::from_code(reason).unwrap_or(Reason::Ineligible);
         let (department, code, class) = (&tranche.purse.department, reason.code(), reason.class().code());
@@ -302,6 +317,10 @@ async fn stuck(gateway: &Gateway, tranche: &Tranche, why: &PassError, now: Times
 }
 
 async fn short_of_money(gateway: &Gateway, tranche: &Tranche, now: Timestamp) -> Result<(), PassError> {
+    // It is looked at again at every round; who was told is not told again.
+    if gateway.store.read().await?.is_incident_open(&short_key(tranche)).await? {
+        return Ok(());
+    }
     let what = gateway.say(Words::new(
         format!("批次{}：账户余额不足，未生成文件", tranche.batch),
         format!("batch {}: the account is short, no file was made", tranche.batch),

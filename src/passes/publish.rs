@@ -121,7 +121,7 @@ pub async fn shadow(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Don
 /// When a file's result is due, by its agreement.
 pub(crate) fn result_due(gateway: &Gateway, agreement: &Agreement, file: &FileOut) -> Result<Timestamp, PassError> {
     let days = u32::try_from(agreement.feedback_days).unwrap_or(1);
-    Ok(gateway.at_hour(gateway.calendar.add_working_days(file.business_date, days)?, DUE_HOUR))
+    Ok(gateway.at_hour(gateway.due_day(file.business_date, days)?, DUE_HOUR))
 }
 
 /// What every step of one file's publication needs.

@@ -16,6 +16,8 @@ pub mod desk;
 pub mod edge;
 /// Do the books add up: the equations of law 2.
 pub mod equations;
+/// What banks still owe us.
+pub mod expected;
 /// What is stuck, overdue, or waits for a person.
 pub mod findings;
 /// Files of the banks: seen, kept, read, proven, applied.

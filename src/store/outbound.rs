@@ -554,6 +554,7 @@ impl Tx {
             .await?;
         if moved {
             self.event("file_out", file.id, ("sent", file.state.code(), "sent"), actor, sent.evidence.code(), now).await?;
+            self.expect_answers(file.id).await?;
         }
         Ok(moved)
     }

@@ -6,3 +6,4 @@ create trigger append_only before update or delete on statement_match for each r
 create trigger append_only_whole before truncate on statement_match for each statement execute function bankgate_append_only();
 create trigger append_only before update or delete on reconcile_run for each row execute function bankgate_append_only();
 create trigger append_only_whole before truncate on reconcile_run for each statement execute function bankgate_append_only();
+create index file_out_agreement on file_out (agreement, business_date);

@@ -50,6 +50,7 @@ create index file_out_key on file_out (bank, exchange_key);
 create index file_out_open on file_out (bank, state) where state not in ('answered', 'refused', 'voided', 'abandoned');
 create index file_out_range on file_out (first_id);
 create index file_out_batch on file_out (batch);
+create index file_out_agreement on file_out (agreement, business_date);
 
 create table failure_case_anew (
   id integer primary key,

@@ -286,6 +286,8 @@ create table expected_file (
   unique (bank, kind, subject, on_date)
 );
 create index expected_file_open on expected_file (due_at) where came_at is null;
+-- The picture of the last days.
+create index expected_file_day on expected_file (on_date);
 
 create table enquiry (
   id {identity},
@@ -301,3 +303,4 @@ create table enquiry (
   sent_at bigint,
   unique (file_out, asked_on)
 );
+create index enquiry_open on enquiry (bank) where state in ('planned', 'uploading');

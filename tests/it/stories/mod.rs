@@ -11,3 +11,4 @@ mod late;
 mod order;
 mod publication;
 mod race;
+mod times;

@@ -11,7 +11,7 @@ use bankgate::domain::money::Fen;
 use bankgate::domain::time::Timestamp;
 use bankgate::format::Profile;
 use bankgate::mail::Mailer;
-use bankgate::passes::{Done, Edge, Gateway, admit, apply, chase, collect, plan, publish, remedy, seal, stage};
+use bankgate::passes::{Done, Edge, Gateway, admit, apply, chase, collect, expect, plan, publish, remedy, seal, stage};
 use bankgate::store::admission::PaymentRow;
 use bankgate::store::outbound::Lease;
 use bankgate::store::sql::{Row, Value};
@@ -347,6 +347,14 @@ impl World {
         changed
     }
 
+    pub async fn expect(&self) -> u64 {
+        let mut changed = 0;
+        for _ in 0..2 {
+            changed += self.one("expect", expect::expect(&self.gateway, self.now).await.unwrap()).await;
+        }
+        changed
+    }
+
     async fn one(&self, pass: &str, done: Done) -> u64 {
         if done.changed > 0 {
             self.audit(pass).await;
@@ -361,7 +369,7 @@ impl World {
         for (bank, _) in BANKS {
             changed += self.plan(bank).await + self.seal(bank).await + self.publish(bank).await + self.collect(bank).await;
         }
-        changed += self.apply().await + self.remedy().await + self.chase().await;
+        changed += self.apply().await + self.remedy().await + self.chase().await + self.expect().await;
         self.audit("a round").await;
         changed
     }
