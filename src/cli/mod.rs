@@ -10,6 +10,10 @@ mod decide;
 pub mod demo;
 /// The commands that start something: the demo, the daemon, the pretend banks.
 pub mod dispatch;
+/// What banks owe us.
+mod expected;
+/// The money of every purse.
+pub mod funds;
 /// What commands print, and how they end.
 pub mod out;
 /// An invented county: its people, the lists its departments bring, the accounts its banks keep.
@@ -93,6 +97,21 @@ pub enum Command {
     },
     /// Do the books add up: the equations of every batch and account
     Ledger,
+    /// What the banks owe us: a grid of days and banks, then each file that has not come, and whom to phone
+    Expected {
+        /// So many days back; what is still open is always shown
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        days: u64,
+    },
+    /// The money of each department, project and year, and how long it took from its arrival to the cards
+    Funds {
+        /// One batch's
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "NUMBER")]
+        batch: String,
+        /// One department's
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "CODE")]
+        department: String,
+    },
     /// Lists of payments (批次)
     #[command(subcommand)]
     Batch(BatchCommand),
@@ -320,6 +339,11 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
         Command::Doctor { offline } => {
             let config = Config::load(&path)?;
             read::doctor(&reader(out, &config).await?, &config, offline).await
+        }
+        Command::Expected { days } => expected::expected(&reader(out, &Config::load(&path)?).await?, days).await,
+        Command::Funds { batch, department } => {
+            let config = Config::load(&path)?;
+            funds::funds(&reader(out, &config).await?, &config, &batch, &department).await
         }
         Command::Ledger => read::ledger(&reader(out, &Config::load(&path)?).await?).await,
         Command::File(FileCommand::List { inbound, bank, state, limit }) => {

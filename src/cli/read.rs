@@ -19,27 +19,27 @@ use crate::store::views::{Choice, FileInView, FileOutView, PaymentView};
 const SKEW_MAX_MILLIS: i64 = 5000;
 
 impl Reader<'_> {
-    fn pick(&self, zh: &'static str, en: &'static str) -> &'static str {
+    pub(super) fn pick(&self, zh: &'static str, en: &'static str) -> &'static str {
         self.language.pick(zh, en)
     }
 
-    fn heads(&self, heads: &[(&'static str, &'static str)]) -> Vec<&'static str> {
+    pub(super) fn heads(&self, heads: &[(&'static str, &'static str)]) -> Vec<&'static str> {
         heads.iter().map(|(zh, en)| self.pick(zh, en)).collect()
     }
 
-    fn state<'a>(&self, code: &'a str) -> &'a str {
+    pub(super) fn state<'a>(&self, code: &'a str) -> &'a str {
         words::state(code, self.language)
     }
 
-    fn time(&self, at: Option<Timestamp>) -> String {
+    pub(super) fn time(&self, at: Option<Timestamp>) -> String {
         at.filter(|at| at.millis() > 0).map(|at| at.local(self.zone).format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default()
     }
 
-    fn line(&self, zh: impl Into<String>, en: impl Into<String>) {
+    pub(super) fn line(&self, zh: impl Into<String>, en: impl Into<String>) {
         self.out.line(Words::new(zh, en).in_language(self.language));
     }
 
-    fn head(&self, zh: &'static str, en: &'static str) {
+    pub(super) fn head(&self, zh: &'static str, en: &'static str) {
         self.out.line(format!("\n{}", self.pick(zh, en)));
     }
 }

@@ -36,6 +36,7 @@ pub async fn admit(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError>
         Err(PassError::Store(e)) if e.is_unique_violation() => Ok(Done::default()),
         ended => ended,
     });
+    tried.note(tell_of_funds_aside(gateway, now).await);
     let batches = gateway.store.read().await?.batches_at_gate(now).await?;
     for batch in batches {
         tried.note(take(gateway, batch, now).await);
@@ -55,6 +56,33 @@ async fn take(gateway: &Gateway, batch: BatchRow, now: Timestamp) -> Result<Done
     }
 }
 
+fn aside_key(funding: i64) -> String {
+    format!("funding:{funding}")
+}
+
+/// Money whose model (quota or cash) is none of its department's agreements': it lies aside, and finance is told once.
+async fn tell_of_funds_aside(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
+    let aside = gateway.store.read().await?.funds_that_do_not_fit(now).await?;
+    let mut done = Done::default();
+    for (id, department, project, model, fen) in aside {
+        let key = aside_key(id);
+        if gateway.store.read().await?.is_incident_open(&key).await? {
+            continue;
+        }
+        let what = gateway.say(Words::new(
+            format!("到账第{id}号（部门{department}，项目{project}，{fen}元）的资金方式“{model}”与该部门的代发协议不符，未计入可用额度"),
+            format!("funding {id} of {department}/{project} ({fen}) is {model:?}, which no agreement of the department works by: it does not count"),
+        ));
+        let next_step = gateway.say(Words::new(
+            "请核对到账登记与代发协议的资金方式；更正后自动计入",
+            "compare the funding with the agreement's funds_model; once they agree it counts by itself",
+        ));
+        gateway.tell(&NewIncident { key: &key, kind: "funding_aside", bank: "", what: &what, next_step: &next_step }, now).await?;
+        done.changed += 1;
+    }
+    Ok(done)
+}
+
 async fn book_funds(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
     let mut done = Done::default();
     if gateway.store.read().await?.funds_to_book(now).await?.is_empty() {
@@ -70,6 +98,7 @@ async fn book_funds(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
             amount,
         };
         tx.post(now, &EntryOf { funding: Some(id), ..EntryOf::default() }, Origin::Theirs, &movement).await?;
+        tx.close_incident(&aside_key(id), now).await?;
         done.changed += 1;
     }
     if done.changed > 0 {
@@ -281,8 +310,26 @@ impl<'a> Gate<'a> {
         Ok(())
     }
 
+    /// What the batch asks of the purse's free funds: all that it declares; of a reissue only what was carried over the year's
+    /// end, for everything else lies in suspense already.
+    async fn needed(&self) -> Result<Fen, PassError> {
+        if self.batch.kind != "reissue" {
+            return Ok(self.batch.declared);
+        }
+        let mut tx = self.gateway.store.read().await?;
+        let (mut needed, mut after) = (Fen::ZERO, i64::MIN);
+        loop {
+            let page = tx.payments_after(&self.batch.number, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(needed) };
+            after = last.seq;
+            let named: Vec<i64> = page.iter().filter_map(|row| EndToEndId::parse(&row.reissue_of)).map(|id| id.0).collect();
+            needed = needed.checked_add(tx.carried_among(&named).await?).unwrap_or(needed);
+        }
+    }
+
     async fn short_of_funds(&self) -> Result<Option<Words>, PassError> {
-        if !self.gateway.config.admission.funds_required || self.batch.kind == "reissue" {
+        let needed = self.needed().await?;
+        if !self.gateway.config.admission.funds_required || !needed.is_positive() {
             return Ok(None);
         }
         let purse = Purse {
@@ -295,13 +342,25 @@ impl<'a> Gate<'a> {
         let balance = tx.balance(&purse.account(AccountKind::ZeroBalance)).await?;
         let spoken_for = tx.spoken_for(&purse.department, &purse.project, purse.year).await?;
         let free = balance.checked_sub(spoken_for).unwrap_or(Fen::ZERO);
-        if free >= self.batch.declared {
+        if free >= needed {
             return Ok(None);
         }
-        Ok(Some(Words::new(
-            format!("额度不足：批次{}需要{}元，可用{}元", self.batch.number, self.batch.declared, free),
-            format!("funds are short: batch {} needs {}, {} is free", self.batch.number, self.batch.declared, free),
-        )))
+        let [other_years, other_model, future] = tx.funds_aside(&purse.department, &purse.project, purse.year, self.now).await?;
+        let (mut zh, mut en) = (
+            format!("额度不足：批次{}需要{needed}元，可用{free}元（{}年度）", self.batch.number, purse.year),
+            format!("funds are short: batch {} needs {needed}, {free} is free (year {})", self.batch.number, purse.year),
+        );
+        for (fen, other_zh, other_en) in [
+            (other_years, "属其他年度，不计入", "of other years does not count"),
+            (other_model, "资金方式与协议不符，不计入", "is of a funds model that no agreement has, and does not count"),
+            (future, "尚未到账，不计入", "has not arrived yet"),
+        ] {
+            if fen.is_positive() {
+                zh.push_str(&format!("；另有{fen}元{other_zh}"));
+                en.push_str(&format!("; {fen} {other_en}"));
+            }
+        }
+        Ok(Some(Words::new(zh, en)))
     }
 
     /// Count, sum and digest of a batch that goes back anyway: all its faults are told at once.

@@ -357,7 +357,13 @@ impl Tx {
     pub async fn spoken_for(&mut self, department: &str, project: &str, year: i32) -> Result<Fen, StoreError> {
         let sql = "select cast(coalesce(sum(t.open_fen), 0) as bigint) from tranche t join batch b on b.number = t.batch join admission a on a.batch = t.batch \
                    where t.next_id <= t.last_id and t.kind = 'first' and b.department = $1 and b.project = $2 and a.year = $3";
-        self.one(sql, args![department, project, year]).await?.fen(0)
+        let first = self.one(sql, args![department, project, year]).await?.fen(0)?;
+        // A reissue takes money that is in suspense, but for what was carried over the year's end: that is paid from new funds.
+        let sql = "select cast(coalesce(sum(i.amount_fen), 0) as bigint) from tranche t join batch b on b.number = t.batch join admission a on a.batch = t.batch \
+                   join instruction i on i.id >= t.next_id and i.id <= t.last_id join instruction_state s on s.instruction_id = i.previous_id and s.state = 'carried' \
+                   where t.next_id <= t.last_id and t.kind = 'reissue' and b.department = $1 and b.project = $2 and a.year = $3";
+        let carried = self.one(sql, args![department, project, year]).await?.fen(0)?;
+        first.checked_add(carried).ok_or_else(|| StoreError::Broken("what is spoken for does not fit".to_owned()))
     }
 
     /// Writes a batch's verdict, over an earlier one that was not `admitted`.
@@ -572,12 +578,14 @@ impl Tx {
         }))
     }
 
-    /// Funds that arrived and are not in the ledger: key, department, project, year, amount.
+    /// Funds that arrived, of a model that an agreement of their department works by, and are not in the ledger: key,
+    /// department, project, year, amount.
     ///
     /// # Errors
     /// The database refused.
     pub async fn funds_to_book(&mut self, now: Timestamp) -> Result<Vec<(i64, String, String, i32, Fen)>, StoreError> {
         let sql = "select f.id, f.department, f.project, f.year, f.amount_fen from funding f where f.arrived_at <= $1 \
+                   and exists (select 1 from agreement g where g.department = f.department and g.funds_model = f.funds_model) \
                    and not exists (select 1 from entry e where e.funding = f.id) order by f.id";
         let rows = self.rows(sql, args![now]).await?;
         rows.iter()

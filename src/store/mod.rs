@@ -20,6 +20,8 @@ pub mod equations;
 pub mod expected;
 /// What is stuck, overdue, or waits for a person.
 pub mod findings;
+/// The funds of a purse.
+pub mod funds;
 /// Files of the banks: seen, kept, read, proven, applied.
 pub mod inbound;
 /// The intake contract, written: for carried lists and for the demo.
