@@ -14,6 +14,8 @@ pub mod dispatch;
 mod expected;
 /// The money of every purse.
 pub mod funds;
+/// The ledger.
+mod ledger;
 /// What commands print, and how they end.
 pub mod out;
 /// An invented county: its people, the lists its departments bring, the accounts its banks keep.
@@ -95,8 +97,6 @@ pub enum Command {
         #[arg(long)]
         offline: bool,
     },
-    /// Do the books add up: the equations of every batch and account
-    Ledger,
     /// What the banks owe us: a grid of days and banks, then each file that has not come, and whom to phone
     Expected {
         /// So many days back; what is still open is always shown
@@ -112,6 +112,8 @@ pub enum Command {
         #[arg(long, default_value = "", hide_default_value = true, value_name = "CODE")]
         department: String,
     },
+    /// The ledger (总账): do the books add up, what lies where, and all of it for another program
+    Ledger(ledger::LedgerArgs),
     /// Lists of payments (批次)
     #[command(subcommand)]
     Batch(BatchCommand),
@@ -345,7 +347,7 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
             let config = Config::load(&path)?;
             funds::funds(&reader(out, &config).await?, &config, &batch, &department).await
         }
-        Command::Ledger => read::ledger(&reader(out, &Config::load(&path)?).await?).await,
+        Command::Ledger(args) => ledger::ledger(&reader(out, &Config::load(&path)?).await?, args).await,
         Command::File(FileCommand::List { inbound, bank, state, limit }) => {
             read::files(&reader(out, &Config::load(&path)?).await?, inbound, &bank, &state, limit).await
         }

@@ -278,14 +278,15 @@ pub async fn ledger(r: &Reader<'_>) -> Result<Exit, Failure> {
     }
     r.out.show(&sheet, r.pick("（没有科目）", "(no accounts)"));
     for u in &unequal {
+        let apart = (u.left.count - u.right.count, Fen::new(u.left.fen.get() - u.right.fen.get()));
         r.line(
             format!(
-                "等式({})不成立：{}：{} / {}元 ≠ {} / {}元",
-                u.equation, u.subject, u.left.count, u.left.fen, u.right.count, u.right.fen
+                "等式({})不成立：{}：{} / {}元 ≠ {} / {}元，相差{}笔 / {}元",
+                u.equation, u.subject, u.left.count, u.left.fen, u.right.count, u.right.fen, apart.0, apart.1
             ),
             format!(
-                "({}) does not hold: {}: {} of {} is not {} of {}",
-                u.equation, u.subject, u.left.count, u.left.fen, u.right.count, u.right.fen
+                "({}) does not hold: {}: {} of {} is not {} of {}: {} of {} apart",
+                u.equation, u.subject, u.left.count, u.left.fen, u.right.count, u.right.fen, apart.0, apart.1
             ),
         );
     }

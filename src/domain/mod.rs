@@ -14,6 +14,8 @@ pub mod file;
 pub mod ids;
 /// One attempt to pay, and its only door between states.
 pub mod instruction;
+/// The ledger as another program reads it.
+pub mod journal;
 /// The language of what people read.
 pub mod language;
 /// Accounts, entries, movements.

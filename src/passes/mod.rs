@@ -16,6 +16,8 @@ pub mod collect;
 pub mod deliver;
 /// What banks owe us is ticked off, or told as late.
 pub mod expect;
+/// The ledger leaves the house as text.
+pub mod journal;
 /// Mails and their workbooks, from facts.
 pub mod letters;
 /// What a person may do.

@@ -26,6 +26,8 @@ pub mod funds;
 pub mod inbound;
 /// The intake contract, written: for carried lists and for the demo.
 pub mod intake;
+/// The ledger, read.
+pub mod journal;
 /// The ledger: accounts, entries, postings.
 pub mod ledger;
 /// The schema and its versions.

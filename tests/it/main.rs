@@ -6,6 +6,7 @@ mod demo;
 mod desk;
 mod format;
 mod harness;
+mod ledger;
 mod letters;
 mod lists;
 mod mail;

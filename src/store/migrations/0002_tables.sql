@@ -161,6 +161,10 @@ alter table entry add column refund_order bigint;
 alter table entry add column opening bigint;
 alter table entry add column statement bigint;
 create unique index entry_opening on entry (opening) where opening is not null;
+-- The journal is read in the order of time.
+create index entry_at on entry (at, id);
+-- The day's own rows of the chain.
+create index audit_day on audit (id) where act = 'day';
 
 -- Reconciliation.
 

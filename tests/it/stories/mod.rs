@@ -1,7 +1,7 @@
 //! Stories: what must hold when people, banks and crashes do what they do, told through the real passes over a real store.
 
-mod bank;
-mod world;
+pub mod bank;
+pub mod world;
 
 mod answers;
 mod evidence;
