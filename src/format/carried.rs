@@ -126,7 +126,7 @@ fn paid(line: u64, cells: &[String]) -> Result<PaidBefore, Vec<Fault>> {
         }
     }
     if !cell(1).is_empty() && !is_period(cell(1)) {
-        faults.push((1, format!("{:?} is no period", cell(1)), "write it like 2019, 2019-Q1 or 2019-03"));
+        faults.push((1, "this is no period".to_owned(), "write it like 2019, 2019-Q1 or 2019-03"));
     }
     let id_number = IdNumber::new(cell(3));
     if id_number.is_empty() && cell(4).is_empty() {
@@ -207,7 +207,7 @@ fn amount(at: usize, text: &str, faults: &mut Vec<Fault>) -> Option<Fen> {
 fn date(at: usize, text: &str, faults: &mut Vec<Fault>) -> Option<NaiveDate> {
     let date = text.parse().ok();
     if date.is_none() && !text.is_empty() {
-        faults.push((at, format!("{text:?} is no date"), "write it like 2019-03-14"));
+        faults.push((at, "this is no date".to_owned(), "write it like 2019-03-14"));
     }
     date
 }
@@ -279,11 +279,13 @@ fn tell(summary: &mut ListSummary, line: u64, column: &str, what: String, next: 
 fn header(line: u64, cells: &[String], columns: &[Column], summary: &mut ListSummary) -> BTreeMap<usize, usize> {
     let mut places = BTreeMap::new();
     for (at, head) in cells.iter().enumerate().filter(|(_, head)| !head.is_empty()) {
+        // Without a header this row is somebody's: what has digits in it is not repeated.
+        let shown = if head.chars().any(|c| c.is_ascii_digit()) { format!("#{}", at + 1) } else { head.clone() };
         let plain = head.replace('（', "(").replace('）', ")");
         match columns.iter().position(|(zh, en, _)| plain == *zh || plain.eq_ignore_ascii_case(en)) {
             Some(column) if !places.values().any(|taken| *taken == column) => _ = places.insert(at, column),
-            Some(_) => tell(summary, line, head, "this column stands twice".to_owned(), "leave one of them out"),
-            None => tell(summary, line, head, "no such column".to_owned(), "rename it, or leave it out"),
+            Some(_) => tell(summary, line, &shown, "this column stands twice".to_owned(), "leave one of them out"),
+            None => tell(summary, line, &shown, "no such column".to_owned(), "rename it, or leave it out"),
         }
     }
     for (column, (zh, en, _)) in columns.iter().enumerate().filter(|(_, (_, _, is_needed))| *is_needed) {
@@ -352,7 +354,16 @@ mod tests {
         let places: Vec<(u64, &str)> = summary.faults.iter().map(|f| (f.line, f.column.as_str())).collect();
         assert_eq!(
             places,
-            [(2, "所属期"), (2, "享受人身份证号"), (2, "卡号"), (2, "金额(元)"), (2, "发放日期"), (4, "项目代码"), (4, "享受人身份证号"), (4, "金额(元)")]
+            [
+                (2, "所属期"),
+                (2, "享受人身份证号"),
+                (2, "卡号"),
+                (2, "金额(元)"),
+                (2, "发放日期"),
+                (4, "项目代码"),
+                (4, "享受人身份证号"),
+                (4, "金额(元)")
+            ]
         );
         assert!(!format!("{:?}", summary.faults).contains("110105194912310021"));
         let (_, summary) = read("project,peroid\n".as_bytes());

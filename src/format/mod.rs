@@ -48,6 +48,8 @@ pub use profile::{
 pub use render::{FieldFault, RenderError, Rendered, Renderer};
 pub use summary::{Echo, FileWord, LineFault, ParseSummary, Parsed};
 pub use totals::{DigestKind, Tallier, Tally, Totals};
+/// What is carried over from the channel before.
+pub mod carried;
 /// Lists that departments bring.
 pub mod list;
 /// Workbooks.

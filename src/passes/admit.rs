@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use super::{Done, Gateway, PassError, Tried, expect};
+use super::{Done, Gateway, PassError, Tried, expect, switch};
 use crate::domain::batch::{BatchDigest, Hands, Persons, fiscal_year, is_period};
 use crate::domain::calendar::CalendarError;
 use crate::domain::exchange::PaymentLine;
@@ -229,6 +229,10 @@ impl<'a> Gate<'a> {
         if !tx.set_verdict(&self.batch.number, &verdict, self.now).await? {
             return Ok(Done::default());
         }
+        let ranges: Vec<(i64, i64)> = self.lanes.iter().filter(|l| l.count > 0).map(|l| (l.first_id, l.first_id + l.count - 1)).collect();
+        if switch::came_between(&mut tx, &ranges).await? {
+            return Ok(Done::default());
+        }
         let detail = format!("admitted {} = {}, rejected {} = {}", scan.admitted.0, scan.admitted.1, scan.rejected.0, scan.rejected.1);
         tx.audit("daemon", "admit", &self.batch.number, &detail, self.now).await?;
         tx.close_incident(&format!("funds:{}", self.batch.number), self.now).await?;
@@ -396,6 +400,7 @@ impl<'a> Gate<'a> {
                 }
             }
             refuse_repeats(&mut accepted, &mut refused);
+            refuse_paid_before(tx, &mut accepted, &mut refused).await?;
             self.insert(tx, accepted, &mut refused, &mut scan).await?;
             self.reject(tx, refused, &mut scan).await?;
         }
@@ -690,6 +695,19 @@ fn refuse_repeats(accepted: &mut Vec<Accepted>, refused: &mut Vec<(PaymentRow, R
     let (first, repeated): (Vec<_>, Vec<_>) = std::mem::take(accepted).into_iter().partition(|a| seen.insert(a.new.claim_key));
     *accepted = first;
     refused.extend(repeated.into_iter().map(|a| (a.row, repeat(true))));
+}
+
+/// Rows whose claim the channel before this one has paid.
+async fn refuse_paid_before(tx: &mut Tx, accepted: &mut Vec<Accepted>, refused: &mut Vec<(PaymentRow, Refusal)>) -> Result<(), PassError> {
+    let keys: Vec<i64> = accepted.iter().map(|a| a.new.claim_key).collect();
+    let mut before = switch::paid_before(tx, &keys).await?;
+    let (paid, free): (Vec<_>, Vec<_>) = std::mem::take(accepted).into_iter().partition(|a| before.contains_key(&a.new.claim_key));
+    *accepted = free;
+    refused.extend(paid.into_iter().filter_map(|a| {
+        let words = before.remove(&a.new.claim_key)?;
+        Some((a.row, Refusal { reason: Reason::DupBenefit, words }))
+    }));
+    Ok(())
 }
 
 /// Who must act on a class.

@@ -40,6 +40,8 @@ pub mod seal;
 pub mod stage;
 /// What condemned uploads left at a bank is removed.
 pub mod sweep;
+/// What the channel before this one has paid.
+pub(crate) mod switch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -10,6 +10,8 @@ pub mod duty;
 pub mod import;
 /// Acts that take two persons.
 pub mod propose;
+/// The day of the switch-over.
+pub mod switch;
 
 use super::{Gateway, PassError};
 use crate::config::ConfigError;

@@ -44,6 +44,8 @@ pub mod roles;
 pub mod settle;
 /// One SQL text for two engines.
 pub mod sql;
+/// The switch-over's rows.
+pub mod switch;
 /// Counts, and our side of a comparison with a bank's own books.
 pub mod tallies;
 /// What people see.

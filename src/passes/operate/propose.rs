@@ -25,15 +25,19 @@ pub enum Act {
     ResolvePaid,
     /// Settles it as not paid: its money is free to be paid again.
     ResolveFailed,
+    /// Opens the ledger with what lay in the accounts on the day of the switch-over.
+    Opening,
 }
 
-coded!(Act { ResolvePaid = "payment.resolve_paid", ResolveFailed = "payment.resolve_failed" });
+coded!(Act { ResolvePaid = "payment.resolve_paid", ResolveFailed = "payment.resolve_failed", Opening = "switch.opening" });
 
 impl Act {
-    const fn event(self) -> Event {
+    /// What it does to an instruction, if it is about one.
+    const fn event(self) -> Option<Event> {
         match self {
-            Self::ResolvePaid => Event::ResolvePaid,
-            Self::ResolveFailed => Event::ResolveFailed,
+            Self::ResolvePaid => Some(Event::ResolvePaid),
+            Self::ResolveFailed => Some(Event::ResolveFailed),
+            Self::Opening => None,
         }
     }
 }
@@ -100,6 +104,7 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
     };
     let done = match act {
         Act::ResolvePaid | Act::ResolveFailed => resolve(gateway, &mut tx, by, &proposal, act, now).await?,
+        Act::Opening => super::switch::open(&mut tx, by, &proposal, now).await?,
     };
     if !tx.approve_proposal(id, by, now).await? {
         return OperateError::refused(format!("事项{id}刚被他人办理"), format!("somebody else decided {id} just now"));
@@ -138,7 +143,8 @@ impl Settlement {
         let Some(line) = tx.standing(instruction).await? else {
             return OperateError::refused(format!("没有支付{reference}"), format!("there is no instruction {reference}"));
         };
-        let (Ok(next), Some(file)) = (step(line.state, act.event()), line.file_out) else {
+        let next = act.event().and_then(|event| step(line.state, event).ok());
+        let (Some(next), Some(file)) = (next, line.file_out) else {
             return OperateError::refused(
                 format!("支付{reference}现为{}；只有结果不明（unknown）或相互矛盾（conflict）的才能人工认定", line.state.code()),
                 format!("{reference} is {}: only what is unknown or in conflict is settled by persons", line.state.code()),
@@ -221,6 +227,7 @@ async fn resolve(
     match act {
         Act::ResolvePaid => settled_as_paid(tx, &it, now).await?,
         Act::ResolveFailed => settled_as_failed(gateway, tx, &it, reason, &words, now).await?,
+        Act::Opening => {}
     }
     end_of_file(gateway, tx, &it.file, now).await?;
     Ok(effect)
