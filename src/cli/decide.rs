@@ -44,7 +44,8 @@ pub async fn whoami(out: &Out, config: &Config) -> Result<Exit, Failure> {
     ask(out, config, Request::WhoAmI).await
 }
 
-fn asked(out: &Out, reply: Reply) -> Result<Exit, Failure> {
+/// Prints what the daemon says.
+pub fn asked(out: &Out, reply: Reply) -> Result<Exit, Failure> {
     match reply {
         Reply::Done { value, .. } if out.json => out.value(&value),
         Reply::Done { say, .. } => out.line(say),

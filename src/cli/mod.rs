@@ -28,6 +28,8 @@ mod read;
 pub mod sandbox;
 /// Checking, migrating, completions and manual pages.
 mod setup;
+/// The day of the switch-over.
+mod switch;
 /// Words for states.
 mod words;
 
@@ -129,6 +131,9 @@ pub enum Command {
     /// Public lists (再公示) and people's statements (对账单)
     #[command(subcommand)]
     Publication(publication::PublicationCommand),
+    /// The switch-over from the channel before this one (切换)
+    #[command(subcommand)]
+    Switch(switch::SwitchCommand),
     /// Approve what another person proposed, and do it
     Approve {
         /// The proposal's number
@@ -347,6 +352,7 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
             let config = Config::load(&path)?;
             funds::funds(&reader(out, &config).await?, &config, &batch, &department).await
         }
+        Command::Switch(command) => switch::switch(out, &Config::load(&path)?, command).await,
         Command::Ledger(args) => ledger::ledger(&reader(out, &Config::load(&path)?).await?, args).await,
         Command::File(FileCommand::List { inbound, bank, state, limit }) => {
             read::files(&reader(out, &Config::load(&path)?).await?, inbound, &bank, &state, limit).await

@@ -25,8 +25,10 @@ use crate::clock::Clock;
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::{Language, Words};
 use crate::format::list::ListFault;
+use crate::passes::operate::evidence::evidence_whole;
 use crate::passes::operate::import::{ImportFacts, import_batch};
 use crate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
+use crate::passes::operate::switch::{import_paid, propose_openings};
 use crate::passes::operate::{self, OperateError, approve_batch, release_batch, review_batch};
 use crate::passes::publication;
 use crate::passes::{Gateway, PassError};
@@ -82,6 +84,27 @@ pub enum Request {
     },
     /// A public list is up in the villages.
     PublicationPosted {
+        /// The batch.
+        batch: String,
+    },
+    /// Payments of the channel before, whose table follows.
+    SwitchPayments {
+        /// What the channel is called.
+        source: String,
+        /// Only say what would be done.
+        dry_run: bool,
+        /// How many bytes follow.
+        bytes: u64,
+    },
+    /// What lay in the accounts on the day of the switch-over; the table follows.
+    SwitchBalances {
+        /// What the channel is called.
+        source: String,
+        /// How many bytes follow.
+        bytes: u64,
+    },
+    /// Take a batch's evidence out of the house, whole: it is recorded who did.
+    EvidenceWhole {
         /// The batch.
         batch: String,
     },
@@ -342,6 +365,42 @@ async fn decide(
             done(
                 format!("已提出事项{id}：{effect}\n请另一人执行 `bankgate approve {id}`"),
                 format!("proposal {id}: {effect}\nanother person runs `bankgate approve {id}`"),
+                value,
+            )
+        }
+        Request::SwitchPayments { source, dry_run, bytes } => {
+            let list = take_list(gateway, read, bytes).await?;
+            let it = import_paid(gateway, &by, (&source, dry_run), list.path(), clock.now()).await?;
+            let (zh, en) = if dry_run { ("校验通过，未写入", "would import") } else { ("已导入", "imported") };
+            let live = it.live;
+            done(
+                format!(
+                    "{zh}原渠道{source}已发放明细{}笔，{}元；其中{live}笔在本系统也在发放；{}笔所属项目允许同期多次发放，不作重复校验",
+                    it.count, it.total, it.several
+                ),
+                format!(
+                    "{en} {} payments of {source}, {}; {live} are in payment here too; {} are of projects that pay several times",
+                    it.count, it.total, it.several
+                ),
+                serde_json::json!({ "source": source, "dry_run": dry_run, "count": it.count, "fen": it.total, "live": live, "several": it.several }),
+            )
+        }
+        Request::SwitchBalances { source, bytes } => {
+            let list = take_list(gateway, read, bytes).await?;
+            let (id, effect) = propose_openings(gateway, &by, &source, list.path(), clock.now()).await?;
+            let value = serde_json::json!({ "proposal": id, "effect": effect });
+            done(
+                format!("已提出事项{id}：{effect}\n请另一人执行 `bankgate approve {id}`"),
+                format!("proposal {id}: {effect}\nanother person runs `bankgate approve {id}`"),
+                value,
+            )
+        }
+        Request::EvidenceWhole { batch } => {
+            let head = evidence_whole(gateway, &by, &batch, clock.now()).await?;
+            let value = serde_json::json!({ "batch": batch, "head": head });
+            done(
+                format!("已记录：{}导出批次{batch}的完整证据，审计链{head}", by.name),
+                format!("recorded: {} takes the whole evidence of batch {batch}; head {head}", by.login),
                 value,
             )
         }

@@ -6,6 +6,8 @@
 
 /// Who may do what.
 pub mod duty;
+/// Evidence that leaves the house whole.
+pub mod evidence;
 /// Lists that are carried here.
 pub mod import;
 /// Acts that take two persons.

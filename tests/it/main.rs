@@ -18,6 +18,7 @@ mod sandbox_settlement;
 mod service;
 mod store;
 mod stories;
+mod switch;
 mod tidy;
 mod transport;
 mod unit;

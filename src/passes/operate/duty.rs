@@ -18,6 +18,8 @@ pub enum Duty {
     Release,
     /// Propose or approve an act that takes two persons.
     Decide,
+    /// Take evidence out of the house, whole (完整证据导出).
+    Evidence,
 }
 
 impl Duty {
@@ -28,6 +30,7 @@ impl Duty {
             Self::Review => ("财政复核", "review a batch at the finance bureau"),
             Self::Release => ("发放批次", "release a batch"),
             Self::Decide => ("提出或批准需两人办理的事项", "propose or approve what takes two persons"),
+            Self::Evidence => ("导出完整证据", "take evidence out whole"),
         }
     }
 
@@ -37,6 +40,7 @@ impl Duty {
             Self::Approve | Self::Release => &["department", "finance"],
             Self::Review => &["finance"],
             Self::Decide => &["finance", "finance_it"],
+            Self::Evidence => &["auditor", "finance"],
         }
     }
 }
