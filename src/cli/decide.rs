@@ -44,8 +44,7 @@ pub async fn whoami(out: &Out, config: &Config) -> Result<Exit, Failure> {
     ask(out, config, Request::WhoAmI).await
 }
 
-/// Prints what the daemon says.
-pub fn asked(out: &Out, reply: Reply) -> Result<Exit, Failure> {
+pub(super) fn asked(out: &Out, reply: Reply) -> Result<Exit, Failure> {
     match reply {
         Reply::Done { value, .. } if out.json => out.value(&value),
         Reply::Done { say, .. } => out.line(say),

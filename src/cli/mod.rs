@@ -4,6 +4,8 @@
 //! Tables are for people, in the configured language; `--json` is for programs, everywhere that something is printed, in
 //! fen and in UTC. An error says what, where, why and what next, on standard error, and its exit code says of what kind.
 
+/// Commands on cases and corrections.
+mod cases;
 /// Commands that decide.
 mod decide;
 /// A city's subsidies for some working days, on one machine.
@@ -134,6 +136,9 @@ pub enum Command {
     /// The switch-over from the channel before this one (切换)
     #[command(subcommand)]
     Switch(switch::SwitchCommand),
+    /// Corrections that departments bring back (更正)
+    #[command(subcommand)]
+    Correction(cases::CorrectionCommand),
     /// Approve what another person proposed, and do it
     Approve {
         /// The proposal's number
@@ -298,6 +303,9 @@ pub enum FailureCommand {
         #[arg(long, default_value_t = 200, value_name = "N")]
         limit: i64,
     },
+    /// What is done with one
+    #[command(flatten)]
+    One(cases::CaseCommand),
 }
 
 fn yuan(text: &str) -> Result<crate::domain::money::Fen, String> {
@@ -359,8 +367,10 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
         }
         Command::File(FileCommand::Show { id, inbound }) => read::file(&reader(out, &Config::load(&path)?).await?, id, inbound).await,
         Command::Failure(FailureCommand::List { department, batch, all, limit }) => {
-            read::failures(&reader(out, &Config::load(&path)?).await?, &department, &batch, all, limit).await
+            cases::failures(&reader(out, &Config::load(&path)?).await?, &department, &batch, all, limit).await
         }
+        Command::Failure(FailureCommand::One(command)) => cases::case(out, &Config::load(&path)?, command).await,
+        Command::Correction(command) => cases::correction(out, &Config::load(&path)?, command).await,
     }
 }
 

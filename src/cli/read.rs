@@ -520,48 +520,6 @@ pub async fn file(r: &Reader<'_>, id: i64, inbound: bool) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-/// Open cases.
-pub async fn failures(r: &Reader<'_>, department: &str, batch: &str, all: bool, limit: i64) -> Result<Exit, Failure> {
-    let choice = Choice { department, batch, state: if all { "" } else { "open" }, limit, ..Choice::default() };
-    let cases = r.store.read().await?.cases(&choice).await?;
-    if r.out.json {
-        r.out.value(&cases);
-        return Ok(Exit::Done);
-    }
-    let heads = [
-        ("限期", "due"),
-        ("部门", "department"),
-        ("批次", "batch"),
-        ("序号", "row"),
-        ("种类", "kind"),
-        ("原因", "reason"),
-        ("类别", "class"),
-        ("由谁处理", "owner"),
-        ("银行", "bank"),
-        ("金额（元）", "yuan"),
-        ("状态", "state"),
-    ];
-    let mut sheet = r.out.sheet(r.heads(&heads));
-    sheet.right(&[3, 9]);
-    for c in cases {
-        let reason = crate::domain::reason::Reason::from_code(&c.reason).map_or(c.reason.clone(), |x| r.pick(x.zh(), x.en()).to_owned());
-        let cells = [
-            c.due_on,
-            c.department,
-            c.batch,
-            c.seq.to_string(),
-            r.state(&c.kind).to_owned(),
-            reason,
-            c.class,
-            r.state(&c.owner).to_owned(),
-            c.bank,
-        ];
-        sheet.row(cells.into_iter().chain([c.fen.to_string(), r.state(&c.state).to_owned()]));
-    }
-    r.out.show(&sheet, r.pick("（没有未结失败）", "(no open failures)"));
-    Ok(Exit::Done)
-}
-
 fn print_files_out(r: &Reader<'_>, files: &[FileOutView]) {
     let heads = [
         ("文件", "file"),

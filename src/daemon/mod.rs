@@ -3,6 +3,8 @@
 
 /// From settings to a gateway.
 pub mod assemble;
+/// What people ask about cases and corrections.
+pub mod cases;
 /// The daemon as a service.
 pub mod run;
 /// Commands that decide come in here.
@@ -18,7 +20,8 @@ use crate::clock::{Clock, Participant, Stopwatch};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::passes::{
-    Done, Gateway, PassError, admit, apply, chase, collect, deliver, expect, plan, publication, publish, remedy, report, seal, stage, sweep,
+    Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, collect, deliver, expect, plan, publication, publish, remedy,
+    report, seal, stage, sweep,
 };
 use crate::store::desk::NewIncident;
 use crate::store::outbound::{BankRow, Lease};
@@ -182,6 +185,7 @@ async fn desk_round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
     done += chase::chase(gateway, now).await?;
     done += publication::publication(gateway, now).await?;
     done += expect::expect(gateway, now).await?;
+    done += cases_pass::cases(gateway, now).await?;
     done += report::report(gateway, now).await?;
     done += deliver::deliver(gateway, now).await?;
     Ok(done)
@@ -208,6 +212,7 @@ impl Desk {
             changed += told(g, "chase", chase::chase(g, now).await, now).await;
             changed += told(g, "publication", publication::publication(g, now).await, now).await;
             changed += told(g, "expect", expect::expect(g, now).await, now).await;
+            changed += told(g, "cases", cases_pass::cases(g, now).await, now).await;
             changed += told(g, "report", report::report(g, now).await, now).await;
             self.wake.working.store(false, Ordering::Relaxed);
             if changed > 0 {

@@ -21,10 +21,12 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
+use super::cases::{self, CaseRequest};
 use crate::clock::Clock;
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::{Language, Words};
 use crate::format::list::ListFault;
+use crate::passes::operate::correct::CorrectionFacts;
 use crate::passes::operate::evidence::evidence_whole;
 use crate::passes::operate::import::{ImportFacts, import_batch};
 use crate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
@@ -107,6 +109,20 @@ pub enum Request {
     EvidenceWhole {
         /// The batch.
         batch: String,
+    },
+    /// Look after a case.
+    Case {
+        /// Its number.
+        id: i64,
+        /// What to do.
+        what: CaseRequest,
+    },
+    /// A workbook with corrections, whose bytes follow.
+    CorrectionImport {
+        /// What the caller says of it.
+        facts: CorrectionFacts,
+        /// How many bytes follow.
+        bytes: u64,
     },
     /// Approve a proposal.
     Approve {
@@ -403,6 +419,11 @@ async fn decide(
                 format!("recorded: {} takes the whole evidence of batch {batch}; head {head}", by.login),
                 value,
             )
+        }
+        Request::Case { id, what } => cases::case(gateway, &by, id, what, clock.now()).await,
+        Request::CorrectionImport { facts, bytes } => {
+            let list = take_list(gateway, read, bytes.min(cases::WORKBOOK_MAX + 1)).await?;
+            cases::correction(gateway, &by, &facts, list.path(), clock.now()).await
         }
         Request::Approve { id } => {
             let effect = approve(gateway, &by, id, clock.now()).await?;

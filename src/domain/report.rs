@@ -80,6 +80,108 @@ pub struct FailureReport {
     pub rows: Vec<FailureRow>,
 }
 
+/// One payment that was not due, and is asked back (追回).
+#[derive(Clone, Debug)]
+pub struct RecoveryRow {
+    /// The case's number.
+    pub case: i64,
+    /// 镇乡
+    pub township: String,
+    /// 村
+    pub village: String,
+    /// Who was paid; written whole in the workbook, since the department must find the person.
+    pub payee_name: Name,
+    /// Shown by its last four characters.
+    pub id_number: IdNumber,
+    /// Shown by its last four characters.
+    pub account: Account,
+    /// The payment's own number.
+    pub payment_no: String,
+    /// The project's name.
+    pub project: String,
+    /// How much.
+    pub amount: Fen,
+    /// Why it was not due.
+    pub reason: Reason,
+    /// By when the department should have it back.
+    pub due: NaiveDate,
+    /// The day the bank was told to pay.
+    pub told_on: Option<NaiveDate>,
+}
+
+/// What a department must ask back (追回通知).
+#[derive(Clone, Debug)]
+pub struct RecoveryReport {
+    /// The department's name.
+    pub department: String,
+    /// The stated time at which the content was true of the ledger.
+    pub generated_at: Timestamp,
+    /// The zone of the times printed.
+    pub zone: Tz,
+    /// Names this version of the workbook.
+    pub workbook_id: String,
+    /// Whom to ask; left out if empty.
+    pub contact: String,
+    /// The payments.
+    pub rows: Vec<RecoveryRow>,
+}
+
+/// Overdue cases that share a reason.
+#[derive(Clone, Debug)]
+pub struct OverdueSum {
+    /// Why.
+    pub reason: Reason,
+    /// What that asks for.
+    pub class: ReasonClass,
+    /// How many.
+    pub count: u64,
+    /// Their sum.
+    pub amount: Fen,
+    /// The earliest day by which one of them was due.
+    pub due_on: NaiveDate,
+    /// Days since the money of the oldest reached the account.
+    pub age_days: i64,
+}
+
+/// Cases past their day (催办, 升级).
+#[derive(Clone, Debug)]
+pub struct OverdueReport {
+    /// Whose they are: a department's name.
+    pub department: String,
+    /// Whether those above are told as well.
+    pub escalates: bool,
+    /// The business date.
+    pub date: NaiveDate,
+    /// The stated time at which the content was true of the ledger.
+    pub generated_at: Timestamp,
+    /// The zone of the times printed.
+    pub zone: Tz,
+    /// The letter's own number.
+    pub number: String,
+    /// The command that shows them.
+    pub command: String,
+    /// Whom to ask; left out if empty.
+    pub contact: String,
+    /// The cases, by reason.
+    pub sums: Vec<OverdueSum>,
+}
+
+impl RecoveryReport {
+    /// What they sum to.
+    #[must_use]
+    pub fn amount(&self) -> Fen {
+        self.rows.iter().map(|row| row.amount).sum()
+    }
+}
+
+impl OverdueReport {
+    /// How many, and what they sum to.
+    #[must_use]
+    pub fn total(&self) -> (u64, Fen) {
+        (self.sums.iter().map(|s| s.count).sum(), self.sums.iter().map(|s| s.amount).sum())
+    }
+}
+
 /// What became of a payment in the end, or so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PaymentResult {

@@ -50,6 +50,8 @@ pub use summary::{Echo, FileWord, LineFault, ParseSummary, Parsed};
 pub use totals::{DigestKind, Tallier, Tally, Totals};
 /// What is carried over from the channel before.
 pub mod carried;
+/// Failure workbooks that come back filled in.
+pub mod correction;
 /// Lists that departments bring.
 pub mod list;
 /// Workbooks.

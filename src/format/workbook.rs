@@ -19,7 +19,9 @@ use rust_xlsxwriter::{
 
 use crate::domain::language::Language;
 use crate::domain::money::Fen;
-use crate::domain::report::{CompletedList, CompletedRow, FailureReport, FailureRow, advice_words, reason_words};
+use crate::domain::report::{
+    CompletedList, CompletedRow, FailureReport, FailureRow, RecoveryReport, RecoveryRow, advice_words, reason_words,
+};
 use crate::domain::scrub::scrub_bank_text;
 use crate::domain::time::Timestamp;
 
@@ -81,7 +83,7 @@ const fn column(key: &'static str, zh: &'static str, en: &'static str, width: u3
     Column { key, zh, en, width, kind }
 }
 
-const FAILURE_COLUMNS: [Column; 24] = [
+const FAILURE_COLUMNS: [Column; 25] = [
     column("seq", "序号", "No.", 45, Kind::Count),
     column("township", "镇乡", "Township", 85, Kind::Text),
     column("village", "村", "Village", 85, Kind::Text),
@@ -101,6 +103,7 @@ const FAILURE_COLUMNS: [Column; 24] = [
     column("new_id_number", "更正身份证号", "Corrected ID number", 150, Kind::Input),
     column("new_account", "更正卡号", "Corrected card", 160, Kind::Input),
     column("new_bank_code", "更正开户行号", "Corrected bank no.", 110, Kind::Input),
+    column("new_mobile", "更正手机号", "Corrected mobile", 110, Kind::Input),
     column("decision", "处理意见", "Decision", 100, Kind::Decision),
     column("note", "备注", "Note", 160, Kind::Input),
     column("reference", "原支付指令号", "Failed instruction", 140, Kind::Hidden),
@@ -128,6 +131,31 @@ const REASON_COLUMNS: [Column; 4] = [
     column("count", "笔数", "Count", 70, Kind::Count),
     column("amount", "金额（元）", "Amount (yuan)", 110, Kind::Money),
     column("advice", "处理办法", "What to do", 380, Kind::Text),
+];
+
+const CORRECTION_COLUMNS: [Column; 6] = [
+    column("line", "行号", "Row", 60, Kind::Text),
+    column("payment_no", "支付编号", "Payment no.", 160, Kind::Text),
+    column("verdict", "处理结果", "Result", 85, Kind::Text),
+    column("words", "说明", "Why", 420, Kind::Text),
+    column("batch", "重发批次", "Reissue batch", 170, Kind::Text),
+    column("seq", "批内序号", "Row there", 70, Kind::Text),
+];
+
+const RECOVERY_COLUMNS: [Column; 13] = [
+    column("seq", "序号", "No.", 45, Kind::Count),
+    column("case", "案件编号", "Case", 75, Kind::Text),
+    column("township", "镇乡", "Township", 85, Kind::Text),
+    column("village", "村", "Village", 85, Kind::Text),
+    column("payee_name", "户主/姓名", "Payee", 95, Kind::Text),
+    column("id_last_four", "身份证号后四位", "ID, last four", 75, Kind::Text),
+    column("account_last_four", "卡号后四位", "Card, last four", 75, Kind::Text),
+    column("payment_no", "支付编号", "Payment no.", 110, Kind::Text),
+    column("project", "项目", "Project", 140, Kind::Text),
+    column("amount", "金额（元）", "Amount (yuan)", 90, Kind::Money),
+    column("told_on", "发放日期", "Paid on", 85, Kind::Text),
+    column("reason", "不应发放原因", "Why not due", 170, Kind::Text),
+    column("due", "追回期限", "By when", 85, Kind::Text),
 ];
 
 const RESULT_COLUMNS: [Column; 3] = [
@@ -207,6 +235,7 @@ fn failure_cells(row: &FailureRow, seq: u64, language: Language) -> Vec<Cell> {
         Cell::Empty,
         Cell::Empty,
         Cell::Empty,
+        Cell::Empty,
         text(&row.reference),
         text(row.reason.code()),
         text(row.class.code()),
@@ -256,6 +285,63 @@ fn completed_cells(row: &CompletedRow, seq: u64, language: Language) -> Vec<Cell
         row.paid_on.map_or(Cell::Empty, |day| text(day.to_string())),
         row.reason.map_or(Cell::Empty, |reason| text(reason_words(reason, language))),
     ]
+}
+
+/// The workbook of payments to be asked back (追回明细).
+///
+/// # Errors
+/// More rows than a sheet holds, or no room for temporary files.
+pub fn recovery_workbook(report: &RecoveryReport, language: Language) -> Result<Vec<u8>, WorkbookError> {
+    fits(report.rows.len())?;
+    let mut book = Book::new(report.generated_at, language)?;
+    let made = report.generated_at.local(report.zone).format("%Y-%m-%d %H:%M");
+    let (count, amount) = (report.rows.len(), report.amount());
+    let title = match language {
+        Language::Zh => format!("{} 不应发放补贴追回明细　共{count}笔 {amount}元　数据截至 {made}", report.department),
+        Language::En => format!("{}: payments to be recovered: {count}, {amount} yuan; as of {made}", report.department),
+    };
+    let rows = report.rows.iter().zip(1..).map(|(row, seq)| recovery_cells(row, seq, language));
+    book.sheet(language.pick("追回明细", "Recoveries"), &title, "", &RECOVERY_COLUMNS, rows)?;
+    book.about("recovery", &report.workbook_id, count, &RECOVERY_COLUMNS)?;
+    book.bytes()
+}
+
+fn recovery_cells(row: &RecoveryRow, seq: u64, language: Language) -> Vec<Cell> {
+    vec![
+        Cell::Count(seq),
+        text(row.case.to_string()),
+        text(&row.township),
+        text(&row.village),
+        text(row.payee_name.reveal()),
+        text(row.id_number.last_four()),
+        text(row.account.last_four()),
+        text(&row.payment_no),
+        text(&row.project),
+        Cell::Money(row.amount),
+        row.told_on.map_or(Cell::Empty, |day| text(day.to_string())),
+        text(reason_words(row.reason, language)),
+        text(row.due.to_string()),
+    ]
+}
+
+/// The answer to a correction workbook, row by row (更正处理结果): row, payment number, result, why, batch, number there.
+///
+/// # Errors
+/// More rows than a sheet holds, or no room for temporary files.
+pub fn correction_answer(rows: &[[String; 6]], title: &str, made: Timestamp, language: Language) -> Result<Vec<u8>, WorkbookError> {
+    fits(rows.len())?;
+    let mut book = Book::new(made, language)?;
+    let cells = rows.iter().map(|row| row.iter().map(text).collect());
+    book.sheet(language.pick("处理结果", "Results"), title, "", &CORRECTION_COLUMNS, cells)?;
+    book.about("correction_answer", "", rows.len(), &CORRECTION_COLUMNS)?;
+    book.bytes()
+}
+
+/// The key of a failure report's column, by its title in either language, however it was blanked or broken.
+pub(super) fn failure_key(title: &str) -> Option<&'static str> {
+    let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
+    let title = plain(title);
+    FAILURE_COLUMNS.iter().find(|column| plain(column.zh) == title || plain(column.en) == title).map(|column| column.key)
 }
 
 fn fits(rows: usize) -> Result<(), WorkbookError> {
@@ -350,7 +436,7 @@ impl Book {
         let facts = [
             ("kind", kind),
             ("workbook_id", id),
-            ("layout", "1"),
+            ("layout", "2"),
             ("language", self.language.code()),
             ("header_row", &header),
             ("rows", &rows.to_string()),
@@ -439,7 +525,7 @@ const fn is_input(kind: Kind) -> bool {
 }
 
 /// What a spreadsheet takes for a formula when it is typed, pasted or saved as CSV and opened again.
-fn reads_as_formula(words: &str) -> bool {
+pub(super) fn reads_as_formula(words: &str) -> bool {
     words.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠', '|'])
 }
 

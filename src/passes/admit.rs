@@ -122,6 +122,8 @@ struct Gate<'a> {
     lanes: Vec<Lane>,
     clearing: BTreeMap<String, String>,
     ineligible: BTreeMap<i64, Reason>,
+    /// Rows of people whom a correction made the payee of another entitlement.
+    corrected: BTreeSet<i64>,
 }
 
 /// An agreement that pays rows of the batch, and the block of numbers that it fills.
@@ -184,6 +186,7 @@ impl<'a> Gate<'a> {
             lanes: Vec::new(),
             clearing: BTreeMap::new(),
             ineligible: BTreeMap::new(),
+            corrected: BTreeSet::new(),
         }
     }
 
@@ -285,6 +288,9 @@ impl<'a> Gate<'a> {
             .into_iter()
             .map(|(seq, reason)| (seq, Reason::from_code(&reason).unwrap_or(Reason::Ineligible)))
             .collect();
+        if b.kind == "first" && !self.several {
+            self.corrected = tx.corrected_into(&b.number, &b.project, &b.period).await?.into_iter().collect();
+        }
         drop(tx);
         self.open_lanes(agreements, &counts).await?;
         Ok(faults)
@@ -499,6 +505,9 @@ impl<'a> Gate<'a> {
                 "stands on the list of those who may not be paid",
             )));
         }
+        if self.corrected.contains(&row.seq) {
+            return Ok(Err(repeat(false)));
+        }
         let Some((lane_no, lane)) = self.payers.get(&row.bank).and_then(|at| self.lanes.get(*at).map(|l| (*at, l))) else {
             let en = format!("no agreement pays cards of bank {:?}", row.bank);
             return Ok(Err(refuse(Reason::BankCodeWrong, format!("开户行“{}”没有可用的代发协议", row.bank), en)));
@@ -535,10 +544,16 @@ impl<'a> Gate<'a> {
             remark: line.remark,
             ordinal: 1,
         };
-        if self.batch.kind == "reissue"
-            && let Err(refusal) = succeed(tx, &self.batch, self.year(), row, &mut new).await?
-        {
-            return Ok(Err(refusal));
+        if self.batch.kind == "reissue" {
+            let own = new.claim_key;
+            if let Err(refusal) = succeed(tx, &self.batch, self.year(), row, &mut new).await? {
+                return Ok(Err(refusal));
+            }
+            // A corrected identity number may be that of somebody who is paid already.
+            let (project, period) = (&self.batch.project, &self.batch.period);
+            if own != new.claim_key && !self.several && tx.is_paid_elsewhere(&row.entitled_id, project, period, new.claim_key).await? {
+                return Ok(Err(repeat(false)));
+            }
         }
         Ok(Ok((lane_no, new)))
     }

@@ -3,6 +3,9 @@
 //! A body never names a person nor shows a number of theirs, not even in part: it is read on telephones and forwarded.
 //! Whoever must know finds one row per payment in the workbook, whose numbers end in their last four digits.
 
+/// Letters on cases past their day, and on money to be asked back.
+pub mod overdue;
+
 use std::io;
 
 use chrono::NaiveDate;

@@ -8,6 +8,8 @@
 pub mod admit;
 /// What a proven answer set says becomes so.
 pub mod apply;
+/// Cases between their opening and their end.
+pub mod cases;
 /// What is overdue is told.
 pub mod chase;
 /// Files of the banks are copied, hashed, kept, registered.

@@ -4,6 +4,10 @@
 //! twice is only proposed, with its effect in words; another person approves exactly that effect, or it is refused. Every
 //! act stands in the audit log, in the transaction that did it.
 
+/// Failures, looked after by people.
+pub mod case;
+/// Corrections, carried here in the workbook that went out.
+pub mod correct;
 /// Who may do what.
 pub mod duty;
 /// Evidence that leaves the house whole.

@@ -122,7 +122,7 @@ async fn unwritten(gateway: &Gateway, key: &str, bank: &str, why: &str, now: Tim
 }
 
 /// What makes a letter the same on every node and after every crash: sender, schema, and what it is about.
-fn id_of(gateway: &Gateway, key: &str) -> String {
+pub(super) fn id_of(gateway: &Gateway, key: &str) -> String {
     let config = &gateway.config;
     hex::encode(Sha256::digest([&config.mail.from, &config.database.schema, key].join("\u{1f}")))
 }
@@ -138,7 +138,7 @@ fn addresses(gateway: &Gateway, list: &str) -> (Vec<String>, bool) {
 
 /// A letter and whom it goes to.
 pub(super) struct Addressed {
-    to: Vec<String>,
+    pub(super) to: Vec<String>,
     letter: Letter,
     /// Whether every address of the addressee's list is one, and there is one at all.
     is_known: bool,
@@ -170,7 +170,7 @@ impl Addressed {
     }
 
     /// To finance IT (财政信息部门).
-    fn finance_it(gateway: &Gateway, letter: Letter) -> Self {
+    pub(super) fn finance_it(gateway: &Gateway, letter: Letter) -> Self {
         Self { to: gateway.config.mail.finance_it.clone(), letter, is_known: true }
     }
 

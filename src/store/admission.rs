@@ -509,7 +509,12 @@ impl Tx {
         let sql = "insert into tranche (batch, agreement, bank, kind, first_id, next_id, last_id, open_fen, not_before, created_at) \
                    values ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9) returning id";
         let t = tranche;
-        self.one(sql, args![t.batch, t.agreement, t.bank, t.kind, t.first_id, t.last_id, t.open, t.not_before, now]).await?.int(0)
+        let id =
+            self.one(sql, args![t.batch, t.agreement, t.bank, t.kind, t.first_id, t.last_id, t.open, t.not_before, now]).await?.int(0)?;
+        if t.kind != "first" {
+            self.being_reissued((t.first_id, t.last_id)).await?;
+        }
+        Ok(id)
     }
 
     /// Opens cases.

@@ -143,7 +143,8 @@ impl Tx {
     pub async fn split_tranche(&mut self, like: i64, range: (i64, i64), open: Fen, now: Timestamp) -> Result<(), StoreError> {
         let sql = "insert into tranche (batch, agreement, bank, kind, first_id, next_id, last_id, open_fen, not_before, created_at) \
                    select batch, agreement, bank, kind, $2, $2, $3, $4, not_before, $5 from tranche where id = $1";
-        self.exec(sql, args![like, range.0, range.1, open, now]).await.map(|_| ())
+        self.exec(sql, args![like, range.0, range.1, open, now]).await?;
+        self.being_reissued(range).await
     }
 
     /// Turns an admitted instruction that may not be sent any more into a rejected payment with a case.

@@ -10,6 +10,10 @@ pub mod answers;
 pub mod blocks;
 /// Many rows at once.
 pub mod bulk;
+/// Failure cases over their life.
+pub mod cases;
+/// Corrections that came back, and what they may correct.
+pub mod corrections;
 /// What people are told and decide.
 pub mod desk;
 /// The banks' edges: leases, trouble, sweeps.

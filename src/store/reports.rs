@@ -131,7 +131,7 @@ fn result_of(state: InstructionState, came_back: bool) -> PaymentResult {
 }
 
 /// By what people call one payment of a batch.
-fn payment_no(batch: &str, seq: i64) -> String {
+pub(super) fn payment_no(batch: &str, seq: i64) -> String {
     format!("{batch}-{seq:06}")
 }
 

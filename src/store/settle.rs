@@ -139,8 +139,8 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn reopen_case(&mut self, instruction: i64, kind: &str, due_on: chrono::NaiveDate) -> Result<bool, StoreError> {
-        let sql =
-            "update failure_case set state = 'open', closed_at = null, closed_as = '', due_on = $3 where instruction_id = $1 and kind = $2";
+        let sql = "update failure_case set state = 'open', closed_at = null, closed_as = '', due_on = $3, money_on = '', remind_at = null, escalated_at = null, \
+             successor = null where instruction_id = $1 and kind = $2";
         self.exec_one(sql, args![instruction, kind, due_on]).await
     }
 

@@ -341,6 +341,10 @@ pub struct CaseView {
     pub due_on: String,
     /// How it was closed.
     pub closed_as: String,
+    /// When its money reached the account.
+    pub money_on: String,
+    /// The instruction of a reissue under way.
+    pub reissued_by: Option<i64>,
 }
 
 fn optional(fen_at: usize, r: &Row) -> Result<Fen, StoreError> {
@@ -356,7 +360,7 @@ const FILE_OUT: &str = "select id, bank, batch, case when dir = '' then name els
      where ($1 = '' or batch = $1) and ($2 = '' or bank = $2) and ($3 = '' or state = $3) and ($4 = 0 or id = $4) order by id desc limit $5";
 const FILE_IN: &str = "select id, bank, kind, case when dir = '' then name else dir || '/' || name end, file_out, bytes, state, problems, sha256, seen_at \
      from file_in where ($1 = '' or bank = $1) and ($2 = '' or state = $2) and ($3 = 0 or id = $3) and ($4 = 0 or file_out = $4) order by id desc limit $5";
-const CASE: &str = "select c.id, c.kind, c.batch, p.seq, c.department, c.bank, c.instruction_id, c.amount_fen, c.reason, c.class, c.owner, c.state, c.due_on, c.closed_as \
+const CASE: &str = "select c.id, c.kind, c.batch, p.seq, c.department, c.bank, c.instruction_id, c.amount_fen, c.reason, c.class, c.owner, c.state, c.due_on, c.closed_as, c.money_on, c.successor \
      from failure_case c join payment p on p.id = c.payment_id where ($1 = '' or c.batch = $1) and ($2 = '' or c.department = $2) and ($3 = '' or c.state = $3) \
      and ($4 = 0 or c.root_payment_id = $4) order by c.due_on, c.id limit $5";
 
@@ -588,6 +592,8 @@ impl Tx {
                 state: r.string(11)?,
                 due_on: r.string(12)?,
                 closed_as: r.string(13)?,
+                money_on: r.string(14)?,
+                reissued_by: r.opt_int(15)?,
             })
         };
         let values = args![choice.batch, choice.department, choice.state, choice.id, choice.limit];

@@ -20,6 +20,8 @@ pub enum Duty {
     Decide,
     /// Take evidence out of the house, whole (完整证据导出).
     Evidence,
+    /// Look after failures: assign, note, propose what becomes of them.
+    Handle,
 }
 
 impl Duty {
@@ -31,12 +33,13 @@ impl Duty {
             Self::Release => ("发放批次", "release a batch"),
             Self::Decide => ("提出或批准需两人办理的事项", "propose or approve what takes two persons"),
             Self::Evidence => ("导出完整证据", "take evidence out whole"),
+            Self::Handle => ("办理失败台账", "look after failures"),
         }
     }
 
     const fn roles(self) -> &'static [&'static str] {
         match self {
-            Self::Import => &["department", "finance", "finance_it"],
+            Self::Import | Self::Handle => &["department", "finance", "finance_it"],
             Self::Approve | Self::Release => &["department", "finance"],
             Self::Review => &["finance"],
             Self::Decide => &["finance", "finance_it"],

@@ -2,8 +2,8 @@
 //! with its hash. The second approves: it is worked out again from the rows as they are then, and done only if it is word
 //! for word the same. The database itself refuses the same person twice.
 
-use super::OperateError;
 use super::duty::{self, Duty};
+use super::{OperateError, case};
 use crate::domain::file::FileOutState;
 use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::{Event, InstructionState, coded, step};
@@ -27,17 +27,33 @@ pub enum Act {
     ResolveFailed,
     /// Opens the ledger with what lay in the accounts on the day of the switch-over.
     Opening,
+    /// Money that was asked back was given back.
+    Recover,
+    /// Gives a failure another reason, and with it another class.
+    Reclassify,
+    /// A failed payment will not be made: its money goes back to the treasury.
+    Cancel,
+    /// Closes a case that no money hangs on, by evidence.
+    CloseCase,
 }
 
-coded!(Act { ResolvePaid = "payment.resolve_paid", ResolveFailed = "payment.resolve_failed", Opening = "switch.opening" });
+coded!(Act {
+    ResolvePaid = "payment.resolve_paid",
+    ResolveFailed = "payment.resolve_failed",
+    Opening = "switch.opening",
+    Recover = "failure.recover",
+    Reclassify = "failure.reclassify",
+    Cancel = "failure.cancel",
+    CloseCase = "failure.close",
+});
 
 impl Act {
-    /// What it does to an instruction, if it is about one.
+    /// What happens to the instruction, where the act is about one's outcome.
     const fn event(self) -> Option<Event> {
         match self {
             Self::ResolvePaid => Some(Event::ResolvePaid),
             Self::ResolveFailed => Some(Event::ResolveFailed),
-            Self::Opening => None,
+            Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase => None,
         }
     }
 }
@@ -105,6 +121,7 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
     let done = match act {
         Act::ResolvePaid | Act::ResolveFailed => resolve(gateway, &mut tx, by, &proposal, act, now).await?,
         Act::Opening => super::switch::open(&mut tx, by, &proposal, now).await?,
+        Act::Recover | Act::Reclassify | Act::Cancel | Act::CloseCase => case::done(gateway, &mut tx, by, &proposal, act, now).await?,
     };
     if !tx.approve_proposal(id, by, now).await? {
         return OperateError::refused(format!("事项{id}刚被他人办理"), format!("somebody else decided {id} just now"));
@@ -143,8 +160,7 @@ impl Settlement {
         let Some(line) = tx.standing(instruction).await? else {
             return OperateError::refused(format!("没有支付{reference}"), format!("there is no instruction {reference}"));
         };
-        let next = act.event().and_then(|event| step(line.state, event).ok());
-        let (Some(next), Some(file)) = (next, line.file_out) else {
+        let (Some(next), Some(file)) = (act.event().and_then(|event| step(line.state, event).ok()), line.file_out) else {
             return OperateError::refused(
                 format!("支付{reference}现为{}；只有结果不明（unknown）或相互矛盾（conflict）的才能人工认定", line.state.code()),
                 format!("{reference} is {}: only what is unknown or in conflict is settled by persons", line.state.code()),
@@ -224,10 +240,10 @@ async fn resolve(
         tx.post(now, &of, Origin::Theirs, &movement).await?;
     }
     tx.event("instruction", instruction, (act.code(), it.line.state.code(), it.next.code()), &by.login, &proposal.reason, now).await?;
-    match act {
-        Act::ResolvePaid => settled_as_paid(tx, &it, now).await?,
-        Act::ResolveFailed => settled_as_failed(gateway, tx, &it, reason, &words, now).await?,
-        Act::Opening => {}
+    if it.next == InstructionState::Paid {
+        settled_as_paid(tx, &it, now).await?;
+    } else {
+        settled_as_failed(gateway, tx, &it, reason, &words, now).await?;
     }
     end_of_file(gateway, tx, &it.file, now).await?;
     Ok(effect)

@@ -78,7 +78,8 @@ create table failure_case_anew (
   escalated_at bigint,
   money_on text not null default '',
   assignee text not null default '',
-  note text not null default ''
+  note text not null default '',
+  successor bigint
 );
 insert into failure_case_anew select * from failure_case;
 drop table failure_case;
@@ -88,6 +89,14 @@ create unique index failure_case_once on failure_case (payment_id, kind) where i
 create unique index failure_case_instruction on failure_case (instruction_id, kind) where instruction_id is not null;
 create index failure_case_unmailed on failure_case (department) where mail is null;
 create index failure_case_open on failure_case (state, due_on) where state = 'open';
+create index failure_case_undated on failure_case (batch) where money_on = '';
+create index failure_case_remind on failure_case (remind_at) where state = 'open';
+create index failure_case_unescalated on failure_case (due_on) where state = 'open' and escalated_at is null;
+create index failure_case_reissued on failure_case (successor) where state = 'open' and successor is not null;
+create index failure_case_recovery on failure_case (amount_fen) where state = 'open' and kind = 'recovery';
+
+create trigger ineligible_new after insert on ineligible begin insert into ineligible_news (id_number, project) values (new.id_number, new.project) on conflict (id_number, project) do update set is_open = 1; end;
+create trigger ineligible_changed after update on ineligible begin insert into ineligible_news (id_number, project) values (new.id_number, new.project) on conflict (id_number, project) do update set is_open = 1; end;
 
 create trigger statement_match_no_update before update on statement_match begin select raise(abort, 'table statement_match is append-only'); end;
 create trigger statement_match_no_delete before delete on statement_match begin select raise(abort, 'table statement_match is append-only'); end;

@@ -59,6 +59,25 @@ alter table failure_case add column escalated_at bigint;
 alter table failure_case add column money_on text not null default '';
 alter table failure_case add column assignee text not null default '';
 alter table failure_case add column note text not null default '';
+-- The instruction of a reissue that is on its way: kept by whoever makes its block of numbers.
+alter table failure_case add column successor bigint;
+
+-- Who was put on the list of those who may not be paid, until nothing of theirs is under way: kept by triggers, so that
+-- nobody has to compare the whole list with all payments again and again.
+create table ineligible_news (
+  id_number text not null,
+  project text not null,
+  is_open bigint not null default 1 check (is_open in (0, 1)),
+  primary key (id_number, project)
+);
+create index ineligible_news_open on ineligible_news (id_number) where is_open = 1;
+insert into ineligible_news (id_number, project) select id_number, project from ineligible;
+-- What was paid to somebody: by the person entitled, and by who received it where that is somebody else.
+create index payment_entitled on payment (entitled_id);
+create index payment_payee on payment (payee_id) where payee_id <> entitled_id;
+-- What pays an instruction again, live or not.
+create index instruction_previous on instruction (previous_id) where previous_id is not null;
+create index payment_reissue on payment (reissue_of) where reissue_of <> '';
 
 -- A correction workbook that went out, and those that came back.
 create table correction (

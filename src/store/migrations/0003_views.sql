@@ -34,7 +34,7 @@ left join failure_case c on c.payment_id = p.id and c.kind = 'rejected';
 
 create view v_case as
 select c.id, c.kind, c.batch, p.seq, c.department, c.bank, {yuan c.amount_fen} as amount_yuan, c.reason, c.class, c.owner, c.state,
-  c.business_date, c.due_on, c.money_on, c.reminded, c.assignee, c.note, c.detail, {local c.opened_at} as opened_at, {local c.closed_at} as closed_at, c.closed_as
+  c.business_date, c.due_on, c.money_on, case when c.successor is null then '' else {reference c.successor} end as reissued_by, c.reminded, c.assignee, c.note, c.detail, {local c.opened_at} as opened_at, {local c.closed_at} as closed_at, c.closed_as
 from failure_case c join payment p on p.id = c.payment_id;
 
 create view v_statement as

@@ -1,0 +1,196 @@
+//! Corrections that came back in a workbook: whether these bytes came before, where each row's payment stands, and who
+//! else is paid by the corrected number.
+
+use super::StoreError;
+use super::admission::PaymentRow;
+use super::sql::{Row, Tx};
+use crate::args;
+use crate::domain::masked::{Account, IdNumber, Mobile, Name};
+use crate::domain::time::Timestamp;
+
+/// A workbook that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Under which name.
+    pub name: String,
+    /// Rows in it.
+    pub rows: i64,
+    /// Rows that were accepted.
+    pub accepted: i64,
+    /// The batches made of it, separated by commas.
+    pub batch: String,
+    /// By whom.
+    pub imported_by: String,
+    /// When.
+    pub imported_at: Timestamp,
+}
+
+/// A failed payment, as far as it may be corrected.
+#[derive(Clone, Debug)]
+pub struct Correctable {
+    /// The failed instruction.
+    pub instruction: i64,
+    /// Where it stands.
+    pub state: String,
+    /// The class of its failure.
+    pub class: String,
+    /// Whether it holds the claim.
+    pub is_live: bool,
+    /// Its claim.
+    pub claim_key: i64,
+    /// The batch.
+    pub batch: String,
+    /// The department.
+    pub department: String,
+    /// The project.
+    pub project: String,
+    /// The subsidy's period.
+    pub period: String,
+    /// The fiscal year.
+    pub year: i32,
+    /// The budget line.
+    pub budget_line: String,
+    /// The voucher.
+    pub voucher: String,
+    /// Whether the project pays households.
+    pub pays_households: bool,
+    /// Whether a person may be paid several times in a period.
+    pub several: bool,
+    /// Its payment row, as it was approved.
+    pub row: PaymentRow,
+    /// The instruction that pays it again, where it stands, and its batch.
+    pub successor: Option<(i64, String, String)>,
+    /// A batch that names it and did not pass the gate yet.
+    pub proposed_in: String,
+    /// A refund order that it stands in.
+    pub refund: String,
+}
+
+fn correctable(r: &Row) -> Result<Correctable, StoreError> {
+    let row = PaymentRow {
+        id: r.int(15)?,
+        seq: r.int(16)?,
+        township: r.string(17)?,
+        village: r.string(18)?,
+        village_group: r.string(19)?,
+        household_no: r.string(20)?,
+        entitled_name: Name::new(r.text(21)?),
+        entitled_id: IdNumber::new(r.text(22)?),
+        payee_name: Name::new(r.text(23)?),
+        payee_id: IdNumber::new(r.text(24)?),
+        payee_role: r.string(25)?,
+        mandate_no: r.string(26)?,
+        account: Account::new(r.text(27)?),
+        bank: r.string(28)?,
+        mobile: Mobile::new(r.text(29)?),
+        amount: r.fen(30)?,
+        remark: r.string(31)?,
+        reissue_of: String::new(),
+    };
+    Ok(Correctable {
+        instruction: r.int(0)?,
+        state: r.string(1)?,
+        class: r.string(2)?,
+        is_live: r.int(3)? == 1,
+        claim_key: r.int(4)?,
+        batch: r.string(5)?,
+        department: r.string(6)?,
+        project: r.string(7)?,
+        period: r.string(8)?,
+        year: i32::try_from(r.int(9)?).map_err(|_| StoreError::column(9, "a year"))?,
+        budget_line: r.string(10)?,
+        voucher: r.string(11)?,
+        pays_households: r.text(12)? == "household",
+        several: r.int(13)? == 1,
+        row,
+        successor: None,
+        proposed_in: r.string(14)?,
+        refund: String::new(),
+    })
+}
+
+impl Tx {
+    /// What became of a workbook of these bytes.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn correction_taken(&mut self, sha256: &str) -> Result<Option<Taken>, StoreError> {
+        let sql = "select name, rows, accepted, batch, imported_by, imported_at from correction where sha256 = $1";
+        self.opt(sql, args![sha256]).await?.as_ref().map(taken).transpose()
+    }
+
+    /// Workbooks that were taken, newest first; of one department, or of all.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn corrections(&mut self, department: &str, limit: i64) -> Result<Vec<Taken>, StoreError> {
+        let sql = "select name, rows, accepted, batch, imported_by, imported_at from correction where $1 = '' or department = $1 order by id desc limit $2";
+        self.rows(sql, args![department, limit]).await?.iter().map(taken).collect()
+    }
+
+    /// Remembers a workbook.
+    ///
+    /// # Errors
+    /// These bytes were taken before (a unique violation), or the database refused.
+    pub async fn take_correction(&mut self, department: &str, sha256: &str, of: &Taken) -> Result<(), StoreError> {
+        let sql = "insert into correction (department, sha256, name, rows, accepted, batch, imported_by, imported_at) values ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let values = args![department, sha256, &of.name, of.rows, of.accepted, &of.batch, &of.imported_by, of.imported_at];
+        self.exec(sql, values).await.map(|_| ())
+    }
+
+    /// A failed instruction with its payment, and what happened to it since.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn correctable(&mut self, instruction: i64, reference: &str) -> Result<Option<Correctable>, StoreError> {
+        let sql = "select v.id, v.state, v.class, v.live, i.claim_key, b.number, b.department, b.project, b.period, coalesce(a.year, 0), b.budget_line, b.voucher, \
+                   j.payee_kind, j.several_per_period, coalesce((select min(n.batch) from payment n join batch o on o.number = n.batch \
+                   left join admission m on m.batch = o.number where n.reissue_of = $2 and n.reissue_of <> '' and (m.batch is null or m.state = 'held')), ''), \
+                   p.id, p.seq, p.township, p.village, p.village_group, p.household_no, p.entitled_name, p.entitled_id, p.payee_name, p.payee_id, p.payee_role, \
+                   p.mandate_no, p.account, p.bank, p.mobile, v.amount_fen, p.remark \
+                   from v_instruction v join instruction i on i.id = v.id join payment p on p.id = v.payment_id join batch b on b.number = v.batch \
+                   join project j on j.code = b.project left join admission a on a.batch = b.number where v.id = $1";
+        let Some(row) = self.opt(sql, args![instruction, reference]).await? else { return Ok(None) };
+        let mut found = correctable(&row)?;
+        let sql = "select v.id, v.state, v.batch from v_instruction v where v.previous_id = $1 and v.previous_id is not null and v.state <> 'voided' order by v.id desc limit 1";
+        let next = self.opt(sql, args![instruction]).await?;
+        found.successor = next.map(|r| Ok::<_, StoreError>((r.int(0)?, r.string(1)?, r.string(2)?))).transpose()?;
+        let sql = "select o.number from refund_line l join refund_order o on o.id = l.refund_order where l.instruction_id = $1 and l.live = 1 limit 1";
+        if let Some(r) = self.opt(sql, args![instruction]).await? {
+            found.refund = r.string(0)?;
+        }
+        Ok(Some(found))
+    }
+
+    /// Whether a person is paid in this project and period by another entitlement than this one already.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn is_paid_elsewhere(&mut self, id: &IdNumber, project: &str, period: &str, claim_key: i64) -> Result<bool, StoreError> {
+        let sql = "select i.id from payment p join batch b on b.number = p.batch join instruction i on i.payment_id = p.id \
+                   where p.entitled_id = $1 and b.project = $2 and b.period = $3 and i.live = 1 and i.claim_key <> $4 limit 1";
+        Ok(self.opt(sql, args![id, project, period, claim_key]).await?.is_some())
+    }
+
+    /// Rows of a batch whose person a correction made the payee of another entitlement for this project and period.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn corrected_into(&mut self, batch: &str, project: &str, period: &str) -> Result<Vec<i64>, StoreError> {
+        let sql = "select distinct p.seq from batch b join payment r on r.batch = b.number join instruction i on i.payment_id = r.id and i.live = 1 \
+                   join payment p on p.batch = $1 and p.entitled_id = r.entitled_id \
+                   where b.kind = 'reissue' and b.project = $2 and b.period = $3 and b.number <> $1 and r.entitled_id <> ''";
+        self.rows(sql, args![batch, project, period]).await?.iter().map(|r| r.int(0)).collect()
+    }
+}
+
+fn taken(r: &Row) -> Result<Taken, StoreError> {
+    Ok(Taken {
+        name: r.string(0)?,
+        rows: r.int(1)?,
+        accepted: r.int(2)?,
+        batch: r.string(3)?,
+        imported_by: r.string(4)?,
+        imported_at: Timestamp::from_millis(r.int(5)?),
+    })
+}
