@@ -22,7 +22,7 @@ use super::behaviour::day_end_after;
 use super::layout::{Expected, Failure, FileFault, OutFile, Outcome, Refusal, Request, Row};
 use super::ledger::{Books, Kind, Line};
 use super::rules::{Customers, Why, seeded};
-use super::{BankSpec, Layout, fixed_bytes, inbox, pipe_summary, refund, split_pair};
+use super::{BankSpec, Layout, enquiry, fixed_bytes, inbox, pipe_summary, refund, split_pair};
 
 /// Marks a copy of a file in our own names for it; no name in the inbox has it.
 const COPY: char = '~';
@@ -164,6 +164,9 @@ impl Bank {
     }
 
     fn take(&mut self, key: String, now: Timestamp) -> io::Result<()> {
+        if enquiry::is_enquiry(&key) {
+            return self.answer_enquiry(&key);
+        }
         let work = if refund::is_order(&key) {
             self.take_order(&key, now)?;
             Work::Refund

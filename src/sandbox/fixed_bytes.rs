@@ -14,7 +14,7 @@ const HEADER: usize = 276;
 const DETAIL: usize = 572;
 const TRAILER: usize = 276;
 /// What an accepted file is acknowledged with, and a paid row returned with.
-const ACCEPTED: &str = "00000000";
+pub(super) const ACCEPTED: &str = "00000000";
 
 /// A field: where it begins and how many bytes it has.
 type Field = (usize, usize);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::layout::{OutFile, is_date};
-use super::{Layout, fixed_bytes, pipe_summary, refund, split_pair};
+use super::{Layout, enquiry, fixed_bytes, pipe_summary, refund, split_pair};
 
 /// A payment file that is complete.
 pub(super) struct Found {
@@ -34,6 +34,9 @@ impl Looks {
             Layout::FixedBytes => {
                 let mut found = in_dated_folders(&inbox, fixed_bytes::is_request)?;
                 found.retain(|file| fs::read(flag_of(&file.path)).is_ok_and(|flag| flag.ends_with(b"\n")));
+                let mut questions = in_dated_folders(&inbox, enquiry::is_enquiry)?;
+                questions.retain(|file| fs::read(&file.path).is_ok_and(|bytes| enquiry::is_complete(&bytes)));
+                found.append(&mut questions);
                 found
             }
             Layout::PipeSummary => {

@@ -110,7 +110,7 @@ pub(super) enum Kind {
     Miscounted,
     /// A customer was credited.
     Credit,
-    /// A row was not paid.
+    /// A row was not paid: the bank's code (as its number) and words.
     Failed,
     /// As `Failed`, because the bank was busy: not again for this account and amount.
     Busy,
@@ -163,6 +163,8 @@ pub(super) struct Books {
     movements: Movements,
     /// In which file a reference was decided.
     decided: HashMap<String, String>,
+    /// Why a reference was not paid: the code and words of the row's own failure.
+    failures: HashMap<String, (String, String)>,
     /// For which reference the bank was busy, by account and amount.
     busy: HashMap<(String, Fen), String>,
     /// Payments to an account on a day, as files counted them.
@@ -202,6 +204,7 @@ impl Books {
             ledger: BankLedger::default(),
             movements: Movements::default(),
             decided: HashMap::new(),
+            failures: HashMap::new(),
             busy: HashMap::new(),
             counted: HashMap::new(),
             miscounted: HashSet::new(),
@@ -269,6 +272,7 @@ impl Books {
                     self.busy.insert((line.account.clone(), line.amount), line.reference.clone());
                 }
                 self.decided.entry(line.reference.clone()).or_insert_with(|| line.file.clone());
+                self.failures.entry(line.reference.clone()).or_insert_with(|| (line.bank_ref.clone(), line.text.clone()));
                 let figures = self.figures(&line.file);
                 figures.failed_count += 1;
                 figures.failed_amount = sum(figures.failed_amount, line.amount);
@@ -365,6 +369,11 @@ impl Books {
         let paid =
             ledger.credits.contains_key(reference) || ledger.returned.contains_key(reference) || ledger.refunds.contains_key(reference);
         self.decided.get(reference).map(|file| (file.as_str(), paid))
+    }
+
+    /// The code and words with which a reference was not paid.
+    pub(super) fn failure(&self, reference: &str) -> Option<(&str, &str)> {
+        self.failures.get(reference).map(|(code, words)| (code.as_str(), words.as_str()))
     }
 
     /// Whether the bank has been busy for this account and amount, with another reference than this.

@@ -4,12 +4,13 @@
 //! byte, acknowledgements, answers that take hours, refusals, statements in the evening. The bank reads and writes files by code of
 //! its own and shares nothing with `format`, so that an error there cannot hide behind the same error here.
 //!
-//! `ssh` and `sftp` are the mailbox (`jail` its walls), `bank` the people behind the counter: `paying`, `returns`, `refund` and `evening`
+//! `ssh` and `sftp` are the mailbox (`jail` its walls), `bank` the people behind the counter: `paying`, `returns`, `refund`, `enquiry` and `evening`
 //! are what they do, `behaviour` how. `rules` is their judgement of a row, `ledger` their books with the `movements` of payer
 //! accounts, `split_pair`, `fixed_bytes` and `pipe_summary` the three layouts they know.
 
 mod bank;
 mod behaviour;
+mod enquiry;
 mod evening;
 mod fixed_bytes;
 mod gbk;

@@ -73,7 +73,7 @@ impl Bank {
                 }
                 Err(why) => {
                     let kind = if why == Why::Busy { Kind::Busy } else { Kind::Failed };
-                    let line = Line { kind, text: why.words(true), ..line };
+                    let line = Line { kind, bank_ref: why.code().to_owned(), text: why.words(true), ..line };
                     unpaid.push(line.clone());
                     if done_before.is_none() {
                         lines.push(line);
@@ -114,7 +114,10 @@ impl Bank {
     fn fail_all(&self, books: &mut Books, request: &Request, lines: Vec<Line>) -> io::Result<Vec<Outcome>> {
         let lines: Vec<Line> = lines
             .into_iter()
-            .map(|line| Line { kind: Kind::Failed, account: String::new(), text: Why::Funds.words(true), ..line })
+            .map(|line| {
+                let bank_ref = Why::Funds.code().to_owned();
+                Line { kind: Kind::Failed, account: String::new(), bank_ref, text: Why::Funds.words(true), ..line }
+            })
             .collect();
         books.record(&lines)?;
         Ok(request.rows.iter().map(|row| self.failure(Why::Funds, row)).collect())

@@ -16,7 +16,7 @@ use ssh2::{OpenFlags, OpenType, RenameFlags, Session, Sftp};
 use tempfile::TempDir;
 
 pub(crate) const ZONE: Tz = Tz::Asia__Shanghai;
-const UNIT: &str = "512010";
+pub(crate) const UNIT: &str = "512010";
 pub(crate) const PAYER: &str = "0512880010001";
 pub(crate) const OPENING: i64 = 100_000_000;
 
@@ -74,7 +74,7 @@ impl World {
         GBK.decode_without_bom_handling_and_without_replacement(&bytes).unwrap().into_owned()
     }
 
-    async fn names(&self, folder: &str) -> Vec<String> {
+    pub(crate) async fn names(&self, folder: &str) -> Vec<String> {
         let folder = folder.to_owned();
         visit(self.endpoint(), move |sftp| names(sftp, &folder)).await
     }
@@ -255,7 +255,7 @@ pub(crate) struct Fixed {
 }
 
 impl Fixed {
-    fn of(rows: &[(&str, i64, &str, &str)]) -> Self {
+    pub(crate) fn of(rows: &[(&str, i64, &str, &str)]) -> Self {
         let mut details = Vec::new();
         for (at, (reference, fen, account, name)) in rows.iter().enumerate() {
             let mut line = format!("{:08}{reference:<32}{fen:016}01{:<14}{account:<32}", at + 1, "000000000001").into_bytes();
@@ -271,7 +271,7 @@ impl Fixed {
         Self { count: rows.len(), total: rows.iter().map(|row| row.1).sum(), details }
     }
 
-    fn file(&self) -> Vec<u8> {
+    pub(crate) fn file(&self) -> Vec<u8> {
         let (count, total) = (self.count, self.total);
         let mut file = format!(
             "DFK{UNIT:<14}{:<14}BT00103100001CNY{count:08}{total:016}{:24}000012026031020260310{:8}{PAYER:<32}",

@@ -7,7 +7,7 @@ use bankgate::domain::money::Fen;
 use bankgate::sandbox::{BankDays, Behaviour, Debits, Fault, Layout, When};
 use chrono::NaiveDate;
 
-use crate::sandbox::{OPENING, PAYER, SPLIT_REQUEST, World, gbk, quick};
+use crate::sandbox::{Fixed, OPENING, PAYER, SPLIT_REQUEST, UNIT, World, flag, gbk, quick};
 
 /// A statement, read by its columns.
 #[derive(Debug, PartialEq)]
@@ -329,4 +329,31 @@ async fn a_refund_order_is_executed_once_and_refused_without_the_money() {
     assert_eq!(all["20260310"].entries[0].counter, "0990001");
     assert_eq!(balance(&world), OPENING - 30_000_000);
     assert_eq!(world.sandbox.ledger("b1").refunds, BTreeMap::from([("BG001".to_owned(), Fen::new(30_000_000))]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_what_became_of_payments_is_told_what_the_books_say() {
+    let world = World::open(Layout::FixedBytes, Behaviour { silent_every: Some(1), ..quick() }).await;
+    let rows =
+        [("R001", 10_000, "6217000000000000014", "张三"), ("R002", 20_000, "6217000000000000048", "王五"), ("R003", 1, "62", "李珅")];
+    let file = Fixed::of(&rows).file();
+    world.put("/inbox/20260310/03100001.dat", file.clone()).await;
+    world.put("/inbox/20260310/03100001.dat.ok", flag(&file)).await;
+    let ask = format!("Q|{UNIT}|03100001|3|20001\n1|R001|10000\n2|R002|20000\n9|R009|1\n");
+    let told = |first: &str, second: &str, third: &str| {
+        format!("R|{UNIT}|03100001|3|20001\n1|R001|10000|{first}\n2|R002|20000|{second}\n9|R009|1|{third}\nT|3\n")
+    };
+    world.me.sleep_until(world.me.now().plus_minutes(21)).await;
+    world.put("/inbox/20260310/03100001.q0310", gbk(&ask)).await;
+    // Half a question is left until it is whole.
+    world.put("/inbox/20260310/03100001.q0312", gbk(&ask[..60])).await;
+    world.me.sleep_until(world.me.now().plus_minutes(20)).await;
+    assert_eq!(world.text("/outbox/20260310/03100001.r0310").await, told("|处理中", "|处理中", "|处理中"));
+    world.hours(2).await;
+    world.put("/inbox/20260310/03100001.q0311", gbk(&ask)).await;
+    world.hours(1).await;
+    let known = told("00000000|入账成功", "PD3603|账户已销户", "|查无此笔");
+    assert_eq!(world.text("/outbox/20260310/03100001.r0311").await, known);
+    assert_eq!(world.names("/inbox/20260310").await, ["03100001.q0312"]);
+    assert_eq!(balance(&world), OPENING - 10_000);
 }
