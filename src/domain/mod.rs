@@ -28,6 +28,8 @@ pub mod money;
 pub mod publication;
 /// Why a payment failed, and what that asks of whom.
 pub mod reason;
+/// Why money goes back to the treasury, and what proves it.
+pub mod refund;
 /// What is told to departments, banks and finance IT: the facts, before anybody words them.
 pub mod report;
 /// A bank's words without the identities in them.

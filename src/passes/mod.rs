@@ -32,6 +32,8 @@ pub mod plan;
 pub mod publication;
 /// Sealed files reach the bank, once.
 pub mod publish;
+/// Money that nobody may keep goes back to the treasury.
+pub mod refund;
 /// What final failures ask for.
 pub mod remedy;
 /// What people must know becomes mails in the outbox.

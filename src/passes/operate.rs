@@ -16,6 +16,8 @@ pub mod evidence;
 pub mod import;
 /// Acts that take two persons.
 pub mod propose;
+/// Refund orders, by persons.
+pub mod refund;
 /// The day of the switch-over.
 pub mod switch;
 

@@ -40,6 +40,8 @@ pub mod migrate;
 pub mod outbound;
 /// What was published of a batch.
 pub mod publication;
+/// Refund orders and their lines.
+pub mod refund;
 /// What the letters say.
 pub mod reports;
 /// Who may do what in a schema on PostgreSQL.

@@ -109,7 +109,9 @@ impl Wish<'_> {
                 .split_once(APART)
                 .and_then(|(code, words)| Reason::from_code(code).map(|reason| Wish::Reclassify(reason, words)))
                 .ok_or_else(|| PassError::Broken(format!("a proposal to reclassify names no reason: {kept:?}"))),
-            Act::ResolvePaid | Act::ResolveFailed | Act::Opening => Err(PassError::Broken(format!("{} is no act on a case", act.code()))),
+            Act::ResolvePaid | Act::ResolveFailed | Act::Opening | Act::Refund => {
+                Err(PassError::Broken(format!("{} is no act on a case", act.code())))
+            }
         }
     }
 }

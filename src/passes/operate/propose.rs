@@ -3,7 +3,7 @@
 //! for word the same. The database itself refuses the same person twice.
 
 use super::duty::{self, Duty};
-use super::{OperateError, case};
+use super::{OperateError, case, refund};
 use crate::domain::file::FileOutState;
 use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::{Event, InstructionState, coded, step};
@@ -35,6 +35,8 @@ pub enum Act {
     Cancel,
     /// Closes a case that no money hangs on, by evidence.
     CloseCase,
+    /// Sends money back to the treasury.
+    Refund,
 }
 
 coded!(Act {
@@ -45,6 +47,7 @@ coded!(Act {
     Reclassify = "failure.reclassify",
     Cancel = "failure.cancel",
     CloseCase = "failure.close",
+    Refund = "refund.order",
 });
 
 impl Act {
@@ -53,7 +56,7 @@ impl Act {
         match self {
             Self::ResolvePaid => Some(Event::ResolvePaid),
             Self::ResolveFailed => Some(Event::ResolveFailed),
-            Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase => None,
+            Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase | Self::Refund => None,
         }
     }
 }
@@ -122,6 +125,7 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
         Act::ResolvePaid | Act::ResolveFailed => resolve(gateway, &mut tx, by, &proposal, act, now).await?,
         Act::Opening => super::switch::open(&mut tx, by, &proposal, now).await?,
         Act::Recover | Act::Reclassify | Act::Cancel | Act::CloseCase => case::done(gateway, &mut tx, by, &proposal, act, now).await?,
+        Act::Refund => refund::approve(gateway, &mut tx, by, &proposal, now).await?,
     };
     if !tx.approve_proposal(id, by, now).await? {
         return OperateError::refused(format!("事项{id}刚被他人办理"), format!("somebody else decided {id} just now"));
@@ -139,8 +143,13 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
 pub async fn withdraw(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) -> Result<(), OperateError> {
     duty::require(by, Duty::Decide, "")?;
     let mut tx = gateway.store.begin().await?;
+    let proposal = tx.proposal(id).await?;
     if !tx.withdraw_proposal(id).await? {
         return OperateError::refused(format!("没有待批准的事项{id}"), format!("there is no open proposal {id}"));
+    }
+    let of_an_order = proposal.filter(|p| Act::from_code(&p.act) == Some(Act::Refund));
+    if let Some(proposal) = of_an_order {
+        refund::withdrawn(&mut tx, by, &proposal, now).await?;
     }
     tx.audit(&by.login, "withdraw", &format!("proposal {id}"), "", now).await?;
     tx.commit().await?;

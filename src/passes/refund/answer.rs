@@ -1,0 +1,1 @@
+//! What a bank says of an order.
