@@ -5,9 +5,9 @@
 use super::plan::{regroup, unreserve};
 use super::publish::result_due;
 use super::stage::quarantine_set;
-use super::{Done, Gateway, PassError, Tried};
+use super::{Done, Gateway, PassError, Tried, refund};
 use crate::domain::exchange::{InboundKind, Outcome};
-use crate::domain::file::{Evidence, FileInState, FileOutState};
+use crate::domain::file::{Evidence, FileInState, FileKind, FileOutState};
 use crate::domain::instruction::{Event, InstructionState, step};
 use crate::domain::language::Words;
 use crate::domain::ledger::{Movement, entry_kind};
@@ -86,6 +86,9 @@ impl<'a> Apply<'a> {
         }
         if matches!(self.file.state, FileOutState::Publishing | FileOutState::Held | FileOutState::Doubt) {
             self.record_sent(tx).await?;
+        }
+        if self.file.kind == FileKind::Refund {
+            return refund::answer::apply(self.gateway, tx, &self.file, self.set, self.now).await;
         }
         match self.kind {
             InboundKind::Ack => self.ack(tx).await,

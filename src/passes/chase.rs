@@ -3,7 +3,7 @@
 //! overdue, do its lines become unknown.
 
 use super::{Done, Gateway, PassError};
-use crate::domain::file::FileOutState;
+use crate::domain::file::{FileKind, FileOutState};
 use crate::domain::instruction::{Event, step};
 use crate::domain::language::Words;
 use crate::domain::ledger::{Movement, entry_kind};
@@ -30,7 +30,7 @@ pub async fn chase(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError>
             continue;
         }
         tell(gateway, &mut tx, &file, &late, now).await?;
-        if late.is_ack && late.is_presumed {
+        if late.is_ack && late.is_presumed && file.kind == FileKind::Instruction {
             lose(&mut tx, &file, now).await?;
         }
         let tomorrow = gateway.due_day(gateway.today(now), 1)?;

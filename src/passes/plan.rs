@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 
 use super::expect;
-use super::{Done, Gateway, PassError};
+use super::{Done, Gateway, PassError, refund};
 use crate::domain::calendar::{CalendarError, Hours};
 use crate::domain::exchange::BatchFacts;
 use crate::domain::file::{FileKind, FileOutState};
@@ -52,6 +52,7 @@ pub async fn plan(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done,
             Err(e) => return Err(e),
         }
     }
+    done += refund::send::plan(gateway, bank, now).await?;
     Ok(done)
 }
 
@@ -239,8 +240,15 @@ async fn give_up_stale(gateway: &Gateway, bank: &str, today: NaiveDate, now: Tim
         if !states.contains(&file.state) {
             continue;
         }
-        let tranche = tx.tranche_of(file.first_id).await?;
         let why = "its date went by before any bank saw it";
+        if file.kind == FileKind::Refund {
+            if refund::send::give_up(&mut tx, &file, why, &gateway.holder, now).await? {
+                tx.commit().await?;
+                done.changed += 1;
+            }
+            continue;
+        }
+        let tranche = tx.tranche_of(file.first_id).await?;
         if tx.move_file(&file, FileOutState::Voided, why, &gateway.holder, now).await? {
             unreserve(&mut tx, &file, now).await?;
             regroup(gateway, &mut tx, &tranche, (file.first_id, file.last_id), &[], now).await?;
@@ -336,7 +344,7 @@ async fn short_of_money(gateway: &Gateway, tranche: &Tranche, now: Timestamp) ->
 /// What a file's head says, from committed rows alone: any node renders the same bytes.
 pub(crate) fn facts_of(file: &FileOut, agreement: &Agreement, facts: &FileFacts) -> BatchFacts {
     BatchFacts {
-        batch_no: file.batch.clone(),
+        batch_no: facts.number.clone(),
         date: file.business_date,
         seq_no: u32::try_from(file.seq_no).unwrap_or(u32::MAX),
         unit_no: agreement.unit_no.clone(),

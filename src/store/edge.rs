@@ -14,7 +14,8 @@ impl Tx {
     pub async fn edge_has_work(&mut self, bank: &str, today: chrono::NaiveDate) -> Result<bool, StoreError> {
         let sql = "select (select count(*) from tranche where bank = $1 and next_id <= last_id and not_before <= $2) \
                    + (select count(*) from file_out where bank = $1 and state in ('planned', 'sealed', 'uploading', 'publishing')) \
-                   + (select count(*) from edge where bank = $1 and failures > 0)";
+                   + (select count(*) from refund_order r join agreement g on g.number = r.agreement where r.bank = $1 and r.state = 'approved' \
+                   and r.file_out is null and g.refund_profile <> '') + (select count(*) from edge where bank = $1 and failures > 0)";
         Ok(self.one(sql, args![bank, today]).await?.int(0)? > 0)
     }
 
@@ -88,11 +89,8 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn profiles_of(&mut self, bank: &str) -> Result<Vec<String>, StoreError> {
-        self.rows("select distinct profile from agreement where bank = $1 order by profile", args![bank])
-            .await?
-            .iter()
-            .map(|r| r.string(0))
-            .collect()
+        let sql = "select profile from agreement where bank = $1 union select refund_profile from agreement where bank = $1 and refund_profile <> '' order by 1";
+        self.rows(sql, args![bank]).await?.iter().map(|r| r.string(0)).collect()
     }
 
     /// When a bank's edge may be touched again, and after how many failures.

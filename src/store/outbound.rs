@@ -45,9 +45,9 @@ pub struct NewFile<'a> {
     pub bank: &'a str,
     /// The agreement.
     pub agreement: &'a str,
-    /// The tranche.
+    /// The tranche; 0 where it carries a refund order.
     pub tranche: i64,
-    /// The batch.
+    /// The batch; empty where it carries a refund order.
     pub batch: &'a str,
     /// The profile and its digest, pinned.
     pub profile: (&'a str, &'a str),
@@ -135,6 +135,8 @@ pub struct FileOut {
 /// What a file's head says of its batch.
 #[derive(Clone, Debug)]
 pub struct FileFacts {
+    /// The batch's number, or the refund order's.
+    pub number: String,
     /// Department's name.
     pub department: String,
     /// Project's name.
@@ -258,8 +260,9 @@ impl Tx {
     pub async fn insert_file(&mut self, f: &NewFile<'_>, now: Timestamp) -> Result<i64, StoreError> {
         let path = if f.dir.is_empty() { f.name.to_owned() } else { format!("{}/{}", f.dir, f.name) };
         let sql = "insert into file_out (bank, agreement, tranche, batch, profile, profile_digest, business_date, seq_no, dir, name, flag_name, path_taken, \
-                   exchange_key, first_id, last_id, rows, total_fen, state, lines_state, created_at, updated_at) \
-                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'planned', 'planned', $18, $18) returning id";
+                   exchange_key, first_id, last_id, rows, total_fen, state, lines_state, created_at, updated_at, kind) \
+                   values ($1, $2, nullif($3, 0), $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'planned', 'planned', $18, $18, \
+                   case when $3 = 0 then 'refund' else 'instruction' end) returning id";
         self.one(
             sql,
             args![
@@ -417,10 +420,12 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn file_facts(&mut self, id: i64) -> Result<FileFacts, StoreError> {
-        let sql = "select d.name, p.name, p.short_name, b.period, f.created_at from file_out f join batch b on b.number = f.batch \
-                   join department d on d.code = b.department join project p on p.code = b.project where f.id = $1";
+        let sql = "select d.name, p.name, p.short_name, coalesce(b.period, cast(r.year as text)), f.created_at, coalesce(r.number, f.batch) from file_out f \
+                   left join batch b on b.number = f.batch left join refund_order r on f.kind = 'refund' and r.id = f.first_id \
+                   join department d on d.code = coalesce(r.department, b.department) join project p on p.code = coalesce(r.project, b.project) where f.id = $1";
         let r = self.one(sql, args![id]).await?;
         Ok(FileFacts {
+            number: r.string(5)?,
             department: r.string(0)?,
             project: r.string(1)?,
             project_short: r.string(2)?,
@@ -434,6 +439,9 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn lines_from(&mut self, file: &FileOut, from: i64, limit: i64, project_short: &str) -> Result<Vec<PaymentLine>, StoreError> {
+        if file.kind == FileKind::Refund {
+            return Ok(vec![self.refund_line_of_file(file.first_id, project_short).await?]);
+        }
         let sql = "select id, payee_name, payee_id, account, bank_code, amount_fen, mobile, remark, ordinal from instruction \
                    where id >= $1 and id <= $2 order by id limit $3";
         let rows = self.rows(sql, args![from, file.last_id, limit]).await?;
@@ -552,6 +560,9 @@ impl Tx {
                 ],
             )
             .await?;
+        if moved && file.kind == FileKind::Refund {
+            self.refund_sent(file.first_id, now).await?;
+        }
         if moved {
             self.event("file_out", file.id, ("sent", file.state.code(), "sent"), actor, sent.evidence.code(), now).await?;
             self.expect_answers(file.id).await?;

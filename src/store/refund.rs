@@ -4,6 +4,8 @@
 use super::StoreError;
 use super::sql::{Row, Tx};
 use crate::args;
+use crate::domain::exchange::{Outcome, PaymentLine};
+use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::Event;
 use crate::domain::ledger::Purse;
 use crate::domain::masked::{Account, Name};
@@ -128,6 +130,29 @@ pub struct OrderLine {
     pub payee: Name,
     /// Why it failed.
     pub reason: String,
+}
+
+/// What a bank says of an order.
+#[derive(Clone, Debug)]
+pub struct OrderAnswer {
+    /// The order that its reference names.
+    pub order: Option<i64>,
+    /// What its status means.
+    pub outcome: Outcome,
+    /// Whether that is final.
+    pub is_final: bool,
+    /// Why, where it was not done.
+    pub reason: String,
+    /// Code and words.
+    pub text: String,
+    /// The bank's own reference.
+    pub bank_ref: String,
+    /// The account, where echoed.
+    pub account: Account,
+    /// The amount, where echoed.
+    pub amount: Option<Fen>,
+    /// The amount moved, where said.
+    pub paid: Option<Fen>,
 }
 
 /// What stands for an order in lines and money.
@@ -501,6 +526,57 @@ impl Tx {
              and agreement in (select number from agreement where refund_profile <> '') order by id"
         );
         self.rows(sqlx::AssertSqlSafe(sql), args![bank]).await?.iter().map(order).collect()
+    }
+
+    /// What a set says of an order.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn refund_answers(&mut self, files: &[i64]) -> Result<Vec<OrderAnswer>, StoreError> {
+        let list = files.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+        let sql = format!(
+            "select instruction_id, outcome, is_final, reason, raw_code || ' ' || raw_text, bank_ref, account, amount_fen, paid_fen from answer_line \
+             where file_in in ({list}) order by file_in, line limit 3"
+        );
+        let rows = self.rows(sqlx::AssertSqlSafe(sql), args![]).await?;
+        rows.iter()
+            .map(|r| {
+                Ok(OrderAnswer {
+                    order: r.opt_int(0)?,
+                    outcome: r.code(1, Outcome::from_code, "an outcome")?,
+                    is_final: r.int(2)? == 1,
+                    reason: r.string(3)?,
+                    text: r.string(4)?,
+                    bank_ref: r.string(5)?,
+                    account: Account::new(r.text(6)?),
+                    amount: r.opt_int(7)?.map(Fen::new),
+                    paid: r.opt_int(8)?.map(Fen::new),
+                })
+            })
+            .collect()
+    }
+
+    /// The one line of an order's file.
+    ///
+    /// # Errors
+    /// There is no such order, or the database refused.
+    pub async fn refund_line_of_file(&mut self, order: i64, project_short: &str) -> Result<PaymentLine, StoreError> {
+        let sql = "select r.number, r.budget_line, r.voucher, r.amount_fen, g.treasury_account, g.treasury_name, g.treasury_bank from refund_order r \
+                   join agreement g on g.number = r.agreement where r.id = $1";
+        let r = self.one(sql, args![order]).await?;
+        let words = [r.text(0)?, r.text(1)?, r.text(2)?];
+        Ok(PaymentLine {
+            reference: EndToEndId(order).to_string(),
+            seq: 1,
+            payee_name: Name::new(r.text(5)?),
+            account: Account::new(r.text(4)?),
+            bank_code: r.string(6)?,
+            amount: r.fen(3)?,
+            project_short: project_short.to_owned(),
+            remark: words.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" "),
+            ordinal: 1,
+            ..PaymentLine::default()
+        })
     }
 
     /// The lines of an order.
