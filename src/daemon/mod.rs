@@ -20,8 +20,8 @@ use crate::clock::{Clock, Participant, Stopwatch};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::passes::{
-    Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, collect, deliver, expect, plan, publication, publish, remedy,
-    report, seal, stage, sweep,
+    Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, collect, deliver, expect, plan, publication, publish, reconcile,
+    remedy, report, seal, stage, sweep,
 };
 use crate::store::desk::NewIncident;
 use crate::store::outbound::{BankRow, Lease};
@@ -181,6 +181,7 @@ fn edge_name(bank: &str) -> String {
 async fn desk_round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
     let mut done = stage::stage(gateway, now).await?;
     done += apply::apply(gateway, now).await?;
+    done += reconcile::reconcile(gateway, now).await?;
     done += remedy::remedy(gateway, now).await?;
     done += chase::chase(gateway, now).await?;
     done += publication::publication(gateway, now).await?;
@@ -208,6 +209,7 @@ impl Desk {
             changed += told(g, "admit", admit::admit(g, now).await, now).await;
             changed += told(g, "stage", stage::stage(g, now).await, now).await;
             changed += told(g, "apply", apply::apply(g, now).await, now).await;
+            changed += told(g, "reconcile", reconcile::reconcile(g, now).await, now).await;
             changed += told(g, "remedy", remedy::remedy(g, now).await, now).await;
             changed += told(g, "chase", chase::chase(g, now).await, now).await;
             changed += told(g, "publication", publication::publication(g, now).await, now).await;

@@ -22,6 +22,8 @@ pub mod language;
 pub mod ledger;
 /// Names, identity numbers and cards that print masked.
 pub mod masked;
+/// Which line of a statement is which movement of ours.
+pub mod matching;
 /// Money: an integer count of fen (分).
 pub mod money;
 /// The result of a payout, published again.
@@ -36,3 +38,5 @@ pub mod report;
 pub mod scrub;
 /// Instants and business dates.
 pub mod time;
+/// Is a day of an account in order.
+pub mod verdict;

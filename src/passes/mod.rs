@@ -32,6 +32,8 @@ pub mod plan;
 pub mod publication;
 /// Sealed files reach the bank, once.
 pub mod publish;
+/// What we instructed, what the bank answered, what the statement shows.
+pub mod reconcile;
 /// Money that nobody may keep goes back to the treasury.
 pub mod refund;
 /// What final failures ask for.

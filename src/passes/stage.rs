@@ -87,7 +87,7 @@ async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<
         return quarantine(gateway, set, &found, now).await;
     }
     if first.kind == InboundKind::Statement {
-        keep_statement(&mut tx, set, &found, now).await?;
+        keep_statement(gateway, &mut tx, set, &found, now).await?;
         tx.move_set(set, FileInState::Applied, "", &gateway.holder, now).await?;
     } else if !tx.move_set(set, FileInState::Staged, "", &gateway.holder, now).await? {
         return Ok(Done::default());
@@ -180,13 +180,29 @@ fn check_flag(profile: &Profile, flag: &FileIn, found: &mut Found) -> Result<(),
     Ok(())
 }
 
-async fn keep_statement(tx: &mut Tx, set: &[FileIn], found: &Found, now: Timestamp) -> Result<(), PassError> {
+async fn keep_statement(gateway: &Gateway, tx: &mut Tx, set: &[FileIn], found: &Found, now: Timestamp) -> Result<(), PassError> {
     let (Some(file), Some(summary)) = (set.first(), found.summaries.first()) else { return Ok(()) };
     let days = || found.entries.iter().map(|e| e.date);
     let from = summary.head.from.or_else(|| days().min()).ok_or_else(|| PassError::Broken(format!("{} names no day", file.name)))?;
     let to = summary.head.to.or_else(|| days().max()).unwrap_or(from);
-    let id = tx.insert_statement(file, &summary.head, (from, to), &found.entries).await?;
-    tx.event("statement", id, ("keep", "", ""), "daemon", &file.name, now).await?;
+    let (id, problems) = tx.insert_statement(file, &summary.head, (from, to), &found.entries).await?;
+    tx.event("statement", id, ("keep", "", problems.as_str()), "daemon", &file.name, now).await?;
+    if problems.is_empty() || problems.starts_with("repeats") {
+        return Ok(());
+    }
+    let what = gateway.say(Words::new(
+        format!("银行{}的对账单{}（账户{}，{from}至{to}）不予采用：{problems}", file.bank, file.name, summary.head.account),
+        format!(
+            "statement {} of bank {} (account {}, {from} to {to}) does not count: {problems}",
+            file.name, file.bank, summary.head.account
+        ),
+    ));
+    let next_step = gateway.say(Words::new(
+        format!("请银行书面说明以哪一份为准；查看：bankgate statement show {id}"),
+        format!("ask the bank in writing which one counts; look: bankgate statement show {id}"),
+    ));
+    let key = format!("statement:{id}");
+    tx.incident(&NewIncident { key: &key, kind: "statement", bank: &file.bank, what: &what, next_step: &next_step }, now).await?;
     Ok(())
 }
 

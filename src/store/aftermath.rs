@@ -47,6 +47,17 @@ pub struct Overdue {
     pub due_at: Timestamp,
 }
 
+/// Whether the money of a failure is back: it was never debited, or its credit is matched. Of a refused file nothing was
+/// debited once a later statement shows no debit of it.
+fn money_is_back(line: &str) -> String {
+    format!(
+        "(a.debit_model <> 'gross' or exists (select 1 from statement_match m where m.kind = 'credit_back' and m.subject = {line}.instruction_id) \
+         or exists (select 1 from statement_match m where m.kind = 'credit_back_file' and m.subject = f.id and m.at >= {line}.since) \
+         or (f.state = 'refused' and exists (select 1 from statement z where z.bank = f.bank and z.account = a.payer_account and z.problems = '' \
+         and z.to_date > f.business_date) and not exists (select 1 from statement_match m where m.kind = 'file' and m.subject = f.id)))"
+    )
+}
+
 impl Tx {
     /// Files with lines that failed and may be made final.
     ///
@@ -54,24 +65,30 @@ impl Tx {
     /// The database refused.
     pub async fn files_with_failures(&mut self, limit: i64) -> Result<Vec<i64>, StoreError> {
         // Those that wait for the money's credit first are left out: they would fill the run.
-        let sql = "select distinct s.file_out from instruction_state s join file_out f on f.id = s.file_out join agreement a on a.number = f.agreement \
-                   where s.state = 'failed' and f.copies <= 1 and a.debit_model <> 'gross' order by s.file_out limit $1";
-        self.rows(sql, args![limit]).await?.iter().map(|r| r.int(0)).collect()
+        let sql = format!(
+            "select distinct s.file_out from instruction_state s join file_out f on f.id = s.file_out join agreement a on a.number = f.agreement \
+             where s.state = 'failed' and f.copies <= 1 and {} order by s.file_out limit $1",
+            money_is_back("s")
+        );
+        self.rows(sqlx::AssertSqlSafe(sql), args![limit]).await?.iter().map(|r| r.int(0)).collect()
     }
 
     /// Makes the failures of a file final where nothing stands against it, and frees their claims.
     ///
     /// Final means: the code is final in its profile and its answer set was applied whole (only then is a line `failed`), no
     /// conflict stands on it (then it is `conflict`), at most one copy of the file ever went out, and the bank debits for
-    /// successes only (otherwise the money's credit must be seen first).
+    /// successes only, or the money's credit was seen on a statement, line by line or in a lump that came after it failed.
     ///
     /// # Errors
     /// The database refused.
     pub async fn finalise(&mut self, file: &FileOut, now: Timestamp) -> Result<u64, StoreError> {
-        let sql = "update instruction_state set state = t.next, since = $2 from transition t where t.event = 'finalise' and t.state = instruction_state.state \
-                   and instruction_state.file_out = $1 and instruction_state.state = 'failed' \
-                   and exists (select 1 from file_out f join agreement a on a.number = f.agreement where f.id = $1 and f.copies <= 1 and a.debit_model <> 'gross')";
-        let moved = self.exec(sql, args![file.id, now]).await?;
+        let sql = format!(
+            "update instruction_state set state = t.next, since = $2 from transition t where t.event = 'finalise' and t.state = instruction_state.state \
+             and instruction_state.file_out = $1 and instruction_state.state = 'failed' \
+             and exists (select 1 from file_out f join agreement a on a.number = f.agreement where f.id = $1 and f.copies <= 1 and {})",
+            money_is_back("instruction_state")
+        );
+        let moved = self.exec(sqlx::AssertSqlSafe(sql), args![file.id, now]).await?;
         if moved > 0 {
             let sql = "update instruction set live = 0 where live = 1 and id >= $1 and id <= $2 and id in \
                        (select instruction_id from instruction_state where file_out = $3 and state = 'failed_final')";

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use super::StoreError;
 use super::sql::{Row, Tx, Value};
 use crate::args;
-use crate::domain::exchange::{InboundKind, StatementEntry, StatementHead};
+use crate::domain::exchange::{InboundKind, Side, StatementEntry, StatementHead};
 use crate::domain::file::FileInState;
 use crate::domain::instruction::InstructionState;
 use crate::domain::masked::{Account, IdNumber, Name};
@@ -360,7 +360,8 @@ impl Tx {
         self.exec_one(sql, args![file, now, gives_path_back]).await
     }
 
-    /// Writes a statement and its entries.
+    /// Writes a statement and its entries. Gives its number and why it does not count, or an empty text: days that another
+    /// statement covers are not counted twice, and which of two that differ is right is not ours to say.
     ///
     /// # Errors
     /// The database refused.
@@ -370,23 +371,21 @@ impl Tx {
         head: &StatementHead,
         dates: (NaiveDate, NaiveDate),
         entries: &[StatementEntry],
-    ) -> Result<i64, StoreError> {
+    ) -> Result<(i64, String), StoreError> {
         const COLUMNS: &[&str] =
             &["statement", "line", "on_date", "side", "amount_fen", "reference", "bank_ref", "counter_account", "counter_name", "words"];
-        let sql = "insert into statement (bank, account, from_date, to_date, opening_fen, closing_fen, entries, file_in) values ($1, $2, $3, $4, $5, $6, $7, $8) returning id";
-        let id = self
-            .one(sql, args![&file.bank, &head.account, dates.0, dates.1, head.opening, head.closing, entries.len(), file.id])
-            .await?
-            .int(0)?;
+        let problems = self.statement_problems(&file.bank, head, dates, entries).await?;
+        let sql = "insert into statement (bank, account, from_date, to_date, opening_fen, closing_fen, entries, file_in, problems) \
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id";
+        let values =
+            args![&file.bank, &head.account, dates.0, dates.1, head.opening, head.closing, entries.len(), file.id, problems.as_str()];
+        let id = self.one(sql, values).await?.int(0)?;
         let rows = entries.iter().map(|e| {
             args![
                 id,
                 e.line,
                 e.date,
-                match e.side {
-                    crate::domain::exchange::Side::Credit => "credit",
-                    crate::domain::exchange::Side::Debit => "debit",
-                },
+                side(e.side),
                 e.amount,
                 e.reference.clone().unwrap_or_default(),
                 e.bank_ref.clone().unwrap_or_default(),
@@ -396,7 +395,50 @@ impl Tx {
             ]
         });
         self.bulk("statement_line", COLUMNS, rows.collect()).await?;
-        Ok(id)
+        Ok((id, problems))
+    }
+
+    async fn statement_problems(
+        &mut self,
+        bank: &str,
+        head: &StatementHead,
+        (from, to): (NaiveDate, NaiveDate),
+        entries: &[StatementEntry],
+    ) -> Result<String, StoreError> {
+        let account = head.account.reveal();
+        let sql = "select count(*) from agreement where bank = $1 and payer_account = $2";
+        if self.one(sql, args![bank, account]).await?.int(0)? == 0 {
+            return Ok("foreign: no agreement pays from this account".to_owned());
+        }
+        for other in self.statements_over(bank, account, from, to).await? {
+            let same_frame = (other.from, other.to, other.opening, other.closing) == (from, to, head.opening, head.closing);
+            let is_same = same_frame && {
+                let sql = "select on_date, side, amount_fen, reference, bank_ref from statement_line where statement = $1 order by line";
+                let rows = self.rows(sql, args![other.id]).await?;
+                let mut kept = rows
+                    .iter()
+                    .map(|r| Ok((r.string(0)?, r.string(1)?, r.fen(2)?, r.string(3)?, r.string(4)?)))
+                    .collect::<Result<Vec<_>, StoreError>>()?;
+                let says = |e: &StatementEntry| {
+                    let (reference, bank_ref) = (e.reference.clone().unwrap_or_default(), e.bank_ref.clone().unwrap_or_default());
+                    (e.date.to_string(), side(e.side).to_owned(), e.amount, reference, bank_ref)
+                };
+                let mut new: Vec<_> = entries.iter().map(says).collect();
+                kept.sort();
+                new.sort();
+                kept == new
+            };
+            let word = if is_same { "repeats" } else { "conflict with" };
+            return Ok(format!("{word} statement {}", other.id));
+        }
+        Ok(String::new())
+    }
+}
+
+const fn side(side: Side) -> &'static str {
+    match side {
+        Side::Credit => "credit",
+        Side::Debit => "debit",
     }
 }
 

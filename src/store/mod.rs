@@ -16,6 +16,8 @@ pub mod cases;
 pub mod corrections;
 /// What people are told and decide.
 pub mod desk;
+/// What of ours should stand on a statement.
+pub mod dues;
 /// The banks' edges: leases, trouble, sweeps.
 pub mod edge;
 /// Do the books add up: the equations of law 2.
@@ -50,10 +52,14 @@ pub mod roles;
 pub mod settle;
 /// One SQL text for two engines.
 pub mod sql;
+/// Statements, and what their lines were matched with.
+pub mod statements;
 /// The switch-over's rows.
 pub mod switch;
 /// Counts, and our side of a comparison with a bank's own books.
 pub mod tallies;
+/// Breaks and runs of reconciliation.
+pub mod verdicts;
 /// What people see.
 pub mod views;
 

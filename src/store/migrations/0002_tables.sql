@@ -192,7 +192,7 @@ create table statement_match (
   statement bigint not null references statement (id),
   line bigint not null,
   -- What it is: an instruction, a file's lump, a refund order, funding, a return, a recovery; or a fee, or what a person said.
-  kind text not null check (kind in ('instruction', 'file', 'refund', 'funding', 'return', 'recovery', 'credit_back', 'other')),
+  kind text not null check (kind in ('instruction', 'file', 'refund', 'funding', 'return', 'return_file', 'recovery', 'credit_back', 'credit_back_file', 'other')),
   subject bigint not null,
   amount_fen bigint not null check (amount_fen > 0),
   how text not null check (how in ('reference', 'file', 'amount', 'manual')),
@@ -201,8 +201,28 @@ create table statement_match (
   run bigint,
   at bigint not null
 );
-create index statement_match_line on statement_match (statement, line);
+-- A line is one thing.
+create unique index statement_match_line on statement_match (statement, line);
 create index statement_match_subject on statement_match (kind, subject);
+
+-- Statements of which every line is explained, and files of which every fen was seen: looked at again only when a later
+-- entry moves the file's money.
+create table reconciled (
+  kind text not null check (kind in ('statement', 'file')),
+  subject bigint not null,
+  entry bigint not null default 0,
+  primary key (kind, subject)
+){fill};
+
+-- What of an account was last looked at: nothing newer, nothing to do.
+create table reconcile_mark (
+  bank text not null,
+  account text not null,
+  pulse text not null,
+  primary key (bank, account)
+){fill};
+
+create index entry_file on entry (file_out) where file_out is not null;
 
 create table reconcile_run (
   id {identity},

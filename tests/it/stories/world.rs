@@ -11,7 +11,7 @@ use bankgate::domain::money::Fen;
 use bankgate::domain::time::Timestamp;
 use bankgate::format::Profile;
 use bankgate::mail::Mailer;
-use bankgate::passes::{Done, Edge, Gateway, admit, apply, chase, collect, expect, plan, publish, remedy, seal, stage};
+use bankgate::passes::{Done, Edge, Gateway, admit, apply, chase, collect, expect, plan, publish, reconcile, remedy, seal, stage};
 use bankgate::store::admission::PaymentRow;
 use bankgate::store::outbound::Lease;
 use bankgate::store::sql::{Row, Value};
@@ -331,6 +331,14 @@ impl World {
         changed
     }
 
+    pub async fn reconcile(&self) -> u64 {
+        let mut changed = 0;
+        for _ in 0..2 {
+            changed += self.one("reconcile", reconcile::reconcile(&self.gateway, self.now).await.unwrap()).await;
+        }
+        changed
+    }
+
     pub async fn remedy(&self) -> u64 {
         let mut changed = 0;
         for _ in 0..2 {
@@ -369,7 +377,7 @@ impl World {
         for (bank, _) in BANKS {
             changed += self.plan(bank).await + self.seal(bank).await + self.publish(bank).await + self.collect(bank).await;
         }
-        changed += self.apply().await + self.remedy().await + self.chase().await + self.expect().await;
+        changed += self.apply().await + self.reconcile().await + self.remedy().await + self.chase().await + self.expect().await;
         self.audit("a round").await;
         changed
     }

@@ -1,0 +1,100 @@
+//! Our side and the bank's answers, as values for the matching. What a file should have cost is read from its entries, not
+//! from states: what was paid and came back was debited once and credited once, and both must be seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+
+use crate::domain::ledger::EntryKind;
+use crate::domain::matching::{Books, FileDue, Line, reference, tokens};
+use crate::domain::money::Fen;
+use crate::passes::{Gateway, PassError, join};
+use crate::store::dues::FileRow;
+use crate::store::sql::Tx;
+use crate::store::statements::PayerAccount;
+
+/// What these lines may be: files with money to be seen, everything that a line names, orders, funds, cases.
+pub(crate) async fn load(gateway: &Gateway, tx: &mut Tx, of: &PayerAccount, lines: &[Line]) -> Result<(Books, Vec<FileRow>), PassError> {
+    let mut files: BTreeMap<i64, FileRow> = BTreeMap::new();
+    let mut keep = |rows: Vec<FileRow>| files.extend(rows.into_iter().map(|f| (f.id, f)));
+    keep(tx.files_to_see(of).await?);
+    let named: BTreeSet<i64> = lines.iter().filter_map(reference).collect();
+    let items = tx.items_named(of, &named).await?;
+    keep(tx.files_numbered(of, &items.iter().map(|(_, i)| i.file).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()).await?);
+    let words: BTreeSet<&str> = lines.iter().filter(|l| reference(l).is_none()).flat_map(tokens).collect();
+    for word in words {
+        keep(tx.files_called(of, word).await?);
+    }
+    let files: Vec<FileRow> = files.into_values().collect();
+    let mut books = Books::default();
+    for file in &files {
+        books.files.insert(file.id, due(gateway, tx, file).await?);
+    }
+    books.items = items.into_iter().collect();
+    books.refunds = tx.refunds_of(of, &named, gateway.zone()).await?.into_iter().collect();
+    for order in books.refunds.values_mut() {
+        order.on = gateway.calendar.next_bank_day_on_or_after(order.on)?;
+    }
+    if of.is_cash {
+        books.fundings = tx.fundings_unseen(of).await?;
+    }
+    books.recoveries = tx.recoveries_open(of).await?;
+    Ok((books, files))
+}
+
+async fn due(gateway: &Gateway, tx: &mut Tx, file: &FileRow) -> Result<FileDue, PassError> {
+    let zone = gateway.zone();
+    let entries = tx.paid_entries(file.id).await?;
+    let matched = tx.file_matched(file).await?;
+    let (mut paid, mut returned) = (0_i64, 0_i64);
+    let (mut by_day, mut by_answer): (BTreeMap<NaiveDate, i64>, BTreeMap<i64, i64>) = (BTreeMap::new(), BTreeMap::new());
+    let mut return_on = None;
+    for e in &entries {
+        let day = e.at.date(zone);
+        match EntryKind::from_code(&e.kind) {
+            Some(EntryKind::Return) => {
+                returned -= e.amount;
+                return_on = Some(day);
+            }
+            Some(EntryKind::Recover) => {}
+            _ if e.amount > 0 => {
+                paid += e.amount;
+                *by_day.entry(day).or_default() += e.amount;
+                *by_answer.entry(e.file_in.unwrap_or_default()).or_default() += e.amount;
+            }
+            // Taken back by a later word: it is in doubt, or was settled as not paid.
+            _ => paid += e.amount,
+        }
+    }
+    let is_gross = file.debit_model == "gross";
+    let is_refused = file.state == "refused";
+    let sent_on = file.sent_at.map_or(file.business_date, |at| at.date(zone));
+    let mut days: BTreeSet<NaiveDate> = [file.business_date, sent_on].into();
+    days.extend(by_day.keys());
+    let on = if is_gross { Some(sent_on) } else { by_day.keys().next_back().copied() };
+    let bank_day = |on: Option<NaiveDate>| on.map(|on| gateway.calendar.next_bank_day_on_or_after(on)).transpose();
+    let due = match (is_gross, is_refused) {
+        (_, true) => Fen::ZERO,
+        (true, false) => file.total,
+        (false, false) => Fen::new(paid.max(0)),
+    };
+    let mut parts: Vec<Fen> = if is_gross { Vec::new() } else { by_day.values().chain(by_answer.values()).map(|p| Fen::new(*p)).collect() };
+    parts.sort_unstable();
+    parts.dedup();
+    Ok(FileDue {
+        name: file.name.clone(),
+        key: file.key.clone(),
+        path: join(&file.dir, &file.name),
+        days,
+        on: bank_day(on)?,
+        due,
+        parts,
+        is_settled: matches!(file.state.as_str(), "answered" | "refused") && file.unknown == 0,
+        debited: matched.lumps.iter().copied().chain([matched.items]).sum(),
+        lumps: matched.lumps,
+        back_due: if is_gross { matched.back_due } else { Fen::ZERO },
+        return_due: Fen::new(returned.max(0)),
+        return_seen: matched.returned,
+        return_on: bank_day(return_on)?,
+    })
+}

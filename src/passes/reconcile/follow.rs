@@ -1,0 +1,83 @@
+//! What a match proves is done, in the transaction that writes the match: a credit books a return, closes a recovery, a debit
+//! shows that a refund left. What the books refuse is no match but a break, for a person.
+
+use crate::domain::ids::EndToEndId;
+use crate::domain::matching::{BreakKind, Found, Line, MatchKind};
+use crate::domain::time::Timestamp;
+use crate::passes::{Gateway, PassError};
+use crate::store::sql::Tx;
+
+/// Does what a match proves; gives the break that it is instead where the books refuse it.
+pub(crate) async fn follow(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    line: &Line,
+    (kind, subject): (MatchKind, i64),
+    was_paid: bool,
+    now: Timestamp,
+) -> Result<Option<Found>, PassError> {
+    let (statement, number) = (line.statement, line.line);
+    let words = if line.words.is_empty() { line.reference.as_str() } else { line.words.as_str() };
+    let (done, subject) = match kind {
+        MatchKind::Return if was_paid => {
+            let done = others::credited_back(gateway, tx, subject, line.amount, words, statement, number, now).await?;
+            (done, EndToEndId(subject).to_string())
+        }
+        MatchKind::Recovery => {
+            let done = others::recovered(gateway, tx, subject, line.amount, Some((statement, number)), words, now).await?;
+            (done, format!("case {subject}"))
+        }
+        MatchKind::Refund => {
+            // Where a receipt is the proof, the debit is explained by the order all the same.
+            others::seen(gateway, tx, subject, (statement, number), now).await?;
+            return Ok(None);
+        }
+        MatchKind::Instruction
+        | MatchKind::File
+        | MatchKind::Funding
+        | MatchKind::Return
+        | MatchKind::ReturnFile
+        | MatchKind::CreditBack
+        | MatchKind::CreditBackFile
+        | MatchKind::Other => return Ok(None),
+    };
+    Ok((!done).then(|| Found::Break { kind: BreakKind::Returned, subject, expected: None, candidates: Vec::new() }))
+}
+
+/// The parts that are not here yet, by their signatures.
+mod others {
+    use crate::domain::money::Fen;
+    use crate::domain::time::Timestamp;
+    use crate::passes::{Gateway, PassError};
+    use crate::store::sql::Tx;
+
+    #[expect(clippy::too_many_arguments, clippy::unused_async, reason = "the signature of the part that will be here")]
+    pub(super) async fn credited_back(
+        _: &Gateway,
+        _: &mut Tx,
+        _: i64,
+        _: Fen,
+        _: &str,
+        _: i64,
+        _: i64,
+        _: Timestamp,
+    ) -> Result<bool, PassError> {
+        Ok(false)
+    }
+
+    pub(super) async fn recovered(
+        _: &Gateway,
+        _: &mut Tx,
+        _: i64,
+        _: Fen,
+        _: Option<(i64, i64)>,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<bool, PassError> {
+        Ok(false)
+    }
+
+    pub(super) async fn seen(_: &Gateway, _: &mut Tx, _: i64, _: (i64, i64), _: Timestamp) -> Result<bool, PassError> {
+        Ok(false)
+    }
+}

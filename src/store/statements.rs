@@ -1,0 +1,531 @@
+//! Statements (对账单) and what their lines were matched with. Lines and matches only grow; which of them count, and which
+//! files still have money to be seen, is read from what is marked as done, so that history costs nothing.
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use super::StoreError;
+use super::sql::{Row, Tx, Value};
+use crate::args;
+use crate::domain::exchange::Side;
+use crate::domain::masked::{Account, Name};
+use crate::domain::matching::{BreakKind, How, Line, MatchKind};
+use crate::domain::money::Fen;
+use crate::domain::time::Timestamp;
+use crate::domain::verdict::{Sheet, Verdict};
+
+/// A payer account at a bank.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayerAccount {
+    /// The bank.
+    pub bank: String,
+    /// The account.
+    pub account: String,
+    /// Whether an agreement pays from cash.
+    pub is_cash: bool,
+}
+
+/// A line as people see it, with what it was matched with.
+#[derive(Clone, Debug, Serialize)]
+pub struct LineView {
+    /// The statement.
+    pub statement: i64,
+    /// The line.
+    pub line: i64,
+    /// The booking date.
+    pub on: String,
+    /// `credit` or `debit`.
+    pub side: String,
+    /// How much.
+    pub fen: Fen,
+    /// The reference, as the bank gives it.
+    pub reference: String,
+    /// The bank's words.
+    pub words: String,
+    /// The other side's name, masked.
+    pub counter_name: Name,
+    /// What it is, or empty.
+    pub kind: String,
+    /// Of what number, or 0.
+    pub subject: i64,
+    /// How it was found, or empty.
+    pub how: String,
+    /// Who said so and why, if persons did.
+    pub reason: String,
+}
+
+/// A statement as people see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatementView {
+    /// Its number.
+    pub id: i64,
+    /// The bank.
+    pub bank: String,
+    /// The account.
+    pub account: Account,
+    /// The first day.
+    pub from: String,
+    /// The last day.
+    pub to: String,
+    /// The balance before.
+    pub opening: Option<i64>,
+    /// The balance behind.
+    pub closing: Option<i64>,
+    /// How many entries.
+    pub entries: i64,
+    /// How many are not explained.
+    pub open: i64,
+    /// Why it does not count, or empty.
+    pub problems: String,
+}
+
+/// A match to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct NewMatch<'a> {
+    /// The statement and line.
+    pub at: (i64, i64),
+    /// What it is.
+    pub kind: MatchKind,
+    /// Of what number.
+    pub subject: i64,
+    /// How much.
+    pub amount: Fen,
+    /// How it was found.
+    pub how: How,
+    /// By whose proposal.
+    pub proposal: Option<i64>,
+    /// Why, if persons said so.
+    pub reason: &'a str,
+}
+
+/// A break, open or closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BreakRow {
+    /// Its number.
+    pub id: i64,
+    /// Which break it is.
+    pub key: String,
+    /// The bank.
+    pub bank: String,
+    /// The account.
+    pub account: Account,
+    /// The day.
+    pub on_date: NaiveDate,
+    /// In what way.
+    pub kind: String,
+    /// The statement, if a line disagrees.
+    pub statement: Option<i64>,
+    /// The line.
+    pub line: Option<i64>,
+    /// What it concerns.
+    pub subject: String,
+    /// What it should be.
+    pub expected_fen: Option<i64>,
+    /// What it is.
+    pub found_fen: Option<i64>,
+    /// In words.
+    pub what: String,
+    /// What to do.
+    pub next_step: String,
+    /// What it might be.
+    pub candidates: String,
+    /// Whose it is.
+    pub owner: String,
+    /// By when.
+    pub due_on: NaiveDate,
+    /// Open or closed.
+    pub state: String,
+    /// Since when.
+    pub opened_at: i64,
+}
+
+/// A break to be opened.
+#[derive(Clone, Debug)]
+pub struct NewBreak {
+    /// Which break it is: one while it is open.
+    pub key: String,
+    /// The day.
+    pub on: NaiveDate,
+    /// In what way.
+    pub kind: BreakKind,
+    /// The line, if a line disagrees.
+    pub at: Option<(i64, i64)>,
+    /// What it concerns.
+    pub subject: String,
+    /// What it should be.
+    pub expected: Option<Fen>,
+    /// What it is.
+    pub found: Option<Fen>,
+    /// In words.
+    pub what: String,
+    /// What to do.
+    pub next_step: String,
+    /// What it might be.
+    pub candidates: String,
+    /// Whose it is.
+    pub owner: &'static str,
+    /// Until when it might have come by itself.
+    pub grace_until: NaiveDate,
+    /// By when somebody should have settled it.
+    pub due_on: NaiveDate,
+}
+
+/// A run for one day of one account.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunRow {
+    /// Its number.
+    pub id: i64,
+    /// When.
+    pub at: i64,
+    /// The bank.
+    pub bank: String,
+    /// The account.
+    pub account: Account,
+    /// The day.
+    pub on_date: String,
+    /// How it stands.
+    pub verdict: String,
+    /// The balance before.
+    pub opening_fen: Option<i64>,
+    /// The balance behind.
+    pub closing_fen: Option<i64>,
+    /// What nothing explains.
+    pub residual_fen: i64,
+    /// Lines.
+    pub lines: i64,
+    /// Explained.
+    pub matched: i64,
+    /// Open breaks.
+    pub breaks: i64,
+    /// What its report hashes to.
+    pub sha256: String,
+}
+
+/// What a run says.
+#[derive(Clone, Debug)]
+pub struct NewRun<'a> {
+    /// The bank and account.
+    pub of: &'a PayerAccount,
+    /// The day.
+    pub on: NaiveDate,
+    /// How it stands.
+    pub verdict: Verdict,
+    /// The balances.
+    pub balances: (Option<Fen>, Option<Fen>),
+    /// What nothing explains.
+    pub residual: Fen,
+    /// Lines, explained ones, breaks.
+    pub counts: (usize, usize, usize),
+    /// The report and its hash.
+    pub report: (&'a str, &'a str),
+}
+
+const SIDE: &str = "a statement line's side";
+
+fn side(text: &str) -> Option<Side> {
+    match text {
+        "credit" => Some(Side::Credit),
+        "debit" => Some(Side::Debit),
+        _ => None,
+    }
+}
+
+fn line(r: &Row) -> Result<Line, StoreError> {
+    Ok(Line {
+        statement: r.int(0)?,
+        line: r.int(1)?,
+        on: r.date(2)?,
+        side: r.code(3, side, SIDE)?,
+        amount: r.fen(4)?,
+        reference: r.string(5)?,
+        words: r.string(6)?,
+        counter_account: Account::new(r.string(7)?),
+        counter_name: Name::new(r.string(8)?),
+    })
+}
+
+pub(super) fn list(ids: &[i64]) -> String {
+    ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+}
+
+impl Tx {
+    /// Payer accounts of which a statement came, or for which a file went out.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn accounts_to_reconcile(&mut self) -> Result<Vec<PayerAccount>, StoreError> {
+        let sql = "select a.bank, a.payer_account, max(case when a.funds_model = 'cash' then 1 else 0 end) from agreement a \
+                   where exists (select 1 from statement s where s.bank = a.bank and s.account = a.payer_account) \
+                   group by a.bank, a.payer_account order by a.bank, a.payer_account";
+        let rows = self.rows(sql, args![]).await?;
+        rows.iter().map(|r| Ok(PayerAccount { bank: r.string(0)?, account: r.string(1)?, is_cash: r.int(2)? == 1 })).collect()
+    }
+
+    /// What of an account there is that could change a verdict: newest statement, entry, match, order, case, funding.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn account_pulse(&mut self, of: &PayerAccount) -> Result<String, StoreError> {
+        let sql = "select coalesce((select max(id) from statement where bank = $1 and account = $2), 0), \
+                   coalesce((select max(id) from statement_match), 0), coalesce((select max(id) from entry), 0), \
+                   (select count(*) from refund_order where bank = $1 and state in ('sent', 'accepted', 'executed')), \
+                   (select count(*) from failure_case where state = 'open' and kind = 'recovery'), coalesce((select max(id) from funding), 0), \
+                   (select count(*) from file_in where bank = $1 and kind = 'statement' and state = 'conflict')";
+        let row = self.one(sql, args![&of.bank, &of.account]).await?;
+        let parts = (0..7).map(|at| row.int(at).map(|n| n.to_string())).collect::<Result<Vec<_>, _>>()?;
+        Ok(parts.join("/"))
+    }
+
+    /// What of an account was last looked at.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn account_mark(&mut self, of: &PayerAccount) -> Result<Option<String>, StoreError> {
+        let row = self.opt("select pulse from reconcile_mark where bank = $1 and account = $2", args![&of.bank, &of.account]).await?;
+        row.map(|r| r.string(0)).transpose()
+    }
+
+    /// Takes the account for this transaction: one node at a time matches its lines.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn mark_account(&mut self, of: &PayerAccount, pulse: &str) -> Result<(), StoreError> {
+        let sql = "insert into reconcile_mark (bank, account, pulse) values ($1, $2, $3) on conflict (bank, account) do update set pulse = excluded.pulse";
+        self.exec(sql, args![&of.bank, &of.account, pulse]).await.map(|_| ())
+    }
+
+    /// Lines of an account that nothing explains, of statements that count.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn lines_unexplained(&mut self, of: &PayerAccount) -> Result<Vec<Line>, StoreError> {
+        let sql = "select l.statement, l.line, l.on_date, l.side, l.amount_fen, l.reference, l.words, l.counter_account, l.counter_name \
+                   from statement s join statement_line l on l.statement = s.id where s.bank = $1 and s.account = $2 and s.problems = '' \
+                   and not exists (select 1 from reconciled r where r.kind = 'statement' and r.subject = s.id) \
+                   and not exists (select 1 from statement_match m where m.statement = l.statement and m.line = l.line) order by l.statement, l.line";
+        self.rows(sql, args![&of.bank, &of.account]).await?.iter().map(line).collect()
+    }
+
+    /// One line of a statement, with bank and account, if nothing explains it yet.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn line_unexplained(&mut self, statement: i64, number: i64) -> Result<Option<(PayerAccount, Line)>, StoreError> {
+        let sql = "select l.statement, l.line, l.on_date, l.side, l.amount_fen, l.reference, l.words, l.counter_account, l.counter_name, s.bank, s.account \
+                   from statement s join statement_line l on l.statement = s.id where s.id = $1 and l.line = $2 and s.problems = '' \
+                   and not exists (select 1 from statement_match m where m.statement = l.statement and m.line = l.line)";
+        let row = self.opt(sql, args![statement, number]).await?;
+        row.map(|r| Ok((PayerAccount { bank: r.string(9)?, account: r.string(10)?, is_cash: false }, line(&r)?))).transpose()
+    }
+
+    /// Marks statements of an account of which every line is explained.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn settle_statements(&mut self, of: &PayerAccount) -> Result<u64, StoreError> {
+        let sql = "insert into reconciled (kind, subject) select 'statement', s.id from statement s where s.bank = $1 and s.account = $2 and s.problems = '' \
+                   and not exists (select 1 from reconciled r where r.kind = 'statement' and r.subject = s.id) \
+                   and not exists (select 1 from statement_line l where l.statement = s.id and not exists \
+                   (select 1 from statement_match m where m.statement = l.statement and m.line = l.line))";
+        self.exec(sql, args![&of.bank, &of.account]).await
+    }
+
+    /// Writes matches.
+    ///
+    /// # Errors
+    /// A line is explained already (a unique violation), or the database refused.
+    pub async fn insert_matches(&mut self, matches: &[NewMatch<'_>], now: Timestamp) -> Result<(), StoreError> {
+        const COLUMNS: &[&str] = &["statement", "line", "kind", "subject", "amount_fen", "how", "proposal", "reason", "at"];
+        let rows: Vec<Vec<Value>> = matches
+            .iter()
+            .map(|m| args![m.at.0, m.at.1, m.kind.code(), m.subject, m.amount, m.how.code(), m.proposal, m.reason, now])
+            .collect();
+        self.bulk("statement_match", COLUMNS, rows).await
+    }
+
+    /// Statements that count and overlap a span of days: number, span, balances, entries.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn statements_over(&mut self, bank: &str, account: &str, from: NaiveDate, to: NaiveDate) -> Result<Vec<Sheet>, StoreError> {
+        let sql = "select s.id, s.from_date, s.to_date, s.opening_fen, s.closing_fen, s.entries, \
+                   (select count(*) from statement_line l where l.statement = s.id), \
+                   (select cast(coalesce(sum(l.amount_fen), 0) as bigint) from statement_line l where l.statement = s.id and l.side = 'credit'), \
+                   (select cast(coalesce(sum(l.amount_fen), 0) as bigint) from statement_line l where l.statement = s.id and l.side = 'debit') \
+                   from statement s where s.bank = $1 and s.account = $2 and s.problems = '' and s.from_date <= $4 and s.to_date >= $3 order by s.id";
+        self.rows(sql, args![bank, account, from, to]).await?.iter().map(sheet).collect()
+    }
+
+    /// Statements by number.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn statements_numbered(&mut self, ids: &[i64]) -> Result<Vec<Sheet>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "select s.id, s.from_date, s.to_date, s.opening_fen, s.closing_fen, s.entries, \
+             (select count(*) from statement_line l where l.statement = s.id), \
+             (select cast(coalesce(sum(l.amount_fen), 0) as bigint) from statement_line l where l.statement = s.id and l.side = 'credit'), \
+             (select cast(coalesce(sum(l.amount_fen), 0) as bigint) from statement_line l where l.statement = s.id and l.side = 'debit') \
+             from statement s where s.id in ({}) order by s.id",
+            list(ids)
+        );
+        self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(sheet).collect()
+    }
+
+    /// The statement before a day: number and closing balance.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn statement_before(&mut self, of: &PayerAccount, day: NaiveDate) -> Result<Option<(i64, Option<Fen>)>, StoreError> {
+        let sql = "select id, closing_fen from statement where bank = $1 and account = $2 and problems = '' and to_date < $3 order by to_date desc, id desc limit 1";
+        let row = self.opt(sql, args![&of.bank, &of.account, day]).await?;
+        row.map(|r| Ok((r.int(0)?, r.opt_int(1)?.map(Fen::new)))).transpose()
+    }
+
+    /// The days that an account's statements span; `None` where there is none.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn days_stated(&mut self, of: &PayerAccount) -> Result<Option<(NaiveDate, NaiveDate)>, StoreError> {
+        let sql =
+            "select min(from_date), max(to_date) from statement where bank = $1 and account = $2 and problems = '' having count(*) > 0";
+        let row = self.opt(sql, args![&of.bank, &of.account]).await?;
+        row.map(|r| Ok((r.date(0)?, r.date(1)?))).transpose()
+    }
+
+    /// Whether another statement, with other bytes, came for the same day and nobody decided.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn is_contested(&mut self, of: &PayerAccount, day: NaiveDate) -> Result<bool, StoreError> {
+        let over = "s.bank = $1 and s.account = $2 and s.from_date <= $3 and s.to_date >= $3";
+        let sql = format!(
+            "select count(*) from statement s where {over} and (s.problems like 'conflict%' or exists (select 1 from file_in f join file_in x \
+             on x.bank = f.bank and x.exchange_key = f.exchange_key and x.kind = f.kind where f.id = s.file_in and x.state = 'conflict'))"
+        );
+        Ok(self.one(sqlx::AssertSqlSafe(sql), args![&of.bank, &of.account, day]).await?.int(0)? > 0)
+    }
+
+    /// A page of the lines of statements on one day, behind a line, with what explains them up to a match's number.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn lines_of_day(
+        &mut self,
+        statements: &[i64],
+        on: NaiveDate,
+        last_match: i64,
+        after: (i64, i64),
+    ) -> Result<Vec<LineView>, StoreError> {
+        let sql = format!(
+            "{LINE} where l.statement in ({}) and l.on_date = $1 and (l.statement > $3 or (l.statement = $3 and l.line > $4)) \
+             order by l.statement, l.line limit 5000",
+            ids_or_none(statements)
+        );
+        self.rows(sqlx::AssertSqlSafe(sql), args![on, last_match, after.0, after.1]).await?.iter().map(line_view).collect()
+    }
+
+    /// Credits less debits of statements before a day: how a day within a longer statement begins.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn moved_before(&mut self, statements: &[i64], on: NaiveDate) -> Result<i64, StoreError> {
+        let sql = format!(
+            "select cast(coalesce(sum(case when side = 'credit' then amount_fen else -amount_fen end), 0) as bigint) from statement_line \
+             where statement in ({}) and on_date < $1",
+            ids_or_none(statements)
+        );
+        self.one(sqlx::AssertSqlSafe(sql), args![on]).await?.int(0)
+    }
+
+    /// The newest match of statements.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn last_match(&mut self, statements: &[i64]) -> Result<i64, StoreError> {
+        let sql = format!("select coalesce(max(id), 0) from statement_match where statement in ({})", ids_or_none(statements));
+        self.one(sqlx::AssertSqlSafe(sql), args![]).await?.int(0)
+    }
+
+    /// A statement for people, with its lines.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn statement_lines(&mut self, statement: i64) -> Result<Vec<LineView>, StoreError> {
+        let sql = format!("{LINE} where l.statement = $1 order by l.line");
+        self.rows(sqlx::AssertSqlSafe(sql), args![statement, i64::MAX]).await?.iter().map(line_view).collect()
+    }
+
+    /// Statements for people, newest first.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn statements(&mut self, account: &str, limit: i64) -> Result<Vec<StatementView>, StoreError> {
+        let sql = "select s.id, s.bank, s.account, s.from_date, s.to_date, s.opening_fen, s.closing_fen, s.entries, \
+                   case when exists (select 1 from reconciled r where r.kind = 'statement' and r.subject = s.id) then 0 else \
+                   (select count(*) from statement_line l where l.statement = s.id and not exists \
+                   (select 1 from statement_match m where m.statement = l.statement and m.line = l.line)) end, s.problems \
+                   from statement s where ($1 = '' or s.account = $1) order by s.to_date desc, s.id desc limit $2";
+        let rows = self.rows(sql, args![account, limit]).await?;
+        rows.iter()
+            .map(|r| {
+                Ok(StatementView {
+                    id: r.int(0)?,
+                    bank: r.string(1)?,
+                    account: Account::new(r.string(2)?),
+                    from: r.string(3)?,
+                    to: r.string(4)?,
+                    opening: r.opt_int(5)?,
+                    closing: r.opt_int(6)?,
+                    entries: r.int(7)?,
+                    open: r.int(8)?,
+                    problems: r.string(9)?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// An `in` list that may be empty.
+fn ids_or_none(ids: &[i64]) -> String {
+    if ids.is_empty() { "0".to_owned() } else { list(ids) }
+}
+
+/// Lines with what explains them, up to match $2.
+const LINE: &str = "select l.statement, l.line, l.on_date, l.side, l.amount_fen, l.reference, l.words, l.counter_name, coalesce(m.kind, ''), \
+     coalesce(m.subject, 0), coalesce(m.how, ''), coalesce(m.reason, '') from statement_line l \
+     left join statement_match m on m.statement = l.statement and m.line = l.line and m.id <= $2";
+
+fn line_view(r: &Row) -> Result<LineView, StoreError> {
+    Ok(LineView {
+        statement: r.int(0)?,
+        line: r.int(1)?,
+        on: r.string(2)?,
+        side: r.string(3)?,
+        fen: r.fen(4)?,
+        reference: r.string(5)?,
+        words: r.string(6)?,
+        counter_name: Name::new(r.string(7)?),
+        kind: r.string(8)?,
+        subject: r.int(9)?,
+        how: r.string(10)?,
+        reason: r.string(11)?,
+    })
+}
+
+fn sheet(r: &Row) -> Result<Sheet, StoreError> {
+    Ok(Sheet {
+        id: r.int(0)?,
+        from: r.date(1)?,
+        to: r.date(2)?,
+        opening: r.opt_int(3)?.map(Fen::new),
+        closing: r.opt_int(4)?.map(Fen::new),
+        declared: r.int(5)?,
+        lines: r.int(6)?,
+        credits: r.fen(7)?,
+        debits: r.fen(8)?,
+    })
+}
