@@ -6,6 +6,8 @@
 
 /// Commands on cases and corrections.
 mod cases;
+/// Closing months and years.
+mod close;
 /// Commands that decide.
 mod decide;
 /// A city's subsidies for some working days, on one machine.
@@ -139,6 +141,8 @@ pub enum Command {
     /// Corrections that departments bring back (更正)
     #[command(subcommand)]
     Correction(cases::CorrectionCommand),
+    /// Bring a month or a year to zero (清零): cut, refund orders, proof, seal
+    Close(close::CloseArgs),
     /// Approve what another person proposed, and do it
     Approve {
         /// The proposal's number
@@ -342,6 +346,7 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
         Command::Approve { id, withdraw } => decide::proposal(out, &Config::load(&path)?, id, withdraw).await,
         Command::Publication(command) => publication::publication(out, &Config::load(&path)?, command).await,
         Command::Whoami => decide::whoami(out, &Config::load(&path)?).await,
+        Command::Close(args) => close::close(out, &Config::load(&path)?, args).await,
         Command::Batch(command) => batch(out, &Config::load(&path)?, command).await,
         Command::Payment(PaymentCommand::Resolve { reference, settled, evidence }) => {
             decide::resolve(out, &Config::load(&path)?, reference, settled == Settled::Paid, evidence).await

@@ -45,6 +45,7 @@ pub(super) fn faults(config: &Config) -> Vec<Found> {
     for (key, days) in [("due_days", config.cases.due_days), ("escalate_days", config.cases.escalate_days)] {
         check(&["cases", key], (1..=60).contains(&days), &|| format!("{key} is between 1 and 60 working days"));
     }
+    check(&["close", "day"], (1..=28).contains(&config.close.day), &|| "day is between 1 and 28: every month has it".into());
     found.extend(database(&config.database));
     found.extend(retry(&config.retry, &config.banks));
     for (i, bank) in config.banks.iter().enumerate() {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::Calendar;
 use crate::domain::catalogue::Catalogue;
+use crate::domain::closing::YearDay;
 use crate::domain::language::Language;
 use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
@@ -59,6 +60,9 @@ pub struct Config {
     /// Deadlines of failure cases.
     #[serde(default)]
     pub cases: Cases,
+    /// When months and years are closed.
+    #[serde(default)]
+    pub close: Close,
 }
 
 /// Where the rows are.
@@ -220,6 +224,16 @@ pub struct Cases {
     pub escalate_days: u32,
 }
 
+/// When months and years are closed (清零). Both days are moved to the last working day on or before them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Close {
+    /// The day of the month on which it is closed.
+    pub day: u32,
+    /// The day of December on which the year is closed, before its last.
+    pub year_day: YearDay,
+}
+
 impl Config {
     /// Reads and checks a file, and that the folders which it only reads are there.
     ///
@@ -364,6 +378,12 @@ impl Default for Admission {
 impl Default for Retry {
     fn default() -> Self {
         Self { tries_max: 3, delay_days: vec![1, 2, 3], rules: Vec::new() }
+    }
+}
+
+impl Default for Close {
+    fn default() -> Self {
+        Self { day: 20, year_day: YearDay::DEFAULT }
     }
 }
 

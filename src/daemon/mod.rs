@@ -20,8 +20,8 @@ use crate::clock::{Clock, Participant, Stopwatch};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::passes::{
-    Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, collect, deliver, expect, plan, publication, publish, reconcile,
-    remedy, report, seal, stage, sweep,
+    Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, close, collect, deliver, expect, plan, publication, publish,
+    reconcile, remedy, report, seal, stage, sweep,
 };
 use crate::store::desk::NewIncident;
 use crate::store::outbound::{BankRow, Lease};
@@ -184,6 +184,7 @@ async fn desk_round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
     done += reconcile::reconcile(gateway, now).await?;
     done += remedy::remedy(gateway, now).await?;
     done += chase::chase(gateway, now).await?;
+    done += close::close(gateway, now).await?;
     done += publication::publication(gateway, now).await?;
     done += expect::expect(gateway, now).await?;
     done += cases_pass::cases(gateway, now).await?;
@@ -212,6 +213,7 @@ impl Desk {
             changed += told(g, "reconcile", reconcile::reconcile(g, now).await, now).await;
             changed += told(g, "remedy", remedy::remedy(g, now).await, now).await;
             changed += told(g, "chase", chase::chase(g, now).await, now).await;
+            changed += told(g, "close", close::close(g, now).await, now).await;
             changed += told(g, "publication", publication::publication(g, now).await, now).await;
             changed += told(g, "expect", expect::expect(g, now).await, now).await;
             changed += told(g, "cases", cases_pass::cases(g, now).await, now).await;

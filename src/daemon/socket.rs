@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::{Language, Words};
 use crate::format::list::ListFault;
+use crate::passes::close::{close_month, close_year};
 use crate::passes::operate::correct::CorrectionFacts;
 use crate::passes::operate::evidence::evidence_whole;
 use crate::passes::operate::import::{ImportFacts, import_batch};
@@ -34,6 +35,7 @@ use crate::passes::operate::switch::{import_paid, propose_openings};
 use crate::passes::operate::{self, OperateError, approve_batch, release_batch, review_batch};
 use crate::passes::publication;
 use crate::passes::{Gateway, PassError};
+use crate::store::closing::Which;
 use crate::store::desk::Operator;
 
 /// The longest request line; a list comes behind it.
@@ -123,6 +125,17 @@ pub enum Request {
         facts: CorrectionFacts,
         /// How many bytes follow.
         bytes: u64,
+    },
+    /// Close a month or a year.
+    Close {
+        /// A year; else a month.
+        is_year: bool,
+        /// `2019-03` or `2019`.
+        period: String,
+        /// One department's; empty: every one's.
+        department: String,
+        /// One project's; empty: every one's.
+        project: String,
     },
     /// Approve a proposal.
     Approve {
@@ -424,6 +437,17 @@ async fn decide(
         Request::CorrectionImport { facts, bytes } => {
             let list = take_list(gateway, read, bytes.min(cases::WORKBOOK_MAX + 1)).await?;
             cases::correction(gateway, &by, &facts, list.path(), clock.now()).await
+        }
+        Request::Close { is_year, period, department, project } => {
+            let which = Which { period: period.clone(), department, project };
+            let standings = if is_year {
+                close_year(gateway, &by, &which, false, clock.now()).await?
+            } else {
+                close_month(gateway, &by, &which, false, clock.now()).await?
+            };
+            let (all, sealed) = (standings.len(), standings.iter().filter(|s| s.state == "sealed").count());
+            let value = serde_json::json!(standings);
+            done(format!("{period}：{all}户，已封存{sealed}户"), format!("{period}: {sealed} of {all} are sealed"), value)
         }
         Request::Approve { id } => {
             let effect = approve(gateway, &by, id, clock.now()).await?;

@@ -17,8 +17,10 @@ use rust_xlsxwriter::{
     DataValidation, DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, ProtectionOptions, Workbook, Worksheet, XlsxError,
 };
 
+use crate::domain::closing::{UnpaidList, UnpaidRow};
 use crate::domain::language::Language;
 use crate::domain::money::Fen;
+use crate::domain::reason::Reason;
 use crate::domain::report::{
     CompletedList, CompletedRow, FailureReport, FailureRow, RecoveryReport, RecoveryRow, advice_words, reason_words,
 };
@@ -162,6 +164,21 @@ const RESULT_COLUMNS: [Column; 3] = [
     column("result", "结果", "Result", 160, Kind::Text),
     column("count", "笔数", "Count", 80, Kind::Count),
     column("amount", "金额（元）", "Amount (yuan)", 130, Kind::Money),
+];
+
+const UNPAID_COLUMNS: [Column; 12] = [
+    column("seq", "序号", "No.", 45, Kind::Count),
+    column("township", "镇乡", "Township", 85, Kind::Text),
+    column("village", "村", "Village", 85, Kind::Text),
+    column("payee_name", "姓名", "Payee", 95, Kind::Text),
+    column("id_number", "身份证号", "ID number", 130, Kind::Text),
+    column("reference", "支付指令号", "Instruction", 140, Kind::Text),
+    column("batch", "批次", "Batch", 110, Kind::Text),
+    column("amount", "金额（元）", "Amount (yuan)", 90, Kind::Money),
+    column("reason", "原因", "Reason", 150, Kind::Text),
+    column("case", "案件", "Case", 60, Kind::Text),
+    column("order", "退款单", "Refund order", 110, Kind::Text),
+    column("state", "现状", "State", 100, Kind::Text),
 ];
 
 /// What a cell holds.
@@ -342,6 +359,47 @@ pub(super) fn failure_key(title: &str) -> Option<&'static str> {
     let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
     let title = plain(title);
     FAILURE_COLUMNS.iter().find(|column| plain(column.zh) == title || plain(column.en) == title).map(|column| column.key)
+}
+
+/// The workbook of what a year could not put right (年终未支付台账); people are masked in it.
+///
+/// # Errors
+/// More rows than a sheet holds, or no room for temporary files.
+pub fn unpaid_workbook(list: &UnpaidList, language: Language) -> Result<Vec<u8>, WorkbookError> {
+    fits(list.rows.len())?;
+    let mut book = Book::new(list.made, language)?;
+    let (count, amount) = (list.rows.len(), list.rows.iter().map(|r| r.fen).sum::<Fen>());
+    let UnpaidList { number, year, department, project, .. } = list;
+    let title = match language {
+        Language::Zh => format!("{department} {project} {year}年度未支付台账　{number}　共{count}笔 {amount}元"),
+        Language::En => format!("{department}, {project}: not paid in {year}, {number}: {count}, {amount} yuan"),
+    };
+    let hint = language.pick(
+        "款项已退回国库，权益保留；信息更正后经审批，由新年度资金补发。",
+        "The money is back at the treasury; the entitlement stays. Once corrected and approved it is paid from the new year's funds.",
+    );
+    let rows = list.rows.iter().zip(1..).map(|(row, seq)| unpaid_cells(row, seq, language));
+    book.sheet(language.pick("台账", "Not paid"), &title, hint, &UNPAID_COLUMNS, rows)?;
+    book.about("unpaid_list", number, count, &UNPAID_COLUMNS)?;
+    book.bytes()
+}
+
+fn unpaid_cells(row: &UnpaidRow, seq: u64, language: Language) -> Vec<Cell> {
+    let reason = Reason::from_code(&row.reason);
+    vec![
+        Cell::Count(seq),
+        text(&row.township),
+        text(&row.village),
+        text(row.name.to_string()),
+        text(row.id_number.to_string()),
+        text(&row.reference),
+        text(format!("{} / {}", row.batch, row.seq)),
+        Cell::Money(row.fen),
+        text(reason.map_or(row.reason.as_str(), |r| reason_words(r, language))),
+        if row.case > 0 { text(row.case.to_string()) } else { Cell::Empty },
+        text(&row.order),
+        text(&row.state),
+    ]
 }
 
 fn fits(rows: usize) -> Result<(), WorkbookError> {

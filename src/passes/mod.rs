@@ -12,6 +12,8 @@ pub mod apply;
 pub mod cases;
 /// What is overdue is told.
 pub mod chase;
+/// Months and years end at zero.
+pub mod close;
 /// Files of the banks are copied, hashed, kept, registered.
 pub mod collect;
 /// Mails leave the outbox.
@@ -26,6 +28,8 @@ pub mod letters;
 pub mod operate;
 /// A page, once as text and once as HTML: letters, and papers to print and sign.
 pub(crate) mod page;
+/// What is printed and signed.
+pub mod papers;
 /// Admitted rows are put into files.
 pub mod plan;
 /// What was paid is published again, and compared with what the bank said.

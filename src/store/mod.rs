@@ -12,6 +12,8 @@ pub mod blocks;
 pub mod bulk;
 /// Failure cases over their life.
 pub mod cases;
+/// Periods: their cut, what lay where at it, their seal.
+pub mod closing;
 /// Corrections that came back, and what they may correct.
 pub mod corrections;
 /// What people are told and decide.
@@ -145,9 +147,10 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         let Self::Sql { source, .. } = self else { return false };
         if let sqlx::Error::Database(e) = source {
-            // 40001 serialization, 40P01 deadlock, 57P0x shutdown, 53xxx resources, 08xxx connection; SQLite busy and locked.
+            // 40001 serialization, 40P01 deadlock, 55P03 a lock not had in time, 57P0x shutdown, 53xxx resources, 08xxx connection; SQLite busy
+            // and locked.
             let code = e.code().unwrap_or_default();
-            return matches!(&*code, "40001" | "40P01" | "5" | "6") || ["57P0", "53", "08"].iter().any(|c| code.starts_with(c));
+            return matches!(&*code, "40001" | "40P01" | "55P03" | "5" | "6") || ["57P0", "53", "08"].iter().any(|c| code.starts_with(c));
         }
         matches!(source, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed)
     }

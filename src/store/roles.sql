@@ -41,7 +41,7 @@ grant insert, update (live, ordinal) on {schema}.instruction to bankgate_daemon;
 -- History: added to, never changed.
 grant insert on {schema}.answer_line, {schema}.final_answer, {schema}.event, {schema}.entry, {schema}.posting, {schema}.audit,
   {schema}.statement, {schema}.statement_line, {schema}.statement_match, {schema}.reconcile_run, {schema}.correction,
-  {schema}.legacy_payment, {schema}.opening_balance to bankgate_daemon;
+  {schema}.legacy_payment, {schema}.opening_balance, {schema}.period_item to bankgate_daemon;
 -- The code's own table of transitions, loaded anew when a new program starts.
 grant insert, delete on {schema}.transition to bankgate_daemon;
 

@@ -42,7 +42,7 @@ fn the_sample_is_read_and_its_values_are_the_defaults() {
     let (sample, least) = (read(SAMPLE).unwrap(), read(LEAST).unwrap());
     assert_eq!(sample.language, least.language);
     assert_eq!((&sample.time, &sample.formats, &sample.admission), (&least.time, &least.formats, &least.admission));
-    assert_eq!((&sample.retry, &sample.cases, &sample.node), (&least.retry, &least.cases, &least.node));
+    assert_eq!((&sample.retry, &sample.cases, &sample.close, &sample.node), (&least.retry, &least.cases, &least.close, &least.node));
     assert_eq!((&sample.database.schema, sample.database.pool_max), (&least.database.schema, least.database.pool_max));
     let (mut bank, other) = (sample.banks[0].clone(), least.banks[0].clone());
     bank.connection = other.connection.clone();
@@ -82,7 +82,7 @@ fn allowed_keys(text: &str, line: &str) -> Vec<String> {
 #[test]
 fn the_sample_names_every_key_there_is() {
     let with_rule = format!("{SAMPLE}\n[[retry.rule]]\nbank = \"B01\"\ntries_max = 0\ndelay_days = []\n");
-    let tables = TABLES.into_iter().chain([("[cases]", "[cases]"), ("[[retry.rule]]", "[[retry.rule]]")]);
+    let tables = TABLES.into_iter().chain([("[cases]", "[cases]"), ("[close]", "[close]"), ("[[retry.rule]]", "[[retry.rule]]")]);
     let mut keys = 0;
     for (table, line) in tables {
         // The rule stands in the sample behind "# ", so that its keys are looked for there.

@@ -22,6 +22,8 @@ pub enum Duty {
     Evidence,
     /// Look after failures: assign, note, propose what becomes of them.
     Handle,
+    /// Close a month or a year (清零).
+    Close,
 }
 
 impl Duty {
@@ -34,6 +36,7 @@ impl Duty {
             Self::Decide => ("提出或批准需两人办理的事项", "propose or approve what takes two persons"),
             Self::Evidence => ("导出完整证据", "take evidence out whole"),
             Self::Handle => ("办理失败台账", "look after failures"),
+            Self::Close => ("办理清零", "close a period"),
         }
     }
 
@@ -41,7 +44,7 @@ impl Duty {
         match self {
             Self::Import | Self::Handle => &["department", "finance", "finance_it"],
             Self::Approve | Self::Release => &["department", "finance"],
-            Self::Review => &["finance"],
+            Self::Review | Self::Close => &["finance"],
             Self::Decide => &["finance", "finance_it"],
             Self::Evidence => &["auditor", "finance"],
         }
@@ -74,12 +77,12 @@ mod tests {
     #[test]
     fn who_may_do_what() {
         let person = |role: &str| Operator { login: "a".into(), name: "甲".into(), role: role.into(), department: "D1".into() };
-        let duties = [Duty::Import, Duty::Approve, Duty::Review, Duty::Release, Duty::Decide];
+        let duties = [Duty::Import, Duty::Approve, Duty::Review, Duty::Release, Duty::Decide, Duty::Close];
         let may = |role, department| duties.map(|d| require(&person(role), d, department).is_ok());
-        assert_eq!(may("department", "D1"), [true, true, false, true, false]);
-        assert_eq!(may("department", "D2"), [false; 5]);
-        assert_eq!(may("finance", "D2"), [true; 5]);
-        assert_eq!(may("finance_it", "D2"), [true, false, false, false, true]);
-        assert_eq!(may("auditor", "D1"), [false; 5]);
+        assert_eq!(may("department", "D1"), [true, true, false, true, false, false]);
+        assert_eq!(may("department", "D2"), [false; 6]);
+        assert_eq!(may("finance", "D2"), [true; 6]);
+        assert_eq!(may("finance_it", "D2"), [true, false, false, false, true, false]);
+        assert_eq!(may("auditor", "D1"), [false; 6]);
     }
 }

@@ -21,3 +21,23 @@ begin
   return null;
 end $$;
 create trigger watched after insert or update on ineligible for each row execute function bankgate_ineligible_news();
+create trigger append_only before update or delete on period_item for each row execute function bankgate_append_only();
+create trigger append_only_whole before truncate on period_item for each statement execute function bankgate_append_only();
+
+-- What is sealed stands.
+create function bankgate_sealed() returns trigger language plpgsql as $$
+begin
+  raise exception 'period % of % % is sealed', old.period, old.department, old.project using hint = 'a later event belongs to the open period';
+end $$;
+create trigger sealed before update or delete on period_close for each row when (old.state = 'sealed') execute function bankgate_sealed();
+
+-- A cut is an entry's number. Numbers are given in order, but transactions end in any order: without this, an entry with a
+-- smaller number could appear behind a cut that was taken while its transaction ran. Every writer holds this lock, shared,
+-- from before it takes a number until its end; who cuts takes it alone, and so waits for them. It is no lock on the table,
+-- because that would ask for the right to update it, which nobody has.
+create function bankgate_entry_lock() returns trigger language plpgsql as $$
+begin
+  perform pg_advisory_xact_lock_shared(tg_relid::bigint);
+  return null;
+end $$;
+create trigger numbered before insert on entry for each statement execute function bankgate_entry_lock();

@@ -102,3 +102,7 @@ create trigger statement_match_no_update before update on statement_match begin 
 create trigger statement_match_no_delete before delete on statement_match begin select raise(abort, 'table statement_match is append-only'); end;
 create trigger reconcile_run_no_update before update on reconcile_run begin select raise(abort, 'table reconcile_run is append-only'); end;
 create trigger reconcile_run_no_delete before delete on reconcile_run begin select raise(abort, 'table reconcile_run is append-only'); end;
+create trigger period_item_no_update before update on period_item begin select raise(abort, 'table period_item is append-only'); end;
+create trigger period_item_no_delete before delete on period_item begin select raise(abort, 'table period_item is append-only'); end;
+create trigger period_close_no_update before update on period_close when old.state = 'sealed' begin select raise(abort, 'the period is sealed'); end;
+create trigger period_close_no_delete before delete on period_close when old.state = 'sealed' begin select raise(abort, 'the period is sealed'); end;

@@ -290,6 +290,29 @@ create table period_close (
   unique (scope, period, department, project)
 );
 
+-- What lay where at the cut, line by line: states move on, so the subledger of a cut is written down with it. A file whose
+-- lines all stand alike is one row (instruction 0).
+create table period_item (
+  period bigint not null references period_close (id),
+  kind text not null check (kind in ('ineligible', 'correctable', 'unknown', 'in_flight', 'lapsed')),
+  year bigint not null,
+  file_out bigint not null,
+  instruction_id bigint not null,
+  part bigint not null default 0 check (part in (0, 1)),
+  lines bigint not null,
+  amount_fen bigint not null,
+  state text not null,
+  reason text not null,
+  class text not null,
+  batch text not null,
+  case_id bigint not null default 0,
+  primary key (period, kind, file_out, instruction_id, part)
+);
+-- A balance at a cut is a sum over an account's postings up to a number.
+create index posting_account_entry on posting (account, entry);
+-- By which orders a payment's money went back, refused ones too.
+create index refund_line_instruction on refund_line (instruction_id);
+
 -- Publication (再公示) and what must come.
 
 create table publication (

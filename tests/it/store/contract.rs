@@ -152,7 +152,7 @@ async fn the_view_gives_the_reference_that_a_reissue_names(w: World) {
     assert_eq!(w.row("select reference from v_payment where seq = 3").await.string(0).unwrap(), "");
 }
 
-const HISTORY: [&str; 13] = [
+const HISTORY: [&str; 14] = [
     "answer_line",
     "final_answer",
     "event",
@@ -165,6 +165,7 @@ const HISTORY: [&str; 13] = [
     "reconcile_run",
     "correction",
     "legacy_payment",
+    "period_item",
     "opening_balance",
 ];
 
