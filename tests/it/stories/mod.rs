@@ -4,6 +4,7 @@ pub mod bank;
 pub mod world;
 
 mod answers;
+mod cases;
 mod evidence;
 mod files;
 mod gate;

@@ -363,7 +363,7 @@ impl World {
         changed
     }
 
-    async fn one(&self, pass: &str, done: Done) -> u64 {
+    pub async fn one(&self, pass: &str, done: Done) -> u64 {
         if done.changed > 0 {
             self.audit(pass).await;
         }
@@ -491,7 +491,7 @@ impl World {
         let sql = "select b.batch, b.total, coalesce(v.total, 0) from \
                    (select batch, cast(sum(total_fen) as bigint) as total from file_out where state not in ('voided', 'abandoned') group by batch) b \
                    left join (select batch, cast(sum(amount_fen) as bigint) as total from v_instruction where state in \
-                   ('planned', 'sent', 'accepted', 'paid', 'returned', 'failed', 'failed_final', 'reissued', 'unknown', 'conflict') group by batch) v \
+                   ('planned', 'sent', 'accepted', 'paid', 'returned', 'recovered', 'failed', 'failed_final', 'reissued', 'unknown', 'conflict') group by batch) v \
                    on v.batch = b.batch where b.total <> coalesce(v.total, 0)";
         self.none(after, "instructed is not in flight + paid + returned + failed + unknown", sql).await;
         let sql = "select a.batch, a.admitted_fen from admission a where a.state = 'admitted' and a.admitted_fen <> \
@@ -502,7 +502,7 @@ impl World {
 
     async fn subledger_is_ledger(&self, after: &str) {
         let place = "case when v.state in ('planned', 'sent', 'accepted') then 'bank_clearing' when v.state = 'paid' then 'paid' \
-                     when v.state in ('failed', 'failed_final', 'returned') and v.class = 'IR' then 'suspense:ineligible' \
+                     when v.state in ('failed', 'failed_final', 'returned') and v.class = 'IR' or v.state = 'recovered' then 'suspense:ineligible' \
                      when v.state in ('failed', 'failed_final', 'returned') then 'suspense:correctable' \
                      when v.state in ('unknown', 'conflict') then 'suspense:unknown' else '' end";
         let states = format!(
