@@ -13,3 +13,4 @@ mod order;
 mod publication;
 mod race;
 mod times;
+mod reconcile;

@@ -1,0 +1,347 @@
+//! Stories of reconciliation (R6): all that is due was paid and no more, the bank takes nothing for itself, and every fen that
+//! moved on the account is explained or with somebody.
+
+use bankgate::domain::time::Timestamp;
+use bankgate::passes::reconcile::report::replay;
+
+use super::bank::{LOST, Slip, Word};
+use super::world::{CLEARING, COUNTER, SPLIT, World, draft, on_both};
+
+const ACCOUNT: &str = "510601012345678901";
+/// What lay in the account on the first day.
+const OPENING: i64 = 50_000_000;
+
+/// An entry of a statement, as the bank writes it.
+#[derive(Clone, Debug)]
+struct Entry {
+    side: char,
+    fen: i64,
+    reference: String,
+    words: String,
+    name: &'static str,
+}
+
+fn debit(fen: i64, reference: &str, words: &str) -> Entry {
+    Entry { side: 'D', fen, reference: reference.to_owned(), words: words.to_owned(), name: "代理发放过渡户" }
+}
+
+fn credit(fen: i64, reference: &str, words: &str) -> Entry {
+    Entry { side: 'C', ..debit(fen, reference, words) }
+}
+
+fn yuan(fen: i64) -> String {
+    format!("{}.{:02}", fen / 100, fen % 100)
+}
+
+impl World {
+    /// The bank puts out the statement of a day. Gives the closing balance.
+    fn state(&self, bank: &str, day: &str, opening: i64, entries: &[Entry]) -> i64 {
+        let sum = |side: char| entries.iter().filter(|e| e.side == side).map(|e| e.fen).sum::<i64>();
+        self.state_as(bank, day, (opening, opening + sum('C') - sum('D')), entries)
+    }
+
+    fn state_as(&self, bank: &str, day: &str, (opening, closing): (i64, i64), entries: &[Entry]) -> i64 {
+        let day = day.replace('-', "");
+        let mut text = format!("H|{ACCOUNT}|{day}|{day}|{}|{}|{}\n", yuan(opening), yuan(closing), entries.len());
+        for (at, e) in entries.iter().enumerate() {
+            let (side, fen) = (e.side, yuan(e.fen));
+            text.push_str(&format!("D|{day}|{side}|{fen}|{}|{bank}{day}{at:06}|90010001|{}|{}\n", e.reference, e.name, e.words));
+        }
+        let total = |side: char| {
+            let of_side: Vec<i64> = entries.iter().filter(|e| e.side == side).map(|e| e.fen).collect();
+            format!("{}|{}", of_side.len(), yuan(of_side.iter().sum()))
+        };
+        text.push_str(&format!("T|{}|{}\n", total('D'), total('C')));
+        self.put(bank, &format!("statement/STMT_{ACCOUNT}_{day}.txt"), text.as_bytes());
+        closing
+    }
+
+    /// Pays a batch whose people are at a bank, answered in these words; gives the request and what was paid.
+    async fn paid(&mut self, batch: &str, bank: &'static str, words: &[Word]) -> (Slip, i64) {
+        let first = batch.bytes().map(usize::from).sum::<usize>() % 90 * 10;
+        self.release(&draft(batch, bank, first..first + words.len())).await;
+        self.settle().await;
+        let slip = self.take_one(bank);
+        self.answer(&slip, words);
+        self.settle().await;
+        let fen = slip.orders.iter().zip(words).filter(|(_, w)| **w == Word::Paid).map(|(o, _)| o.fen).sum();
+        (slip, fen)
+    }
+
+    async fn file_name(&self) -> String {
+        self.texts("select name from file_out order by id desc limit 1").await.remove(0)
+    }
+
+    async fn reference(&self, batch: &str, row: usize) -> String {
+        self.texts(&format!("select reference from v_payment where batch = '{batch}' order by seq")).await.remove(row)
+    }
+
+    /// How a day of the account stands at a bank.
+    async fn verdict(&self, bank: &str, day: &str) -> String {
+        let sql = format!("select verdict from reconcile_run where bank = '{bank}' and on_date = '{day}' order by id desc limit 1");
+        self.texts(&sql).await.pop().unwrap_or_default()
+    }
+
+    /// What nothing explains.
+    async fn residual(&self, bank: &str, day: &str) -> i64 {
+        let sql = format!("select residual_fen from reconcile_run where bank = '{bank}' and on_date = '{day}' order by id desc limit 1");
+        self.int(&sql).await
+    }
+
+    async fn open_breaks(&self) -> Vec<String> {
+        self.texts("select kind from break_item where state = 'open' order by id").await
+    }
+
+    async fn matches(&self) -> Vec<String> {
+        self.texts("select kind || ' ' || how from statement_match order by id").await
+    }
+
+    async fn morning(&mut self, day: &str) {
+        self.settle_at(day, "09:00:00").await;
+    }
+}
+
+#[tokio::test]
+async fn r6_all_that_is_due_is_paid_and_no_more_in_lumps_and_item_by_item() {
+    on_both(async |w| {
+        let (_, split) = w.paid("S", SPLIT, &[Word::Paid, LOST, Word::Paid]).await;
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(split, &w.file_name().await, "代发")]);
+        let (_, counter) = w.paid("C", COUNTER, &[Word::Paid, LOST, Word::Paid]).await;
+        let key = w.texts("select exchange_key from file_out order by id desc limit 1").await.remove(0);
+        w.state(COUNTER, "2019-03-14", OPENING, &[debit(counter, "", &format!("代发 {key}"))]);
+        let (slip, _) = w.paid("I", CLEARING, &[Word::Paid, LOST, Word::Paid]).await;
+        let items: Vec<Entry> = [0, 2].iter().map(|at| debit(slip.orders[*at].fen, &slip.orders[*at].reference, "代发")).collect();
+        w.state(CLEARING, "2019-03-14", OPENING, &items);
+        w.morning("2019-03-15").await;
+        for bank in [SPLIT, COUNTER, CLEARING] {
+            assert_eq!(w.verdict(bank, "2019-03-14").await, "RECONCILED", "{bank}: {:?}", w.open_breaks().await);
+            assert_eq!(w.residual(bank, "2019-03-14").await, 0);
+        }
+        let mut matches = w.matches().await;
+        matches.sort();
+        assert_eq!(matches, ["file file", "file file", "instruction reference", "instruction reference"]);
+        assert!(w.open_breaks().await.is_empty());
+        assert_eq!(w.int("select count(*) from incident where state = 'open'").await, 0);
+        // Green runs are journalled once, and a quiet hour writes nothing.
+        let runs = w.int("select count(*) from reconcile_run").await;
+        w.settle_at("2019-03-15", "12:00:00").await;
+        assert_eq!(w.int("select count(*) from reconcile_run").await, runs);
+        assert!(runs >= 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r6_a_fee_is_flagged_until_it_is_given_back_by_word_of_two_persons() {
+    on_both(async |w| {
+        let (_, paid) = w.paid("F", SPLIT, &[Word::Paid; 2]).await;
+        let name = w.file_name().await;
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &name, "代发"), debit(1200, "", "代发手续费")]);
+        w.morning("2019-03-15").await;
+        assert_eq!(w.verdict(SPLIT, "2019-03-14").await, "BREAKS");
+        assert_eq!(w.open_breaks().await, ["fee_charged"]);
+        assert_eq!(w.residual(SPLIT, "2019-03-14").await, -1200);
+        assert_eq!((w.incidents("reconcile").await, w.int("select times from incident where kind = 'reconcile'").await), (1, 1));
+        w.morning("2019-03-18").await;
+        assert_eq!((w.open_breaks().await.len(), w.incidents("reconcile").await), (1, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r6_a_debit_too_many_is_seen_whether_it_names_its_file_or_not() {
+    on_both(async |w| {
+        let (_, paid) = w.paid("D", SPLIT, &[Word::Paid; 3]).await;
+        let name = w.file_name().await;
+        let twice = [debit(paid, &name, "代发"), debit(paid, &name, "代发"), debit(paid, "", "转账")];
+        w.state(SPLIT, "2019-03-14", OPENING, &twice);
+        w.morning("2019-03-15").await;
+        assert_eq!(w.open_breaks().await, ["duplicate_debit", "duplicate_debit"]);
+        assert_eq!(w.verdict(SPLIT, "2019-03-14").await, "BREAKS");
+        assert_eq!(w.residual(SPLIT, "2019-03-14").await, -2 * paid);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r6_a_debit_that_is_missing_has_a_day_of_grace_and_closes_when_it_comes() {
+    on_both(async |w| {
+        let (_, paid) = w.paid("M", SPLIT, &[Word::Paid; 3]).await;
+        let name = w.file_name().await;
+        let closing = w.state(SPLIT, "2019-03-14", OPENING, &[]);
+        w.morning("2019-03-15").await;
+        assert_eq!(w.verdict(SPLIT, "2019-03-14").await, "PENDING");
+        assert!(w.open_breaks().await.is_empty());
+        w.state(SPLIT, "2019-03-15", closing, &[]);
+        w.morning("2019-03-18").await;
+        assert_eq!(
+            (w.open_breaks().await, w.verdict(SPLIT, "2019-03-14").await),
+            (vec!["missing_at_bank".to_owned()], "BREAKS".to_owned())
+        );
+        w.state(SPLIT, "2019-03-18", closing, &[debit(paid, &name, "代发补记")]);
+        w.morning("2019-03-19").await;
+        assert!(w.open_breaks().await.is_empty());
+        assert_eq!(w.texts("select closed_as from break_item").await, ["matched"]);
+        for day in ["2019-03-14", "2019-03-15", "2019-03-18"] {
+            assert_eq!(w.verdict(SPLIT, day).await, "RECONCILED", "{day}");
+        }
+        assert_eq!(w.incidents("reconcile").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_debit_missing_for_a_month_is_stale() {
+    on_both(async |w| {
+        w.paid("O", SPLIT, &[Word::Paid]).await;
+        for day in ["2019-03-14", "2019-03-15"] {
+            w.state(SPLIT, day, OPENING, &[]);
+        }
+        w.morning("2019-03-18").await;
+        assert_eq!(w.open_breaks().await, ["missing_at_bank"]);
+        w.morning("2019-04-15").await;
+        assert_eq!(w.open_breaks().await, ["stale"]);
+        assert_eq!(w.texts("select closed_as from break_item where state = 'closed'").await, ["superseded"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_amount_mis_keyed_is_a_break_and_never_a_match() {
+    on_both(async |w| {
+        let (_, paid) = w.paid("A", SPLIT, &[Word::Paid; 3]).await;
+        let name = w.file_name().await;
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid + 900, &name, "代发")]);
+        w.morning("2019-03-15").await;
+        w.morning("2019-03-20").await;
+        assert_eq!(w.open_breaks().await, ["amount"]);
+        let row = &w.rows("select expected_fen, found_fen from break_item where state = 'open'").await[0];
+        assert_eq!((row.int(0).unwrap(), row.int(1).unwrap()), (paid, paid + 900));
+        assert!(w.matches().await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_credit_that_nobody_expects_is_listed_and_never_posted() {
+    on_both(async |w| {
+        let (_, paid) = w.paid("X", SPLIT, &[Word::Paid; 2]).await;
+        let name = w.file_name().await;
+        let books = w.balance("paid").await;
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &name, "代发"), credit(321, "", "结息")]);
+        w.morning("2019-03-15").await;
+        assert_eq!(w.open_breaks().await, ["missing_here"]);
+        assert_eq!((w.balance("paid").await, w.residual(SPLIT, "2019-03-14").await), (books, 321));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r6_in_the_gross_model_a_failure_is_final_once_its_money_is_back() {
+    on_both(async |w| {
+        w.sql("update agreement set debit_model = 'gross'").await;
+        let (slip, _) = w.paid("G", SPLIT, &[Word::Paid, LOST, LOST, Word::Paid]).await;
+        let total: i64 = slip.orders.iter().map(|o| o.fen).sum();
+        let name = w.file_name().await;
+        let closing = w.state(SPLIT, "2019-03-14", OPENING, &[debit(total, &name, "代发")]);
+        w.morning("2019-03-15").await;
+        assert_eq!(w.states("G").await, ["paid", "failed", "failed", "paid"]);
+        assert_eq!(w.verdict(SPLIT, "2019-03-14").await, "PENDING");
+        // One comes back by its reference, the other in a lump under the file's name.
+        let one = credit(slip.orders[1].fen, &slip.orders[1].reference, "代发失败退回");
+        let closing = w.state(SPLIT, "2019-03-15", closing, &[one]);
+        w.morning("2019-03-18").await;
+        assert_eq!(w.states("G").await, ["paid", "failed_final", "failed", "paid"]);
+        assert_eq!(w.open_breaks().await, ["missing_at_bank"]);
+        w.state(SPLIT, "2019-03-18", closing, &[credit(slip.orders[2].fen, &name, "代发失败退回")]);
+        w.morning("2019-03-19").await;
+        assert_eq!(w.states("G").await, ["paid", "failed_final", "failed_final", "paid"]);
+        assert_eq!(w.matches().await, ["file file", "credit_back reference", "credit_back_file file"]);
+        assert!(w.open_breaks().await.is_empty());
+        assert_eq!(w.verdict(SPLIT, "2019-03-18").await, "RECONCILED");
+        assert_eq!(w.int("select count(*) from instruction where live = 0").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_statement_must_continue_the_one_before_and_no_bank_day_may_be_missing() {
+    on_both(async |w| {
+        let (_, paid) = w.paid("K", SPLIT, &[Word::Paid; 2]).await;
+        let name = w.file_name().await;
+        let closing = w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &name, "代发")]);
+        // The 15th is missing, and the 18th begins a fen higher.
+        w.state(SPLIT, "2019-03-18", closing + 1, &[]);
+        w.morning("2019-03-19").await;
+        let days = ["2019-03-14", "2019-03-15", "2019-03-16", "2019-03-18"];
+        let mut verdicts = Vec::new();
+        for day in days {
+            verdicts.push(w.verdict(SPLIT, day).await);
+        }
+        assert_eq!(verdicts, ["RECONCILED", "INCOMPLETE", "", "INCOMPLETE"]);
+        assert_eq!(w.incidents("reconcile").await, 1, "a gap in the chain is told; a late statement is chased as a file is");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_statement_of_a_day_counts_only_if_it_says_the_same() {
+    on_both(async |w| {
+        let (_, paid) = w.paid("N", SPLIT, &[Word::Paid; 2]).await;
+        let name = w.file_name().await;
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &name, "代发")]);
+        w.morning("2019-03-15").await;
+        assert_eq!(w.verdict(SPLIT, "2019-03-14").await, "RECONCILED");
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &name, "代发"), debit(700, "", "转账")]);
+        w.settle().await;
+        assert_eq!(w.verdict(SPLIT, "2019-03-14").await, "INCOMPLETE");
+        assert_eq!(w.int("select count(*) from statement").await, 1);
+        assert_eq!(w.incidents("inbound_conflict").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_debit_that_comes_before_its_answer_waits_for_it() {
+    on_both(async |w| {
+        w.release(&draft("W", SPLIT, 0..2)).await;
+        w.settle().await;
+        let slip = w.take_one(SPLIT);
+        let name = w.file_name().await;
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(slip.orders[0].fen, &name, "代发")]);
+        w.settle().await;
+        assert_eq!(w.verdict(SPLIT, "2019-03-14").await, "PENDING");
+        w.answer(&slip, &[Word::Paid, LOST]);
+        w.morning("2019-03-15").await;
+        assert_eq!((w.verdict(SPLIT, "2019-03-14").await, w.open_breaks().await.len()), ("RECONCILED".to_owned(), 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_run_replays_to_the_same_bytes_also_after_later_ones() {
+    on_both(async |w| {
+        let (_, paid) = w.paid("R", SPLIT, &[Word::Paid; 3]).await;
+        let name = w.file_name().await;
+        let closing = w.state(SPLIT, "2019-03-14", OPENING, &[credit(55, "", "误入")]);
+        w.morning("2019-03-15").await;
+        w.state(SPLIT, "2019-03-15", closing, &[debit(paid, &name, "代发")]);
+        w.morning("2019-03-18").await;
+        let runs = w.int("select max(id) from reconcile_run").await;
+        assert!(runs >= 3, "{runs}");
+        for run in 1..=runs {
+            let again = replay(&w.gateway.store, run).await.unwrap().unwrap();
+            assert_eq!(again.was, again.is, "run {run}");
+        }
+        assert_eq!(replay(&w.gateway.store, runs + 1).await.unwrap(), None);
+        // A row that is not what it was shows.
+        let engine = w.gateway.store.engine();
+        let open = if engine == "SQLite" { "drop trigger statement_line_no_update" } else { "drop trigger append_only on statement_line" };
+        w.sql(open).await;
+        w.sql("update statement_line set amount_fen = amount_fen + 1 where side = 'credit'").await;
+        let again = replay(&w.gateway.store, 1).await.unwrap().unwrap();
+        assert_ne!(again.was, again.is);
+        assert!(w.now > Timestamp::from_millis(0));
+    })
+    .await;
+}
