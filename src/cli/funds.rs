@@ -1,17 +1,10 @@
 //! `bankgate funds`: the money of every purse from its arrival on, and how long each batch's money took to the cards.
 
-use std::collections::BTreeMap;
-
-use chrono_tz::Tz;
-
 use super::Reader;
 use super::out::{Exit, Failure, Tone};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::calendar::Calendar;
-use crate::domain::money::Fen;
-use crate::domain::time::Timestamp;
-use crate::store::funds::{Arrival, BatchFunds, PurseView};
+use crate::store::funds::{BatchFunds, PurseView, age};
 
 /// Prints purses and batches.
 pub async fn funds(r: &Reader<'_>, config: &Config, batch: &str, department: &str) -> Result<Exit, Failure> {
@@ -37,41 +30,6 @@ pub async fn funds(r: &Reader<'_>, config: &Config, batch: &str, department: &st
 
 fn purse_key(b: &BatchFunds) -> (&str, &str, i32) {
     (b.department.as_str(), b.project.as_str(), b.year)
-}
-
-/// Gives each batch the day on which its money was there: what arrived first pays what passed the gate first. The oldest
-/// that is not on the cards comes first.
-pub fn age(batches: &mut [BatchFunds], purses: &[PurseView], (calendar, zone): (&Calendar, Tz), now: Timestamp) {
-    let mut taken: BTreeMap<(String, String, i32), Fen> = BTreeMap::new();
-    for b in batches.iter_mut() {
-        let arrivals: Vec<&Arrival> = purses
-            .iter()
-            .filter(|p| (p.department.as_str(), p.project.as_str(), p.year) == (b.department.as_str(), b.project.as_str(), b.year))
-            .flat_map(|p| &p.arrivals)
-            .filter(|a| a.is_booked)
-            .collect();
-        b.arrived_since = arrivals.iter().filter(|a| a.arrived_at >= b.released_at).map(|a| a.fen).sum();
-        // A reissue is paid from what was there: its age began at the gate.
-        if b.funded_at.is_none() {
-            let key = (b.department.clone(), b.project.clone(), b.year);
-            let sum = taken.entry(key).or_insert(Fen::ZERO);
-            *sum = sum.checked_add(if b.state == "held" { b.declared } else { b.admitted }).unwrap_or(*sum);
-            let mut there = Fen::ZERO;
-            b.funded_at = arrivals
-                .iter()
-                .find(|a| {
-                    there = there.checked_add(a.fen).unwrap_or(there);
-                    there >= *sum
-                })
-                .map(|a| a.arrived_at);
-        }
-        let until = if b.open.is_positive() { Some(now) } else { b.credited_at };
-        b.working_days = match (b.funded_at, until) {
-            (Some(from), Some(until)) => calendar.working_days_between(from.date(zone), until.date(zone)).ok(),
-            (Some(_) | None, _) => None,
-        };
-    }
-    batches.sort_by_key(|b| (!b.open.is_positive(), b.funded_at.is_none(), b.funded_at, b.number.clone()));
 }
 
 fn print_purses(r: &Reader<'_>, purses: &[PurseView]) {

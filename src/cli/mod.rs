@@ -17,7 +17,7 @@ pub mod dispatch;
 /// What banks owe us.
 mod expected;
 /// The money of every purse.
-pub mod funds;
+mod funds;
 /// The ledger.
 mod ledger;
 /// What commands print, and how they end.
@@ -45,6 +45,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::config::Config;
 use crate::daemon::assemble::connect;
+use crate::daemon::socket::Request;
 use crate::store::Store;
 
 use out::{Failure, Out};
@@ -239,6 +240,11 @@ pub enum PaymentCommand {
         /// With a batch: the row's number in it
         row: Option<i64>,
     },
+    /// Ask its bank what became of it, by an enquiry file; once a day
+    Enquire {
+        /// The payment's reference (BG…)
+        reference: String,
+    },
     /// Propose to settle what is unknown or contradicted; another person approves it
     Resolve {
         /// The payment's reference (BG…)
@@ -278,6 +284,11 @@ pub enum FileCommand {
         /// At most so many
         #[arg(long, default_value_t = 50, value_name = "N")]
         limit: i64,
+    },
+    /// Ask the bank what became of it, by an enquiry file; once a day
+    Enquire {
+        /// Its number
+        id: i64,
     },
     /// One file, and what answers it
     Show {
@@ -351,6 +362,10 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
         Command::Payment(PaymentCommand::Resolve { reference, settled, evidence }) => {
             decide::resolve(out, &Config::load(&path)?, reference, settled == Settled::Paid, evidence).await
         }
+        Command::Payment(PaymentCommand::Enquire { reference }) => {
+            decide::ask(out, &Config::load(&path)?, Request::PaymentEnquire { reference }).await
+        }
+        Command::File(FileCommand::Enquire { id }) => decide::ask(out, &Config::load(&path)?, Request::FileEnquire { id }).await,
         Command::Payment(PaymentCommand::Show { what, row }) => {
             let config = Config::load(&path)?;
             read::payment(&reader(out, &config).await?, &what, row).await
@@ -380,7 +395,6 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
 }
 
 async fn batch(out: &Out, config: &Config, command: BatchCommand) -> Result<out::Exit, Failure> {
-    use crate::daemon::socket::Request;
     match command {
         BatchCommand::Import(args) => decide::import(out, config, args).await,
         BatchCommand::Approve { number } => decide::ask(out, config, Request::BatchApprove { number }).await,

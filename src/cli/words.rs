@@ -46,6 +46,7 @@ pub fn state(code: &str, language: Language) -> &str {
             "in" => "收到",
             "ack" => "回执",
             "result" => "回盘",
+            "enquiry" => "查询回复",
             "return" => "退票",
             "statement" => "对账单",
             "live" => "启用",

@@ -20,7 +20,7 @@ use crate::clock::{Clock, Participant, Stopwatch};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::passes::{
-    Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, close, collect, deliver, expect, plan, publication, publish,
+    Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, close, collect, deliver, enquire, expect, plan, publication, publish,
     reconcile, remedy, report, seal, stage, sweep,
 };
 use crate::store::desk::NewIncident;
@@ -432,6 +432,7 @@ async fn at_the_bank(gateway: &Gateway, bank: &str, mode: &str, lease: &Lease, l
 
 async fn send(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestamp) -> Result<Done, PassError> {
     let mut done = publish::publish(gateway, bank, lease, now).await?;
+    done += enquire::send(gateway, bank, lease, now).await?;
     done += sweep::sweep(gateway, bank, lease, now).await?;
     Ok(done)
 }

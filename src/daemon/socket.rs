@@ -29,6 +29,7 @@ use crate::format::list::ListFault;
 use crate::passes::close::{close_month, close_year};
 use crate::passes::operate::correct::CorrectionFacts;
 use crate::passes::operate::evidence::evidence_whole;
+use crate::passes::operate::enquire::{enquire_file, enquire_payment};
 use crate::passes::operate::import::{ImportFacts, import_batch};
 use crate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
 use crate::passes::operate::switch::{import_paid, propose_openings};
@@ -136,6 +137,16 @@ pub enum Request {
         department: String,
         /// One project's; empty: every one's.
         project: String,
+    },
+    /// Ask the bank what became of a file.
+    FileEnquire {
+        /// Its number.
+        id: i64,
+    },
+    /// Ask the bank what became of a payment.
+    PaymentEnquire {
+        /// Its reference.
+        reference: String,
     },
     /// Approve a proposal.
     Approve {
@@ -449,6 +460,16 @@ async fn decide(
             let value = serde_json::json!(standings);
             done(format!("{period}：{all}户，已封存{sealed}户"), format!("{period}: {sealed} of {all} are sealed"), value)
         }
+        Request::FileEnquire { id } => asked(gateway, enquire_file(gateway, &by, id, clock.now()).await?),
+        Request::PaymentEnquire { reference } => {
+            let Some(EndToEndId(id)) = EndToEndId::parse(&reference) else {
+                return OperateError::refused(
+                    format!("“{reference}”不是支付编号（BG加16位数字，末位校验）"),
+                    format!("{reference:?} is no reference of ours (BG and 16 digits, the last a check digit)"),
+                );
+            };
+            asked(gateway, enquire_payment(gateway, &by, id, clock.now()).await?)
+        }
         Request::Approve { id } => {
             let effect = approve(gateway, &by, id, clock.now()).await?;
             done(
@@ -462,6 +483,14 @@ async fn decide(
             done(format!("事项{id}已撤回"), format!("proposal {id} is withdrawn"), serde_json::json!({ "proposal": id }))
         }
     }
+}
+
+fn asked(gateway: &Gateway, (name, rows): (String, u64)) -> Result<Reply, OperateError> {
+    let say = gateway.say(Words::new(
+        format!("将以文件{name}向银行查询{rows}笔；答复到达后自动入账"),
+        format!("the bank is asked about {rows} payments by file {name}; its answer is applied by itself"),
+    ));
+    Ok(Reply::Done { say, value: serde_json::json!({ "enquiry": name, "rows": rows }) })
 }
 
 /// Imports while the caller hears how far it is.

@@ -82,6 +82,8 @@ pub enum InboundKind {
     Return,
     /// The account's statement (对账单).
     Statement,
+    /// What became of payments that we asked about (查询回复).
+    Enquiry,
 }
 
 impl InboundKind {
@@ -93,13 +95,14 @@ impl InboundKind {
             Self::Result => "result",
             Self::Return => "return",
             Self::Statement => "statement",
+            Self::Enquiry => "enquiry",
         }
     }
 
     /// The kind of a stored code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Ack, Self::Result, Self::Return, Self::Statement].into_iter().find(|k| k.code() == code)
+        [Self::Ack, Self::Result, Self::Return, Self::Statement, Self::Enquiry].into_iter().find(|k| k.code() == code)
     }
 }
 

@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::flag::FlagPattern;
 use super::layout::Layout;
 use super::meaning::{Meaning, ReasonMap, StatusMap, StatusRule, StatusTest};
-use super::plan::{Content, Fault, Inbound, Request, RowMeaning, fault, regex, whole_regex};
+use super::plan::{Content, Enquiry, Fault, Inbound, Request, RowMeaning, fault, regex, whole_regex};
 use super::spec::{InboundSpec, Spec, StatusSpec};
 use super::template::{self, PathToken, Piece, Recogniser};
 use super::totals::DigestKind;
@@ -52,11 +52,11 @@ impl Scope<'_> {
         }
         let of_ours = |pieces: &[Piece<PathToken>], text: &Spanned<String>, allows_name: bool| {
             let bad = pieces.iter().find(|p| match p {
-                Piece::Value(PathToken::Account) => true,
+                Piece::Value(PathToken::Account | PathToken::Asked(_)) => true,
                 Piece::Value(PathToken::Name) => !allows_name,
                 Piece::Value(_) | Piece::Literal(_) | Piece::Optional(_) => false,
             });
-            bad.map_or(Ok(()), |_| Err(fault(text, "{account} belongs to statements, {name} to flag_name and key")))
+            bad.map_or(Ok(()), |_| Err(fault(text, "{account} belongs to statements, {asked} to enquiries, {name} to flag_name and key")))
         };
         let (dir, name, key) = (self.path(&written.dir)?, self.path(&written.name)?, self.path(&written.key)?);
         of_ours(&dir, &written.dir, false)?;
@@ -71,6 +71,39 @@ impl Scope<'_> {
             (Some(one), None) | (None, Some(one)) => return Err(fault(one, "flag_name and flag stand together or not at all")),
         };
         Ok(Request { dir, name, key, flag_name, flag, layout })
+    }
+
+    /// What we ask, and that somebody reads the answer.
+    pub fn enquiry(&self, inbound: &[Inbound]) -> Result<Option<Enquiry>, Fault> {
+        let answer = self.spec.inbound.iter().find(|i| i.get_ref().kind == InboundKind::Enquiry);
+        let Some(at) = &self.spec.enquiry else {
+            return match answer {
+                Some(answer) => Err(fault(answer, "an answer to an enquiry needs [enquiry], which says how we ask")),
+                None => Ok(None),
+            };
+        };
+        let written = at.get_ref();
+        let has_answer = inbound.iter().any(|i| i.kind == InboundKind::Enquiry && matches!(i.content, Content::Lines { .. }));
+        if !has_answer {
+            return Err(fault(at, "no [[inbound]] of kind enquiry: nobody would read what the bank answers"));
+        }
+        let layout = self.layout_number(&written.layout)?;
+        if let Some(what) = self.layouts.get(layout).and_then(Layout::cannot_render) {
+            return Err(fault(&written.layout, what));
+        }
+        let (dir, name) = (self.path(&written.dir)?, self.path(&written.name)?);
+        for (pieces, text) in [(&dir, &written.dir), (&name, &written.name)] {
+            if pieces.iter().any(|p| matches!(p, Piece::Value(PathToken::Account | PathToken::Name))) {
+                return Err(fault(text, "{account} belongs to statements, {name} to flag_name and key"));
+            }
+        }
+        if written.name.get_ref().contains('/') || written.name.get_ref().is_empty() {
+            return Err(fault(&written.name, "a name is not empty and has no /; folders stand in dir"));
+        }
+        if !name.iter().any(|p| matches!(p, Piece::Value(PathToken::Asked(_)))) {
+            return Err(fault(&written.name, "the name needs {asked:MMdd} or another day of asking: the next enquiry has another name"));
+        }
+        Ok(Some(Enquiry { dir, name, layout }))
     }
 
     pub fn inbounds(&self, request: &Request) -> Result<Vec<Inbound>, Fault> {

@@ -104,8 +104,10 @@ impl Layout {
                     .iter()
                     .find_map(|(take, name)| missing(take, name))
             }
-            (InboundKind::Ack | InboundKind::Result | InboundKind::Return, Some(_)) => missing(&Take::Text(TextTake::Status), "status"),
-            (InboundKind::Ack | InboundKind::Result | InboundKind::Return, None) => None,
+            (InboundKind::Ack | InboundKind::Result | InboundKind::Return | InboundKind::Enquiry, Some(_)) => {
+                missing(&Take::Text(TextTake::Status), "status")
+            }
+            (InboundKind::Ack | InboundKind::Result | InboundKind::Return | InboundKind::Enquiry, None) => None,
         }
     }
 }

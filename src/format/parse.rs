@@ -184,7 +184,7 @@ impl<'a, 's> Run<'a, 's> {
                     self.declare(record, &mut cells);
                     self.answer(cells)
                 }
-                InboundKind::Result | InboundKind::Return => self.answer(cells),
+                InboundKind::Result | InboundKind::Return | InboundKind::Enquiry => self.answer(cells),
             }
         } else {
             self.declare(record, &mut cells);
@@ -333,7 +333,7 @@ impl<'a, 's> Run<'a, 's> {
         }
         match self.kind {
             InboundKind::Statement => self.prove_statement(),
-            InboundKind::Result | InboundKind::Return => self.prove_answers(),
+            InboundKind::Result | InboundKind::Return | InboundKind::Enquiry => self.prove_answers(),
             InboundKind::Ack => {}
         }
         self.summary.lines = tally.lines;

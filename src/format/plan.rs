@@ -52,6 +52,14 @@ pub struct Request {
     pub layout: usize,
 }
 
+/// What we ask.
+#[derive(Debug)]
+pub struct Enquiry {
+    pub dir: Vec<Piece<PathToken>>,
+    pub name: Vec<Piece<PathToken>>,
+    pub layout: usize,
+}
+
 /// A file that the bank sends.
 #[derive(Debug)]
 pub struct Inbound {
@@ -89,6 +97,7 @@ pub struct Plan {
     pub exchange: Exchange,
     pub extras: HashMap<String, Extra>,
     pub request: Request,
+    pub enquiry: Option<Enquiry>,
     pub inbound: Vec<Inbound>,
     pub layouts: Vec<Layout>,
     pub reasons: ReasonMap,
@@ -112,11 +121,12 @@ pub fn plan(spec: &Spec) -> Result<Plan, Fault> {
     let scope = Scope { spec, names: &names, layouts: &layouts, layout_numbers: &layout_numbers };
     let request = scope.request()?;
     let inbound = scope.inbounds(&request)?;
+    let enquiry = scope.enquiry(&inbound)?;
     for file in &inbound {
         scope.finality_of_doubtful_reasons(file, &reasons)?;
     }
     let exchange = exchange(&spec.exchange, &request, &inbound)?;
-    Ok(Plan { exchange, extras, request, inbound, layouts, reasons })
+    Ok(Plan { exchange, extras, request, enquiry, inbound, layouts, reasons })
 }
 
 fn identity(spec: &Spec) -> Result<(), Fault> {

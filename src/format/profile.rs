@@ -324,18 +324,44 @@ impl Profile {
     /// When a value of the name is missing, not allowed, or the day's numbers are used up.
     pub fn instruction_names(&self, facts: &BatchFacts) -> Result<OutboundNames, NameError> {
         let request = &self.plan.request;
-        let data = self.expand(&request.name, facts, "")?;
-        let flag = request.flag_name.as_ref().map(|pieces| self.expand(pieces, facts, &data)).transpose()?;
-        Ok(OutboundNames { dir: self.expand(&request.dir, facts, &data)?, key: self.expand(&request.key, facts, &data)?, data, flag })
+        let expand = |pieces, name: &str| self.expand(pieces, facts, name, facts.date);
+        let data = expand(&request.name, "")?;
+        let flag = request.flag_name.as_ref().map(|pieces| expand(pieces, &data)).transpose()?;
+        Ok(OutboundNames { dir: expand(&request.dir, &data)?, key: expand(&request.key, &data)?, data, flag })
     }
 
-    fn expand(&self, pieces: &[Piece<PathToken>], facts: &BatchFacts, name: &str) -> Result<String, NameError> {
+    /// Whether the bank can be asked what became of payments, by a file.
+    #[must_use]
+    pub const fn has_enquiry(&self) -> bool {
+        self.plan.enquiry.is_some()
+    }
+
+    /// Where an enquiry about a file of ours goes that is made on this day: folder and name. `None` where the bank takes none.
+    ///
+    /// # Errors
+    /// As [`Profile::instruction_names`].
+    pub fn enquiry_names(&self, facts: &BatchFacts, asked: NaiveDate) -> Result<Option<(String, String)>, NameError> {
+        let Some(enquiry) = &self.plan.enquiry else { return Ok(None) };
+        Ok(Some((self.expand(&enquiry.dir, facts, "", asked)?, self.expand(&enquiry.name, facts, "", asked)?)))
+    }
+
+    /// Begins an enquiry: `facts` are those of the file that is asked about, but for count and sum, which are of the lines asked
+    /// about. A line keeps the number that it has in that file. `None` where the bank takes none.
+    ///
+    /// # Errors
+    /// As [`Profile::renderer`].
+    pub fn enquiry_renderer<W: Write>(&self, facts: &BatchFacts, out: W) -> Result<Option<Renderer<'_, W>>, RenderError> {
+        self.plan.enquiry.as_ref().map(|enquiry| Renderer::enquiry(self, enquiry.layout, facts, out)).transpose()
+    }
+
+    fn expand(&self, pieces: &[Piece<PathToken>], facts: &BatchFacts, name: &str, asked: NaiveDate) -> Result<String, NameError> {
         let mut out = String::new();
         for piece in pieces {
             match piece {
                 Piece::Literal(text) => out.push_str(text),
                 Piece::Optional(_) | Piece::Value(PathToken::Account) => {}
                 Piece::Value(PathToken::Date(format)) => out.push_str(&format.render(facts.date)),
+                Piece::Value(PathToken::Asked(format)) => out.push_str(&format.render(asked)),
                 Piece::Value(PathToken::SeqNo(digits)) => {
                     let number = format!("{:0digits$}", facts.seq_no);
                     if facts.seq_no == 0 || number.len() > *digits {

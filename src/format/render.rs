@@ -106,6 +106,8 @@ pub struct Renderer<'p, W> {
     tallier: Tallier,
     rows: u64,
     total: Fen,
+    /// Lines are numbered without gaps; an enquiry's keep the numbers of the file that it asks about.
+    is_whole: bool,
 }
 
 impl<W> fmt::Debug for Renderer<'_, W> {
@@ -120,6 +122,18 @@ impl<'p, W: Write> Renderer<'p, W> {
     /// # Errors
     /// When it cannot be named, its header not be written, or the writer fails.
     pub fn new(profile: &'p Profile, facts: &BatchFacts, out: W) -> Result<Self, RenderError> {
+        Self::begin(profile, profile.plan.request.layout, true, facts, out)
+    }
+
+    /// Begins an enquiry about some lines of a file.
+    ///
+    /// # Errors
+    /// As [`Renderer::new`].
+    pub(super) fn enquiry(profile: &'p Profile, layout: usize, facts: &BatchFacts, out: W) -> Result<Self, RenderError> {
+        Self::begin(profile, layout, false, facts, out)
+    }
+
+    fn begin(profile: &'p Profile, layout: usize, is_whole: bool, facts: &BatchFacts, out: W) -> Result<Self, RenderError> {
         let names = profile.instruction_names(facts)?;
         let max = profile.exchange().max_rows;
         if facts.count > max {
@@ -131,14 +145,14 @@ impl<'p, W: Write> Renderer<'p, W> {
         }
         let request = &profile.plan.request;
         let missing = || RenderError::Batch { field: "layout".to_owned(), detail: "the profile has none".to_owned() };
-        let layout = profile.plan.layouts.get(request.layout).ok_or_else(missing)?;
+        let layout = profile.plan.layouts.get(layout).ok_or_else(missing)?;
         let each = layout.each.as_ref().ok_or_else(missing)?;
         let digests = request.flag.as_ref().map(super::flag::FlagPattern::digests).unwrap_or_default();
         let mut buffer = Vec::with_capacity(FLUSH_AT + 4096);
         buffer.extend_from_slice(plan::bom(layout.dialect));
         let facts = facts.clone();
         let mut this =
-            Self { profile, layout, each, facts, names, out, buffer, tallier: Tallier::new(&digests), rows: 0, total: Fen::ZERO };
+            Self { profile, layout, each, facts, names, out, buffer, tallier: Tallier::new(&digests), rows: 0, total: Fen::ZERO, is_whole };
         if let Some(first) = &layout.first {
             this.batch_record(first)?;
         }
@@ -151,7 +165,7 @@ impl<'p, W: Write> Renderer<'p, W> {
     /// When a value cannot be written as it stands, the line is out of order, or the writer fails. The file is then of no use.
     pub fn line(&mut self, line: &PaymentLine) -> Result<(), RenderError> {
         let expected = self.rows + 1;
-        if line.seq != expected {
+        if self.is_whole && line.seq != expected {
             return Err(RenderError::Order { expected, found: line.seq });
         }
         if expected > self.profile.exchange().max_rows {
@@ -185,7 +199,8 @@ impl<'p, W: Write> Renderer<'p, W> {
         self.flush()?;
         self.out.flush()?;
         let tally = self.tallier.finish();
-        let flag = self.profile.plan.request.flag.as_ref().map(|pattern| pattern.render(&tally));
+        let pattern = self.profile.plan.request.flag.as_ref().filter(|_| self.is_whole);
+        let flag = pattern.map(|pattern| pattern.render(&tally));
         let rendered = Rendered { bytes: tally.bytes, lines: tally.lines, rows: self.rows, total: self.total, sha256: tally.sha256, flag };
         Ok((self.out, rendered))
     }

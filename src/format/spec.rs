@@ -23,6 +23,7 @@ pub struct Spec {
     #[serde(default)]
     pub extra: BTreeMap<String, Spanned<ExtraSpec>>,
     pub request: Spanned<RequestSpec>,
+    pub enquiry: Option<Spanned<EnquirySpec>>,
     pub inbound: Vec<Spanned<InboundSpec>>,
     pub layout: BTreeMap<String, Spanned<LayoutSpec>>,
     #[serde(default)]
@@ -90,6 +91,15 @@ pub struct RequestSpec {
     pub layout: Spanned<String>,
     pub flag_name: Option<Spanned<String>>,
     pub flag: Option<Spanned<String>>,
+}
+
+/// How we ask what became of payments (查询).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnquirySpec {
+    pub dir: Spanned<String>,
+    pub name: Spanned<String>,
+    pub layout: Spanned<String>,
 }
 
 /// A file that the bank sends.

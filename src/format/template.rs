@@ -151,6 +151,8 @@ pub enum PathToken {
     Extra(String),
     /// The data file's name.
     Name,
+    /// The day on which an enquiry is made.
+    Asked(DateFormat),
 }
 
 impl PathToken {
@@ -162,6 +164,9 @@ impl PathToken {
         match (name, format) {
             ("date", Some(format)) => DateFormat::from_word(format)
                 .map(Self::Date)
+                .ok_or_else(|| format!("{format:?} is not a date format; allowed: {}", DateFormat::ALLOWED)),
+            ("asked", Some(format)) => DateFormat::from_word(format)
+                .map(Self::Asked)
                 .ok_or_else(|| format!("{format:?} is not a date format; allowed: {}", DateFormat::ALLOWED)),
             ("seq_no", Some(digits)) => match digits.parse() {
                 Ok(n @ 1..=9) => Ok(Self::SeqNo(n)),
@@ -175,7 +180,7 @@ impl PathToken {
                 Ok(Self::Extra(other.trim_start_matches("extra.").to_owned()))
             }
             (other, _) => Err(format!(
-                "{{{other}}} is not a value of a path; allowed: date:<format>, seq_no:<digits>, unit_no, batch_no, account, name{}",
+                "{{{other}}} is not a value of a path; allowed: date:<format>, asked:<format>, seq_no:<digits>, unit_no, batch_no, account, name{}",
                 extras.iter().map(|e| format!(", extra.{e}")).collect::<String>()
             )),
         }
@@ -203,7 +208,7 @@ impl Recogniser {
                 Piece::Literal(text) => pattern.push_str(&regex::escape(text)),
                 Piece::Value(token) => {
                     let inner = match token {
-                        PathToken::Date(format) => format.pattern().to_owned(),
+                        PathToken::Date(format) | PathToken::Asked(format) => format.pattern().to_owned(),
                         PathToken::SeqNo(digits) => format!(r"\d{{{digits}}}"),
                         PathToken::UnitNo | PathToken::BatchNo | PathToken::Account => "[0-9A-Za-z-]+".to_owned(),
                         PathToken::Extra(name) => extra_pattern(name),

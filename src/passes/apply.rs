@@ -92,7 +92,7 @@ impl<'a> Apply<'a> {
         }
         match self.kind {
             InboundKind::Ack => self.ack(tx).await,
-            InboundKind::Result | InboundKind::Return | InboundKind::Statement => self.answers(tx).await,
+            InboundKind::Result | InboundKind::Return | InboundKind::Statement | InboundKind::Enquiry => self.answers(tx).await,
         }
     }
 

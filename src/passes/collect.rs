@@ -285,6 +285,10 @@ impl Run<'_> {
 
     /// Whether the bank may follow this answer up with another: it answers in polls, or owes a definite word on some line.
     async fn may_say_more(&self, tx: &mut Tx, old: &FileIn) -> Result<bool, PassError> {
+        // Each enquiry is answered by itself; the same file is asked about as long as it takes.
+        if old.kind == InboundKind::Enquiry {
+            return Ok(true);
+        }
         if old.kind != InboundKind::Result {
             return Ok(false);
         }

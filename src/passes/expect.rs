@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use chrono::{Days, NaiveDate};
 
-use super::{Done, Gateway, PassError};
+use super::{Done, Gateway, PassError, enquire};
 use crate::domain::calendar::CalendarError;
 use crate::domain::exchange::InboundKind;
 use crate::domain::language::Words;
@@ -35,6 +35,7 @@ pub async fn expect(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
     };
     done += tick_off(gateway, now).await?;
     done += tell_late(gateway, now).await?;
+    done += enquire::ask_due(gateway, now).await?;
     done += late_batches(gateway, now).await?;
     Ok(done)
 }

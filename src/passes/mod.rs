@@ -18,6 +18,8 @@ pub mod close;
 pub mod collect;
 /// Mails leave the outbox.
 pub mod deliver;
+/// Banks are asked what became of payments.
+pub mod enquire;
 /// What banks owe us is ticked off, or told as late.
 pub mod expect;
 /// The ledger leaves the house as text.

@@ -12,6 +12,8 @@ pub mod correct;
 pub mod duty;
 /// Evidence that leaves the house whole.
 pub mod evidence;
+/// A person asks a bank.
+pub mod enquire;
 /// Lists that are carried here.
 pub mod import;
 /// Acts that take two persons.

@@ -20,7 +20,7 @@ const EVENT_RETURN: &str = "case when l.is_final = 1 then 'bank_returned' else '
 fn event_of(kind: InboundKind) -> &'static str {
     match kind {
         InboundKind::Return => EVENT_RETURN,
-        InboundKind::Ack | InboundKind::Result | InboundKind::Statement => EVENT,
+        InboundKind::Ack | InboundKind::Result | InboundKind::Statement | InboundKind::Enquiry => EVENT,
     }
 }
 

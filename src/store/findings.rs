@@ -11,6 +11,7 @@ use super::sql::{Row, Tx, Value};
 use crate::args;
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::Words;
+use crate::domain::masked::Account;
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
 
@@ -122,12 +123,25 @@ const QUESTIONS: &[Question] = &[
     },
     Question {
         kind: "result_overdue",
-        sql: "select cast(id as text), bank, name, total_fen, result_due_at from file_out where state in ('sent', 'accepted') and result_due_at < $1 and $2 = $2 and $3 = $3 order by result_due_at",
-        read: |r| of_file(r, "银行逾期未回盘", "the bank's result is overdue", "催问银行", "ask the bank for it"),
+        // Whoever is reminded of it gets another due time on the file; what was promised stands in the table of what is expected.
+        sql: "select cast(f.id as text), f.bank, f.name, f.total_fen, coalesce(e.due_at, f.result_due_at) from file_out f left join expected_file e \
+              on e.bank = f.bank and e.kind in ('result', 'receipt') and e.subject = cast(f.id as text) and e.on_date = f.business_date and e.came_at is null \
+              where f.state in ('sent', 'accepted') and coalesce(e.due_at, f.result_due_at) < $1 and $2 = $2 and $3 = $3 order by 5",
+        read: |r| {
+            of_file(
+                r,
+                "银行逾期未回盘",
+                "the bank's result is overdue",
+                "催问银行（`bankgate expected`），或 `bankgate file enquire`",
+                "ask the bank for it (`bankgate expected`), or `bankgate file enquire`",
+            )
+        },
     },
     Question {
         kind: "ack_overdue",
-        sql: "select cast(id as text), bank, name, total_fen, ack_due_at from file_out where state = 'sent' and ack_due_at < $1 and $2 = $2 and $3 = $3 order by ack_due_at",
+        sql: "select cast(f.id as text), f.bank, f.name, f.total_fen, coalesce(e.due_at, f.ack_due_at) from file_out f left join expected_file e \
+              on e.bank = f.bank and e.kind = 'ack' and e.subject = cast(f.id as text) and e.on_date = f.business_date and e.came_at is null \
+              where f.state = 'sent' and coalesce(e.due_at, f.ack_due_at) < $1 and $2 = $2 and $3 = $3 order by 5",
         read: |r| {
             of_file(
                 r,
@@ -135,6 +149,37 @@ const QUESTIONS: &[Question] = &[
                 "the bank's acknowledgement is overdue",
                 "询问银行是否收到文件",
                 "ask the bank whether it has the file",
+            )
+        },
+    },
+    Question {
+        kind: "statement_missing",
+        sql: "select e.subject, e.bank, cast(count(*) as text) || '|' || min(e.on_date) || '|' || b.contacts, 0, min(e.due_at) from expected_file e join bank b on b.code = e.bank \
+              where e.came_at is null and e.kind = 'statement' and e.due_at < $1 and $2 = $2 and $3 = $3 group by e.bank, e.subject, b.contacts order by 5",
+        read: |r| {
+            let account = Account::new(r.text(0)?);
+            let mut parts = r.text(2)?.splitn(3, '|');
+            let (days, first, contacts) =
+                (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            let what = Words::new(format!("自{first}起缺{days}日对账单"), format!("{days} statements are missing, from {first} on"));
+            let next = Words::new(
+                format!("请银行补发（{contacts}）；`bankgate expected`"),
+                format!("ask the bank ({contacts}); `bankgate expected`"),
+            );
+            Ok((format!("account {account}"), what, next))
+        },
+    },
+    Question {
+        kind: "enquiry_held",
+        sql: "select cast(q.file_out as text), q.bank, q.name, f.total_fen, q.created_at from enquiry q join file_out f on f.id = q.file_out \
+              where q.state = 'held' and q.asked_on = $3 and $1 = $1 and $2 = $2 order by q.id",
+        read: |r| {
+            of_file(
+                r,
+                "今日查询文件是否送达不明",
+                "nobody can tell whether today's enquiry went out",
+                "无需处理，下一银行营业日自动再查；急则电话询问",
+                "nothing to do: it is asked again on the next bank day; phone the bank if it is urgent",
             )
         },
     },

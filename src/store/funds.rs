@@ -1,11 +1,15 @@
 //! The funds of a purse (资金): what arrived and when, what of it is spoken for, instructed, paid, back, free; and of each batch,
 //! when its money was there and when the last card was credited.
 
+use std::collections::BTreeMap;
+
+use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::StoreError;
 use super::sql::Tx;
 use crate::args;
+use crate::domain::calendar::Calendar;
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
 
@@ -149,9 +153,9 @@ impl Tx {
     pub async fn purses(&mut self, department: &str, now: Timestamp) -> Result<Vec<PurseView>, StoreError> {
         let sql = "select department, project, year, kind, cast(sum(balance_fen) as bigint) from account where $1 = '' or department = $1 \
                    group by department, project, year, kind order by department, project, year, kind";
-        let mut purses: Vec<PurseView> = Vec::new();
+        let mut purses: BTreeMap<PurseKey, PurseView> = BTreeMap::new();
         for a in self.arrivals(department, now).await? {
-            let purse = purse_of(&mut purses, (&a.department, &a.project, a.year));
+            let purse = with_purse(&mut purses, (a.department.clone(), a.project.clone(), a.year));
             if a.is_booked {
                 purse.arrived = plus(purse.arrived, a.fen)?;
             }
@@ -160,7 +164,7 @@ impl Tx {
         for r in self.rows(sql, args![department]).await? {
             let year = i32::try_from(r.int(2)?).map_err(|_| StoreError::column(2, "a year"))?;
             let (kind, fen) = (r.string(3)?, r.fen(4)?);
-            let purse = purse_of(&mut purses, (r.text(0)?, r.text(1)?, year));
+            let purse = with_purse(&mut purses, (r.string(0)?, r.string(1)?, year));
             let place = match kind.as_str() {
                 "zero_balance" => &mut purse.free,
                 "bank_clearing" => &mut purse.instructed,
@@ -172,12 +176,11 @@ impl Tx {
             };
             *place = plus(*place, fen)?;
         }
-        for purse in &mut purses {
+        for purse in purses.values_mut() {
             purse.spoken_for = self.spoken_for(&purse.department, &purse.project, purse.year).await?;
             purse.free = purse.free.checked_sub(purse.spoken_for).unwrap_or(purse.free);
         }
-        purses.sort_by(|a, b| (&a.department, &a.project, a.year).cmp(&(&b.department, &b.project, b.year)));
-        Ok(purses)
+        Ok(purses.into_values().collect())
     }
 
     /// Batches that passed the gate or wait for funds there, in the order in which they take money.
@@ -263,13 +266,52 @@ impl Tx {
     }
 }
 
-fn purse_of<'a>(purses: &'a mut Vec<PurseView>, (department, project, year): (&str, &str, i32)) -> &'a mut PurseView {
-    let at = purses.iter().position(|p| p.department == department && p.project == project && p.year == year).unwrap_or_else(|| {
-        purses.push(PurseView { department: department.to_owned(), project: project.to_owned(), year, ..PurseView::default() });
-        purses.len() - 1
-    });
-    &mut purses[at]
+/// Gives each batch the day on which its money was there: what arrived first pays what passed the gate first. The oldest
+/// that is not on the cards comes first.
+pub fn age(batches: &mut [BatchFunds], purses: &[PurseView], (calendar, zone): (&Calendar, Tz), now: Timestamp) {
+    let mut taken: BTreeMap<(String, String, i32), Fen> = BTreeMap::new();
+    for b in batches.iter_mut() {
+        let arrivals: Vec<&Arrival> = purses
+            .iter()
+            .filter(|p| (p.department.as_str(), p.project.as_str(), p.year) == (b.department.as_str(), b.project.as_str(), b.year))
+            .flat_map(|p| &p.arrivals)
+            .filter(|a| a.is_booked)
+            .collect();
+        b.arrived_since = arrivals.iter().filter(|a| a.arrived_at >= b.released_at).map(|a| a.fen).sum();
+        // A reissue is paid from what was there: its age began at the gate.
+        if b.funded_at.is_none() {
+            let key = (b.department.clone(), b.project.clone(), b.year);
+            let sum = taken.entry(key).or_insert(Fen::ZERO);
+            *sum = sum.checked_add(if b.state == "held" { b.declared } else { b.admitted }).unwrap_or(*sum);
+            let mut there = Fen::ZERO;
+            b.funded_at = arrivals
+                .iter()
+                .find(|a| {
+                    there = there.checked_add(a.fen).unwrap_or(there);
+                    there >= *sum
+                })
+                .map(|a| a.arrived_at);
+        }
+        let until = if b.open.is_positive() { Some(now) } else { b.credited_at };
+        b.working_days = match (b.funded_at, until) {
+            (Some(from), Some(until)) => calendar.working_days_between(from.date(zone), until.date(zone)).ok(),
+            (Some(_) | None, _) => None,
+        };
+    }
+    batches.sort_by_key(|b| (!b.open.is_positive(), b.funded_at.is_none(), b.funded_at, b.number.clone()));
 }
+
+/// Adds to a purse, which is made where there is none yet.
+fn with_purse(purses: &mut BTreeMap<PurseKey, PurseView>, key: PurseKey) -> &mut PurseView {
+    purses.entry(key).or_insert_with_key(|(department, project, year)| PurseView {
+        department: department.clone(),
+        project: project.clone(),
+        year: *year,
+        ..PurseView::default()
+    })
+}
+
+type PurseKey = (String, String, i32);
 
 fn plus(a: Fen, b: Fen) -> Result<Fen, StoreError> {
     a.checked_add(b).ok_or_else(|| StoreError::Broken("a sum does not fit".to_owned()))

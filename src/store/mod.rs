@@ -22,6 +22,8 @@ pub mod desk;
 pub mod dues;
 /// The banks' edges: leases, trouble, sweeps.
 pub mod edge;
+/// Files that ask a bank what became of payments.
+pub mod enquiries;
 /// Do the books add up: the equations of law 2.
 pub mod equations;
 /// What banks still owe us.

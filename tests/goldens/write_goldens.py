@@ -120,6 +120,13 @@ def fixed():
     result = header(2, paid, "20190315") + b"".join(detail(p, *a) for p, a in zip(PEOPLE, answers)) + trailer
     put(profile, f"result/{DATE}/{stem}.dat", result)
     put(profile, f"result/{DATE}/{stem}.dat.ok", flag(result))
+    asked = [PEOPLE[3], PEOPLE[4]]
+    count, fen = len(asked), sum(p[6] for p in asked)
+    lines = "".join(f"{p[0]}|{p[1]}|{p[6]}\n" for p in asked)
+    put(profile, f"enquiry/{DATE}/{stem}.q0318", f"Q|{UNIT}|{stem}|{count}|{fen}\n{lines}".encode("gbk"))
+    said = [("00000000", "入账成功"), ("", "")]
+    lines = "".join(f"{p[0]}|{p[1]}|{p[6]}|{code}|{words}\n" for p, (code, words) in zip(asked, said))
+    put(profile, f"enquiry-answer/{DATE}/{stem}.r0318", f"R|{UNIT}|{stem}|{count}|{fen}\n{lines}T|{count}\n".encode("gbk"))
     put(profile, f"ack/{DATE}/{stem}.ack", f"00000000|{len(PEOPLE)}|{TOTAL}|受理成功\n".encode("gbk"))
     put(profile, f"ack-refused/{DATE}/{stem}.ack", f"H019    |{len(PEOPLE)}|{TOTAL}|总金额不符\n".encode("gbk"))
 

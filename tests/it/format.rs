@@ -4,6 +4,7 @@
 mod another_bank;
 mod broken_files;
 mod broken_profiles;
+mod enquiry;
 mod reasons;
 mod round_trip;
 

@@ -4,6 +4,7 @@
 mod config;
 mod demo;
 mod desk;
+mod expected;
 mod format;
 mod harness;
 mod ledger;

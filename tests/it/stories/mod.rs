@@ -5,8 +5,10 @@ pub mod world;
 
 mod answers;
 mod cases;
+mod enquiries;
 mod evidence;
 mod files;
+mod funds;
 mod gate;
 mod late;
 mod order;

@@ -11,7 +11,7 @@ use bankgate::domain::money::Fen;
 use bankgate::domain::time::Timestamp;
 use bankgate::format::Profile;
 use bankgate::mail::Mailer;
-use bankgate::passes::{Done, Edge, Gateway, admit, apply, chase, collect, expect, plan, publish, reconcile, remedy, seal, stage};
+use bankgate::passes::{Done, Edge, Gateway, admit, apply, chase, collect, enquire, expect, plan, publish, reconcile, remedy, seal, stage};
 use bankgate::store::admission::PaymentRow;
 use bankgate::store::outbound::Lease;
 use bankgate::store::sql::{Row, Value};
@@ -308,6 +308,7 @@ impl World {
         let mut changed = 0;
         for _ in 0..2 {
             changed += self.one("publish", publish::publish(&self.gateway, bank, &lease, self.now).await.unwrap()).await;
+            changed += self.one("enquire", enquire::send(&self.gateway, bank, &lease, self.now).await.unwrap()).await;
         }
         changed
     }
