@@ -1,6 +1,9 @@
 //! The gate (准入): a released batch passes with its rows copied and their claims taken, waits for money, or goes back
 //! whole with every reason at once. A faulty row becomes a case; nothing is dropped without a row that says so.
 
+/// Money that arrived.
+mod funds;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -12,14 +15,13 @@ use crate::domain::calendar::CalendarError;
 use crate::domain::exchange::PaymentLine;
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::Words;
-use crate::domain::ledger::{AccountKind, EntryKind, Movement, Purse};
+use crate::domain::ledger::{AccountKind, Purse};
 use crate::domain::money::Fen;
 use crate::domain::reason::{Reason, ReasonClass};
 use crate::domain::time::Timestamp;
 use crate::format::Profile;
 use crate::store::admission::{Agreement, BatchRow, NewCase, NewInstruction, NewTranche, PaymentRow, Verdict};
 use crate::store::desk::NewIncident;
-use crate::store::ledger::{EntryOf, Origin};
 use crate::store::sql::Tx;
 
 /// Rows read, checked and written at a time.
@@ -31,12 +33,12 @@ const PAGE: i64 = 5000;
 /// The database; a batch that breaks a rule is no error.
 pub async fn admit(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
     let mut tried = Tried::default();
-    tried.note(match book_funds(gateway, now).await {
+    tried.note(match funds::book(gateway, now).await {
         // Another node booked them at the same moment.
         Err(PassError::Store(e)) if e.is_unique_violation() => Ok(Done::default()),
         ended => ended,
     });
-    tried.note(tell_of_funds_aside(gateway, now).await);
+    tried.note(funds::tell_aside(gateway, now).await);
     let batches = gateway.store.read().await?.batches_at_gate(now).await?;
     for batch in batches {
         tried.note(take(gateway, batch, now).await);
@@ -54,57 +56,6 @@ async fn take(gateway: &Gateway, batch: BatchRow, now: Timestamp) -> Result<Done
         Err(PassError::Calendar(CalendarError::YearMissing { year })) => expect::tell_of_year(gateway, year, now).await,
         ended => ended,
     }
-}
-
-fn aside_key(funding: i64) -> String {
-    format!("funding:{funding}")
-}
-
-/// Money whose model (quota or cash) is none of its department's agreements': it lies aside, and finance is told once.
-async fn tell_of_funds_aside(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
-    let aside = gateway.store.read().await?.funds_that_do_not_fit(now).await?;
-    let mut done = Done::default();
-    for (id, department, project, model, fen) in aside {
-        let key = aside_key(id);
-        if gateway.store.read().await?.is_incident_open(&key).await? {
-            continue;
-        }
-        let what = gateway.say(Words::new(
-            format!("到账第{id}号（部门{department}，项目{project}，{fen}元）的资金方式“{model}”与该部门的代发协议不符，未计入可用额度"),
-            format!("funding {id} of {department}/{project} ({fen}) is {model:?}, which no agreement of the department works by: it does not count"),
-        ));
-        let next_step = gateway.say(Words::new(
-            "请核对到账登记与代发协议的资金方式；更正后自动计入",
-            "compare the funding with the agreement's funds_model; once they agree it counts by itself",
-        ));
-        gateway.tell(&NewIncident { key: &key, kind: "funding_aside", bank: "", what: &what, next_step: &next_step }, now).await?;
-        done.changed += 1;
-    }
-    Ok(done)
-}
-
-async fn book_funds(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
-    let mut done = Done::default();
-    if gateway.store.read().await?.funds_to_book(now).await?.is_empty() {
-        return Ok(done);
-    }
-    let mut tx = gateway.store.begin().await?;
-    for (id, department, project, year, amount) in tx.funds_to_book(now).await? {
-        let purse = Purse { department, project, year, bank: String::new() };
-        let movement = Movement {
-            kind: EntryKind::Fund,
-            from: purse.account(AccountKind::Treasury),
-            to: purse.account(AccountKind::ZeroBalance),
-            amount,
-        };
-        tx.post(now, &EntryOf { funding: Some(id), ..EntryOf::default() }, Origin::Theirs, &movement).await?;
-        tx.close_incident(&aside_key(id), now).await?;
-        done.changed += 1;
-    }
-    if done.changed > 0 {
-        tx.commit().await?;
-    }
-    Ok(done)
 }
 
 /// One batch on its way through.

@@ -63,12 +63,11 @@ async fn the_picture_of_days_and_banks_says_what_has_not_come_and_whom_to_phone(
         )
     };
     let mut sql = reference();
-    sql.push(
+    sql.push(format!(
         "insert into file_out (id, bank, agreement, tranche, batch, profile, profile_digest, business_date, seq_no, dir, name, path_taken, exchange_key, first_id, last_id, rows, \
-         total_fen, state, lines_state, created_at, updated_at) values (7, 'B1', 'A1', null, 'X', 'p', 'd', '2019-03-14', 1, '', 'PAY0001.TXT', 'PAY0001.TXT', 'k', 1, 2, 2, 12345, \
+         total_fen, state, lines_state, created_at, updated_at) values (7, 'B1', 'A1', null, 'X', 'p', 'd', '{today}', 1, '', 'PAY0001.TXT', 'PAY0001.TXT', 'k', 1, 2, 2, 12345, \
          'sent', 'sent', 0, 0)"
-            .to_owned(),
-    );
+    ));
     sql.extend([
         row("B1", "ack", "7", late, &now.millis().to_string()),
         row("B1", "result", "7", late, "null"),

@@ -72,7 +72,8 @@ fn written(letter: Result<Letter, letters::LetterError>) -> Result<Letter, PassE
 /// Incidents behind which money neither stands nor could move wrongly. An incident that is not known here is urgent.
 fn urgency(kind: &str) -> Urgency {
     match kind {
-        "funds_short" | "batch_returned" | "no_address" | "mail_bounced" | "mail_late" | "unmapped_reason" => Urgency::Today,
+        "funds_short" | "batch_returned" | "no_address" | "mail_bounced" | "mail_late" | "unmapped_reason" | "statement_overdue"
+        | "funding_aside" => Urgency::Today,
         _ => Urgency::Now,
     }
 }

@@ -48,8 +48,8 @@ impl World {
     pub fn take(&self, bank: &'static str) -> Vec<Slip> {
         let inbox = self.mailbox(bank).join("inbox");
         let mut slips = Vec::new();
-        // It looks at no part: a node that was overtaken leaves one behind, and the sweep takes it.
-        for path in walk(&inbox).into_iter().filter(|path| !path.ends_with(".part")) {
+        // It looks at no part: a node that was overtaken leaves one behind, and the sweep takes it. Enquiries are another desk's.
+        for path in walk(&inbox).into_iter().filter(|path| !path.ends_with(".part") && !path.contains(".q")) {
             let bytes = std::fs::read(inbox.join(&path)).unwrap();
             std::fs::remove_file(inbox.join(&path)).unwrap();
             if !path.ends_with(".ok") {

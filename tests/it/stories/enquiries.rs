@@ -133,8 +133,8 @@ async fn a_crash_while_asking_is_left_and_asked_again_on_the_next_day() {
         w.sql("update enquiry set state = 'uploading', sent_at = null where asked_on = '2019-03-21'").await;
         w.settle().await;
         assert_eq!(w.texts("select state from enquiry order by id").await, ["held", "sent"]);
-        let parts = std::fs::read_dir(w.mailbox(CLEARING).join("inbox/20190314")).unwrap();
-        assert!(parts.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "part")).next().is_none());
+        let mut there = std::fs::read_dir(w.mailbox(CLEARING).join("inbox/20190314")).unwrap();
+        assert!(!there.any(|e| e.unwrap().path().extension().is_some_and(|x| x == "part")), "no part is left behind");
     })
     .await;
 }
