@@ -4,6 +4,8 @@
 //! Tables are for people, in the configured language; `--json` is for programs, everywhere that something is printed, in
 //! fen and in UTC. An error says what, where, why and what next, on standard error, and its exit code says of what kind.
 
+/// The audit log, and what auditors take away.
+mod audit;
 /// Commands on cases and corrections.
 mod cases;
 /// Closing months and years.
@@ -133,6 +135,9 @@ pub enum Command {
     /// Failures that need somebody (失败)
     #[command(subcommand)]
     Failure(FailureCommand),
+    /// The audit log, and evidence to take away (审计)
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Public lists (再公示) and people's statements (对账单)
     #[command(subcommand)]
     Publication(publication::PublicationCommand),
@@ -380,6 +385,7 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
             let config = Config::load(&path)?;
             funds::funds(&reader(out, &config).await?, &config, &batch, &department).await
         }
+        Command::Audit(command) => audit::audit(out, Config::load(&path)?, command).await,
         Command::Switch(command) => switch::switch(out, &Config::load(&path)?, command).await,
         Command::Ledger(args) => ledger::ledger(&reader(out, &Config::load(&path)?).await?, args).await,
         Command::File(FileCommand::List { inbound, bank, state, limit }) => {

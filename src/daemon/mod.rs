@@ -20,8 +20,8 @@ use crate::clock::{Clock, Participant, Stopwatch};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::passes::{
-    Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, close, collect, deliver, enquire, expect, plan, publication, publish,
-    reconcile, remedy, report, seal, stage, sweep,
+    Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, close, collect, deliver, enquire, evidence, expect, plan, publication,
+    publish, reconcile, remedy, report, seal, stage, sweep,
 };
 use crate::store::desk::NewIncident;
 use crate::store::outbound::{BankRow, Lease};
@@ -188,6 +188,7 @@ async fn desk_round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
     done += publication::publication(gateway, now).await?;
     done += expect::expect(gateway, now).await?;
     done += cases_pass::cases(gateway, now).await?;
+    done += evidence::audit_day(gateway, now).await?;
     done += report::report(gateway, now).await?;
     done += deliver::deliver(gateway, now).await?;
     Ok(done)
@@ -217,6 +218,7 @@ impl Desk {
             changed += told(g, "publication", publication::publication(g, now).await, now).await;
             changed += told(g, "expect", expect::expect(g, now).await, now).await;
             changed += told(g, "cases", cases_pass::cases(g, now).await, now).await;
+            changed += told(g, "audit", evidence::audit_day(g, now).await, now).await;
             changed += told(g, "report", report::report(g, now).await, now).await;
             self.wake.working.store(false, Ordering::Relaxed);
             if changed > 0 {

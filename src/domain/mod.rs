@@ -8,6 +8,8 @@ pub mod calendar;
 pub mod catalogue;
 /// Months and years that end at zero (清零).
 pub mod closing;
+/// The links of the audit log.
+pub mod chain;
 /// What a bank is told, and what it says: the shapes that every profile maps to.
 pub mod exchange;
 /// Payment files and answer files, where they stand.

@@ -287,6 +287,34 @@ pub fn completed_workbook(list: &CompletedList, language: Language) -> Result<Ve
     book.bytes()
 }
 
+/// A sheet of plain text: its name and title, what stands above each column (Chinese, English, width in pixels), its rows.
+#[derive(Clone, Debug)]
+pub struct PlainSheet {
+    /// The sheet's name, in Chinese and in English.
+    pub name: (&'static str, &'static str),
+    /// What it says, above the table.
+    pub title: String,
+    /// The columns.
+    pub columns: Vec<(&'static str, &'static str, u32)>,
+    /// The rows; every cell is text.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A workbook of plain tables, locked and ready to print, for whoever reads only.
+///
+/// # Errors
+/// More rows than a sheet holds, or no room for temporary files.
+pub fn plain_workbook(made: Timestamp, sheets: &[PlainSheet], language: Language) -> Result<Vec<u8>, WorkbookError> {
+    let mut book = Book::new(made, language)?;
+    for sheet in sheets {
+        fits(sheet.rows.len())?;
+        let columns: Vec<Column> = sheet.columns.iter().map(|(zh, en, width)| column("", zh, en, *width, Kind::Text)).collect();
+        let rows = sheet.rows.iter().map(|row| row.iter().map(text).collect());
+        book.sheet(language.pick(sheet.name.0, sheet.name.1), &sheet.title, "", &columns, rows)?;
+    }
+    book.bytes()
+}
+
 fn completed_cells(row: &CompletedRow, seq: u64, language: Language) -> Vec<Cell> {
     vec![
         Cell::Count(seq),

@@ -22,6 +22,8 @@ pub mod deliver;
 pub mod enquire;
 /// What banks owe us is ticked off, or told as late.
 pub mod expect;
+/// The days of the audit log, its head, and what auditors take away.
+pub mod evidence;
 /// The ledger leaves the house as text.
 pub mod journal;
 /// Mails and their workbooks, from facts.

@@ -27,7 +27,7 @@ pub async fn seal(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done,
     let files = gateway.store.read().await?.files_in(bank, &[FileOutState::Planned]).await?;
     let mut done = Done::default();
     for file in files {
-        match render(gateway, &file).await {
+        match render(gateway, &file, &gateway.config.node.state_dir.join("spool")).await {
             Ok((rendered, path)) => {
                 let mut tx = gateway.store.begin().await?;
                 if tx.seal_file(file.id, &rendered.sha256, rendered.bytes, now).await? {
@@ -70,7 +70,7 @@ pub(crate) async fn spooled(gateway: &Gateway, file: &FileOut) -> Result<(PathBu
     if file.flag_name.is_empty() && matches!(tokio::fs::metadata(&path).await, Ok(m) if i64::try_from(m.len()) == Ok(file.bytes)) {
         return Ok((path, None));
     }
-    let (rendered, fresh) = render(gateway, file).await?;
+    let (rendered, fresh) = render(gateway, file, &gateway.config.node.state_dir.join("spool")).await?;
     if rendered.sha256 != file.sha256 {
         return Err(PassError::Broken(format!(
             "rendered again, file {} hashes to {} and not to {}",
@@ -95,14 +95,14 @@ pub(crate) fn pinned<'g>(gateway: &'g Gateway, file: &FileOut) -> Result<&'g Arc
     Ok(profile)
 }
 
-/// Streams a file's rows through its profile into a fresh file of the spool.
-async fn render(gateway: &Gateway, file: &FileOut) -> Result<(Rendered, TempPath), PassError> {
+/// Streams a file's rows through its profile into a fresh file of this folder.
+pub(crate) async fn render(gateway: &Gateway, file: &FileOut, folder: &Path) -> Result<(Rendered, TempPath), PassError> {
     let profile = Arc::clone(pinned(gateway, file)?);
     let mut tx = gateway.store.read().await?;
     let agreement = tx.agreement(&file.agreement).await?;
     let words = tx.file_facts(file.id).await?;
     let facts = facts_of(file, &agreement, &words);
-    let spool = gateway.config.node.state_dir.join("spool");
+    let spool = folder.to_owned();
     let (lines, from_store) = tokio::sync::mpsc::channel::<Vec<PaymentLine>>(2);
     let writer = tokio::task::spawn_blocking(move || write(&profile, &facts, &spool, from_store));
     let mut next = file.first_id;

@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::StoreError;
 use super::sql::Tx;
 use crate::args;
+use crate::domain::chain::Link;
 use crate::domain::time::Timestamp;
 
 /// Something that a person must know. The same key counts up while it is open: one alarm per incident.
@@ -305,8 +306,7 @@ impl Tx {
             .map(|r| r.string(0))
             .transpose()?
             .unwrap_or_default();
-        let link = serde_json::json!([number, now.millis(), actor, act, subject, detail, previous]).to_string();
-        let hash = hex::encode(Sha256::digest(link.as_bytes()));
+        let hash = Link { id: number, at: now.millis(), actor, act, subject, detail, previous: &previous }.hash();
         let sql = "insert into audit (id, at, actor, act, subject, detail, previous, hash) values ($1, $2, $3, $4, $5, $6, $7, $8)";
         self.exec(sql, args![number, now, actor, act, subject, detail, previous, &hash]).await?;
         Ok(hash)
@@ -317,23 +317,7 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn audit_verify(&mut self) -> Result<(u64, Option<i64>), StoreError> {
-        let (mut previous, mut after, mut held) = (String::new(), 0, 0);
-        loop {
-            let sql = "select id, at, actor, act, subject, detail, previous, hash from audit where id > $1 order by id limit 1000";
-            let rows = self.rows(sql, args![after]).await?;
-            if rows.is_empty() {
-                return Ok((held, None));
-            }
-            for r in &rows {
-                let link =
-                    serde_json::json!([r.int(0)?, r.int(1)?, r.text(2)?, r.text(3)?, r.text(4)?, r.text(5)?, r.text(6)?]).to_string();
-                after = r.int(0)?;
-                if r.text(6)? != previous || r.text(7)? != hex::encode(Sha256::digest(link.as_bytes())) {
-                    return Ok((held, Some(after)));
-                }
-                previous = r.string(7)?;
-                held += 1;
-            }
-        }
+        let chain = self.audit_chain("").await?;
+        Ok((chain.rows, chain.broken))
     }
 }

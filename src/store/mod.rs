@@ -20,6 +20,8 @@ pub mod corrections;
 pub mod desk;
 /// What of ours should stand on a statement.
 pub mod dues;
+/// Everything that concerns one batch.
+pub mod dossier;
 /// The banks' edges: leases, trouble, sweeps.
 pub mod edge;
 /// Files that ask a bank what became of payments.
@@ -28,6 +30,8 @@ pub mod enquiries;
 pub mod equations;
 /// What banks still owe us.
 pub mod expected;
+/// The audit log, read and proven.
+pub mod evidence;
 /// What is stuck, overdue, or waits for a person.
 pub mod findings;
 /// The funds of a purse.

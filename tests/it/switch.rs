@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use bankgate::domain::money::Fen;
 use bankgate::passes::Gateway;
 use bankgate::passes::admit;
 use bankgate::passes::operate::OperateError;
@@ -75,7 +76,7 @@ async fn a_row_in_any_page_is_seen_and_the_numbers_have_no_gap() {
         let mut d = draft("B", SPLIT, 0..5100);
         for (at, row) in d.rows.iter_mut().enumerate() {
             let id = bankgate::domain::masked::IdNumber::new(wide_id(at));
-            (row.entitled_id, row.payee_id) = (id.clone(), id);
+            (row.entitled_id, row.payee_id, row.amount) = (id.clone(), id, Fen::new(1_000));
         }
         d.seal();
         let rows: String = [4999, 5000, 5099].iter().map(|at| format!("1,2019-03,某人,{},,1.00,2019-03-08\n", wide_id(*at))).collect();
