@@ -9,14 +9,14 @@ use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::decide::ask;
+use super::decide::asked;
 use super::ledger::{end_of, start_of};
 use super::out::{Exit, Failure, Out};
 use super::{Reader, reader};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::assemble::profiles;
-use crate::daemon::socket::Request;
+use crate::daemon::socket::{self, Reply, Request};
 use crate::mail::Mailer;
 use crate::passes::Gateway;
 use crate::passes::evidence::export::export;
@@ -92,7 +92,11 @@ pub async fn audit(out: &Out, config: Config, command: AuditCommand) -> Result<E
         AuditCommand::Head => head(&r).await,
         AuditCommand::Export { batch, out: dir, whole } => {
             if whole {
-                ask(out, &config, Request::EvidenceWhole { batch: batch.clone() }).await?;
+                let request = Request::EvidenceWhole { batch: batch.clone() };
+                match socket::ask(&config.node.socket, &request, None, &mut |_, _| {}).await? {
+                    Reply::Done { say, .. } => out.note(say),
+                    refused @ (Reply::Refused { .. } | Reply::Progress { .. }) => return asked(out, refused),
+                }
             }
             evidence(&r, config.clone(), &batch, &dir, whole).await
         }

@@ -122,7 +122,7 @@ pub const TABLES: [Table; 7] = [
         ],
         sql: "select l.instruction_id, o.number, l.part, l.amount_fen, o.state, o.why, o.budget_line, o.voucher, o.proposed_by, o.approved_by, o.receipt, \
               o.statement, o.sent_at, o.refunded_at from tranche t join refund_line l on l.instruction_id >= t.first_id and l.instruction_id <= t.last_id \
-              join refund_order o on o.id = l.refund_order where t.batch = $1 and l.instruction_id > $2 order by l.instruction_id, o.id limit $3",
+              join refund_order o on o.id = l.refund_order where t.batch = $1 and l.instruction_id > $2 order by l.instruction_id, o.id limit $3 * 1000",
     },
     Table {
         name: "mails.csv",

@@ -1,6 +1,7 @@
 //! The one integration-test binary: goldens, stories, transport, mail, the house rules.
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set up its world should stop there"))]
 
+mod audit;
 mod config;
 mod demo;
 mod desk;
