@@ -53,6 +53,31 @@ async fn commands_read_by_themselves_and_end_as_they_say() {
         assert!(code == 0 && error.is_empty() && !text.contains('\u{1b}'), "{words:?}: {code} {error}{text}");
         assert!(!text.contains("6299990100000000017") && !text.contains("木呷"), "{text}");
     }
+    // The ledger: alone it checks; a trial balance is even; an account's history ends in its balance; hledger takes the journal.
+    assert_eq!(run(&["ledger", "check"]).0, 0);
+    assert_eq!(json(&["ledger", "trial"])["balanced"], true);
+    assert_eq!(json(&["ledger", "trial", "--as-of", "2019-03-01"])["accounts"], serde_json::json!([]));
+    let paid = json(&["ledger", "account", "paid:D1:0901:2019"]);
+    assert_eq!((&paid["closing"], paid["entries"].as_array().unwrap().len()), (&serde_json::json!(10_000), 2));
+    let by_kind = ["ledger", "account", "--kind", "paid", "--department", "D1", "--project", "0901", "--year", "2019"];
+    assert_eq!(json(&by_kind), paid);
+    assert_eq!((run(&["ledger", "account", "cash:D1"]).0, run(&["ledger", "account", "paid:D9:0901:2019"]).0), (2, 1));
+    let journal = w.dir.path().join("all.journal");
+    let export = ["ledger", "export", "--format", "journal", "--out", journal.to_str().unwrap()];
+    assert_eq!(json(&export)["entries"], 6);
+    crate::ledger::hledger(&journal, &["check", "-s"]).unwrap();
+    assert_eq!(run(&export).0, 2, "it is there");
+    // The audit log, though nothing stands in it; what decides asks the daemon.
+    assert_eq!(json(&["audit", "verify"])["holds"], true);
+    assert_eq!(run(&["audit", "verify", "--head", &"0".repeat(64)]).0, 1);
+    assert_eq!((run(&["audit", "head"]).0, json(&["audit", "list"])), (0, serde_json::json!([])));
+    assert_eq!(json(&["audit", "report", "--month", "2019-03"])["batches"], 1);
+    let folder = w.dir.path().join("evidence");
+    let (code, text, error) = run(&["audit", "export", "--batch", "H-1", "--out", folder.to_str().unwrap()]);
+    assert!(code == 0 && folder.join("MANIFEST.sha256").exists(), "{text}{error}");
+    assert_eq!(run(&["audit", "export", "--batch", "H-1", "--out", "x", "--whole"]).0, 5);
+    assert_eq!(run(&["switch", "payments", w.config.to_str().unwrap(), "--source", "old"]).0, 5);
+
     let (code, text, _) = run(&["doctor", "--offline"]);
     assert!(code == 3 && text.contains("payment resolve"), "{code} {text}");
     assert_eq!(run(&["batch", "show", "nope"]).0, 1);
