@@ -340,7 +340,9 @@ mod tests {
         assert!(summary.faults.is_empty(), "{:?}", summary.faults);
         assert_eq!((rows.len(), summary.count, summary.total), (1, 1, Some(Fen::new(1230))));
         assert_eq!((rows[0].line, rows[0].period.as_str()), (2, "2019-03"));
-        let gbk = encoding_rs::GBK.encode(text).0.into_owned();
+        let mut gbk = Vec::with_capacity(text.len() * 2);
+        let (ended, _) = encoding_rs::GBK.new_encoder().encode_from_utf8_to_vec_without_replacement(text, &mut gbk, true);
+        assert_eq!(ended, encoding_rs::EncoderResult::InputEmpty);
         assert_eq!(read(&gbk).0, rows);
         assert_eq!(read(format!("\u{feff}{text}").as_bytes()).0, rows);
     }
