@@ -32,6 +32,8 @@ pub fn state(code: &str, language: Language) -> &str {
             "failed" => "失败",
             "failed_final" => "最终失败",
             "reissued" => "已重发",
+            "recovery" => "追回",
+            "recovered" => "已追回",
             "unknown" => "结果不明",
             "conflict" => "相互矛盾",
             "archived" => "已归档",

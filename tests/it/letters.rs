@@ -250,7 +250,7 @@ fn the_failure_workbook_is_read_back_with_its_digits_and_without_a_formula() {
         assert!((1..=5).all(is_number));
         let amounts: Vec<String> = (1..=5).map(|n| cell(n, "amount").to_string()).collect();
         assert_eq!(amounts, ["1234.56", "0.05", "1234567.89", "0.3", "0.3"]);
-        for key in ["new_name", "new_id_number", "new_account", "new_bank_code", "decision", "note"] {
+        for key in ["new_name", "new_id_number", "new_account", "new_bank_code", "new_mobile", "decision", "note"] {
             assert!(matches!(cell(1, key), Data::Empty), "{key}");
         }
 

@@ -3,6 +3,7 @@
 
 mod audit;
 mod config;
+mod corrections;
 mod demo;
 mod desk;
 mod expected;
