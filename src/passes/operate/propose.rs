@@ -37,6 +37,10 @@ pub enum Act {
     CloseCase,
     /// Sends money back to the treasury.
     Refund,
+    /// Takes the treasury's word that it has it.
+    RefundReceipt,
+    /// Gives an order up that may have gone out.
+    RefundCancel,
 }
 
 coded!(Act {
@@ -48,6 +52,8 @@ coded!(Act {
     Cancel = "failure.cancel",
     CloseCase = "failure.close",
     Refund = "refund.order",
+    RefundReceipt = "refund.receipt",
+    RefundCancel = "refund.cancel",
 });
 
 impl Act {
@@ -56,7 +62,8 @@ impl Act {
         match self {
             Self::ResolvePaid => Some(Event::ResolvePaid),
             Self::ResolveFailed => Some(Event::ResolveFailed),
-            Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase | Self::Refund => None,
+            Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase => None,
+            Self::Refund | Self::RefundReceipt | Self::RefundCancel => None,
         }
     }
 }
@@ -125,7 +132,7 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
         Act::ResolvePaid | Act::ResolveFailed => resolve(gateway, &mut tx, by, &proposal, act, now).await?,
         Act::Opening => super::switch::open(&mut tx, by, &proposal, now).await?,
         Act::Recover | Act::Reclassify | Act::Cancel | Act::CloseCase => case::done(gateway, &mut tx, by, &proposal, act, now).await?,
-        Act::Refund => refund::approve(gateway, &mut tx, by, &proposal, now).await?,
+        Act::Refund | Act::RefundReceipt | Act::RefundCancel => refund::approve(gateway, &mut tx, by, &proposal, act, now).await?,
     };
     if !tx.approve_proposal(id, by, now).await? {
         return OperateError::refused(format!("事项{id}刚被他人办理"), format!("somebody else decided {id} just now"));

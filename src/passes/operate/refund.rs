@@ -4,22 +4,33 @@ use chrono::Datelike as _;
 
 use super::OperateError;
 use super::duty::{self, Duty};
-use crate::domain::refund::{OrderState, Why, proof_of};
+use crate::domain::file::FileOutState;
+use crate::domain::refund::{OrderState, ProofKind, Why, proof_of};
 use crate::domain::time::Timestamp;
-use crate::passes::refund::{Ask, books, effect, propose};
+use crate::passes::operate::propose::Act;
+use crate::passes::refund::{Ask, Proof, books, effect, propose, seen, send};
 use crate::passes::{Gateway, PassError};
 use crate::store::desk::{Operator, Proposal};
 use crate::store::refund::{Due, Order};
 use crate::store::sql::Tx;
 
-/// Approves a proposed order: the same order, of the same lines, by another person.
+/// Does what was proposed of an order: the same order, of the same lines, by another person.
 pub(super) async fn approve(
     gateway: &Gateway,
     tx: &mut Tx,
     by: &Operator,
     proposal: &Proposal,
+    act: Act,
     now: Timestamp,
 ) -> Result<String, OperateError> {
+    match act {
+        Act::RefundReceipt => receipted(gateway, tx, proposal, now).await,
+        Act::RefundCancel => given_up(tx, by, proposal, now).await,
+        Act::Refund | Act::ResolvePaid | Act::ResolveFailed => approve_order(gateway, tx, by, proposal, now).await,
+    }
+}
+
+async fn approve_order(gateway: &Gateway, tx: &mut Tx, by: &Operator, proposal: &Proposal, now: Timestamp) -> Result<String, OperateError> {
     let order = held(tx, &proposal.subject, now).await?;
     in_state(&order, &[OrderState::Proposed])?;
     let effect = effect(&order, &tx.refund_lines(order.id).await?);
@@ -83,6 +94,205 @@ pub async fn refunds_due(gateway: &Gateway, ask: &Ask<'_>) -> Result<Vec<Due>, O
 
 /// Every reason for which a purse's money may go back, by a person's asking.
 pub const WHYS: [Why; 2] = [Why::Ineligible, Why::NotFixedInYear];
+
+/// Records that an order was carried to the bank or the treasury.
+///
+/// # Errors
+/// Refused to whoever may not, and where the order goes by file.
+pub async fn sent_by_hand(gateway: &Gateway, by: &Operator, number: &str, now: Timestamp) -> Result<Order, OperateError> {
+    duty::require(by, Duty::Decide, "")?;
+    let mut tx = gateway.store.begin().await?;
+    let order = held(&mut tx, number, now).await?;
+    in_state(&order, &[OrderState::Approved])?;
+    if !tx.treasury_of(&order.agreement).await?.profile.is_empty() {
+        return OperateError::refused(
+            format!("退款凭证{number}由系统发往银行（协议{}有退款文件格式），不必手工送出；若也送出，就是退两次", order.agreement),
+            format!(
+                "refund {number} goes by file (agreement {} has a refund_profile): carried as well, it would be refunded twice",
+                order.agreement
+            ),
+        );
+    }
+    tx.refund_sent(order.id, now).await?;
+    tx.audit(&by.login, "refund.sent", number, "by hand", now).await?;
+    tx.commit().await?;
+    Ok(order)
+}
+
+/// Proposes to take the treasury's word that it has an order's money. Says the proposal and its effect.
+///
+/// # Errors
+/// Refused to whoever may not, where the order is not out, and where the statement is the proof.
+pub async fn propose_receipt(
+    gateway: &Gateway,
+    by: &Operator,
+    number: &str,
+    receipt: &str,
+    now: Timestamp,
+) -> Result<(i64, String), OperateError> {
+    duty::require(by, Duty::Decide, "")?;
+    let receipt = receipt.trim();
+    if receipt.chars().count() < 4 {
+        return OperateError::refused(
+            "请用 --receipt 写明国库回单（编号、日期）",
+            "say with --receipt what the treasury gave: its number and date",
+        );
+    }
+    let mut tx = gateway.store.begin().await?;
+    let order = held(&mut tx, number, now).await?;
+    in_state(&order, &[OrderState::Sent, OrderState::Accepted, OrderState::Executed])?;
+    if order.proof != ProofKind::Receipt {
+        return OperateError::refused(
+            format!("退款凭证{number}以对账单上的付款为凭，不以回单为凭；对账单到后自动办结"),
+            format!(
+                "refund {number} is proven by the statement's debit, not by a receipt: it closes by itself when the statement shows it"
+            ),
+        );
+    }
+    let effect = receipt_effect(&order, receipt);
+    record(tx, by, Act::RefundReceipt, &order, receipt, effect, now).await
+}
+
+/// Gives an order up: at once where no bank has seen it, else by a proposal for another person. Says that proposal.
+///
+/// # Errors
+/// Refused to whoever may not, without a reason, and once it is done.
+pub async fn cancel(
+    gateway: &Gateway,
+    by: &Operator,
+    number: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Option<(i64, String)>, OperateError> {
+    duty::require(by, Duty::Decide, "")?;
+    let reason = reason.trim();
+    if reason.chars().count() < 2 {
+        return OperateError::refused("请用 --reason 写明作废原因", "say with --reason why it is given up");
+    }
+    let mut tx = gateway.store.begin().await?;
+    lock_its_file(&mut tx, number, now).await?;
+    let order = held(&mut tx, number, now).await?;
+    in_state(&order, &[OrderState::Proposed, OrderState::Approved, OrderState::Sent, OrderState::Accepted])?;
+    if order.state == OrderState::Proposed {
+        if let Some(proposal) = order.proposal {
+            tx.withdraw_proposal(proposal).await?;
+        }
+        books::free(&mut tx, &order, OrderState::Cancelled, &by.login, reason, now).await?;
+    } else if may_be_out(&mut tx, &order).await? {
+        let effect = cancel_effect(&order, reason);
+        return record(tx, by, Act::RefundCancel, &order, reason, effect, now).await.map(Some);
+    } else {
+        if let Some(id) = order.file_out {
+            let file = tx.file(id).await?;
+            send::give_up(&mut tx, &file, reason, &by.login, now).await?;
+        }
+        books::give_back(&mut tx, &order, OrderState::Cancelled, &by.login, reason, now).await?;
+    }
+    tx.audit(&by.login, "refund.cancel", number, reason, now).await?;
+    tx.commit().await?;
+    Ok(None)
+}
+
+async fn receipted(gateway: &Gateway, tx: &mut Tx, proposal: &Proposal, now: Timestamp) -> Result<String, OperateError> {
+    let order = held(tx, &proposal.subject, now).await?;
+    let effect = receipt_effect(&order, &proposal.reason);
+    if effect != proposal.effect || !proposal.is_of(&effect) {
+        return changed(&order, proposal.id);
+    }
+    let receipt = format!("{}; {}", proposal.reason, proposal.proposed_by);
+    in_state(&order, &[OrderState::Sent, OrderState::Accepted, OrderState::Executed])?;
+    if !seen(gateway, tx, order.id, &Proof::Receipt(receipt), now).await? {
+        return changed(&order, proposal.id);
+    }
+    Ok(effect)
+}
+
+async fn given_up(tx: &mut Tx, by: &Operator, proposal: &Proposal, now: Timestamp) -> Result<String, OperateError> {
+    lock_its_file(tx, &proposal.subject, now).await?;
+    let order = held(tx, &proposal.subject, now).await?;
+    in_state(&order, &[OrderState::Approved, OrderState::Sent, OrderState::Accepted])?;
+    let effect = cancel_effect(&order, &proposal.reason);
+    if effect != proposal.effect || !proposal.is_of(&effect) {
+        return changed(&order, proposal.id);
+    }
+    if let Some(id) = order.file_out {
+        let file = tx.file(id).await?;
+        if file.state == FileOutState::Publishing {
+            return OperateError::refused(
+                format!("文件{}正在发布，请稍后再试", file.name),
+                format!("file {} is being published: try again shortly", file.name),
+            );
+        }
+        let why = format!("given up by {} and {}: {}", proposal.proposed_by, by.login, proposal.reason);
+        tx.move_file(&file, FileOutState::Refused, &why, &by.login, now).await?;
+        for kind in ["held", "doubt", "presumed", "overdue", "ack_overdue"] {
+            tx.close_incident(&format!("{kind}:{id}"), now).await?;
+        }
+    }
+    books::give_back(tx, &order, OrderState::Cancelled, &by.login, &proposal.reason, now).await?;
+    Ok(effect)
+}
+
+/// Whether somebody outside may have it: carried, or in a file that may be out.
+async fn may_be_out(tx: &mut Tx, order: &Order) -> Result<bool, OperateError> {
+    if order.state != OrderState::Approved {
+        return Ok(true);
+    }
+    match order.file_out {
+        Some(id) => Ok(tx.file(id).await?.state.may_be_out()),
+        None => Ok(false),
+    }
+}
+
+/// The file before the order: in the order in which a bank's word locks them.
+async fn lock_its_file(tx: &mut Tx, number: &str, now: Timestamp) -> Result<(), OperateError> {
+    if let Some(file) = tx.refund_by_number(number).await?.and_then(|o| o.file_out) {
+        tx.lock_file(file, now).await?;
+    }
+    Ok(())
+}
+
+fn receipt_effect(order: &Order, receipt: &str) -> String {
+    format!("refund {}: the treasury has {} lines, {} yuan; receipt: {receipt}", order.number, order.lines, order.amount)
+}
+
+fn cancel_effect(order: &Order, reason: &str) -> String {
+    format!(
+        "refund {} ({}, {} lines, {} yuan) is given up, its money lies where it lay; make sure that the bank will not do it: {reason}",
+        order.number,
+        order.state.code(),
+        order.lines,
+        order.amount
+    )
+}
+
+async fn record(
+    mut tx: Tx,
+    by: &Operator,
+    act: Act,
+    order: &Order,
+    reason: &str,
+    effect: String,
+    now: Timestamp,
+) -> Result<(i64, String), OperateError> {
+    if let Some(open) = tx.proposal_open(act.code(), &order.number).await? {
+        return OperateError::refused(
+            format!("退款凭证{}已有待批准事项{open}；批准用 `bankgate approve {open}`", order.number),
+            format!("refund {} has the open proposal {open}: approve it with `bankgate approve {open}`", order.number),
+        );
+    }
+    let id = tx.propose(act.code(), &order.number, reason, &effect, by, now).await?;
+    tx.audit(&by.login, "propose", &format!("proposal {id}"), &effect, now).await?;
+    tx.commit().await?;
+    Ok((id, effect))
+}
+
+fn changed<T>(order: &Order, proposal: i64) -> Result<T, OperateError> {
+    OperateError::refused(
+        format!("退款凭证{}在事项{proposal}提出后已变；请撤回后重新提出", order.number),
+        format!("refund {} changed since {proposal} was proposed: withdraw it and propose it anew", order.number),
+    )
+}
 
 async fn held(tx: &mut Tx, number: &str, now: Timestamp) -> Result<Order, OperateError> {
     let found = match tx.refund_by_number(number).await? {

@@ -16,3 +16,4 @@ mod publication;
 mod race;
 mod times;
 mod reconcile;
+mod refund;

@@ -490,9 +490,10 @@ impl World {
                    (select coalesce(sum(p.amount_fen), 0) from posting p where p.account = a.id)";
         self.none(after, "a balance is not the sum of its postings", sql).await;
         let sql = "select b.batch, b.total, coalesce(v.total, 0) from \
-                   (select batch, cast(sum(total_fen) as bigint) as total from file_out where state not in ('voided', 'abandoned') group by batch) b \
+                   (select batch, cast(sum(total_fen) as bigint) as total from file_out where state not in ('voided', 'abandoned') and kind = 'instruction' group by batch) b \
                    left join (select batch, cast(sum(amount_fen) as bigint) as total from v_instruction where state in \
-                   ('planned', 'sent', 'accepted', 'paid', 'returned', 'recovered', 'failed', 'failed_final', 'reissued', 'unknown', 'conflict') group by batch) v \
+                   ('planned', 'sent', 'accepted', 'paid', 'returned', 'failed', 'failed_final', 'reissued', 'unknown', 'conflict', \
+                   'recovered', 'lapsed', 'refunding', 'refunded', 'carried') group by batch) v \
                    on v.batch = b.batch where b.total <> coalesce(v.total, 0)";
         self.none(after, "instructed is not in flight + paid + returned + failed + unknown", sql).await;
         let sql = "select a.batch, a.admitted_fen from admission a where a.state = 'admitted' and a.admitted_fen <> \
@@ -503,13 +504,14 @@ impl World {
 
     async fn subledger_is_ledger(&self, after: &str) {
         let place = "case when v.state in ('planned', 'sent', 'accepted') then 'bank_clearing' when v.state = 'paid' then 'paid' \
-                     when v.state in ('failed', 'failed_final', 'returned') and v.class = 'IR' or v.state = 'recovered' then 'suspense:ineligible' \
+                     when v.state in ('failed', 'failed_final', 'returned') and v.class = 'IR' then 'suspense:ineligible' \
                      when v.state in ('failed', 'failed_final', 'returned') then 'suspense:correctable' \
-                     when v.state in ('unknown', 'conflict') then 'suspense:unknown' else '' end";
+                     when v.state in ('unknown', 'conflict') then 'suspense:unknown' when v.state = 'recovered' then 'suspense:ineligible' \
+                     when v.state = 'lapsed' then 'carry' when v.state = 'refunding' then 'refund_in_transit' else '' end";
         let states = format!(
             "select {place} as kind, case when v.state in ('planned', 'sent', 'accepted') then v.bank else '' end as bank, b.department, b.project, a.year, \
              sum(v.amount_fen) as fen from v_instruction v join batch b on b.number = v.batch join admission a on a.batch = v.batch \
-             where v.state not in ('pending', 'voided', 'reissued') group by 1, 2, 3, 4, 5"
+             where v.state not in ('pending', 'voided', 'reissued', 'refunded', 'carried') group by 1, 2, 3, 4, 5"
         );
         let mut subledger: BTreeMap<String, i64> = BTreeMap::new();
         let wanted = format!(
@@ -537,10 +539,10 @@ impl World {
         let sql = "select claim_key from instruction where live = 1 group by claim_key having count(*) > 1";
         self.none(after, "two live claims", sql).await;
         // Who may be or become paid holds the claim, unless a person was told that it is too late.
-        let sql = "select v.id, v.state from v_instruction v where v.live = 0 and v.state not in ('failed_final', 'reissued', 'voided') \
+        let sql = "select v.id, v.state from v_instruction v where v.live = 0 and v.state not in ('failed_final', 'reissued', 'voided', 'lapsed', 'refunded', 'carried') \
                    and not exists (select 1 from failure_case c where c.instruction_id = v.id and c.kind = 'double_payment_suspected')";
         self.none(after, "a claim is free and its instruction is not finally failed", sql).await;
-        let sql = "select i.claim_key from v_instruction v join instruction i on i.id = v.id where v.state not in ('failed_final', 'reissued', 'voided') \
+        let sql = "select i.claim_key from v_instruction v join instruction i on i.id = v.id where v.state not in ('failed_final', 'reissued', 'voided', 'lapsed', 'refunded', 'carried') \
                    and not exists (select 1 from failure_case c where c.instruction_id = v.id and c.kind = 'double_payment_suspected') \
                    group by i.claim_key having count(*) > 1";
         self.none(after, "two instructions of one claim may be paid", sql).await;
@@ -553,7 +555,7 @@ impl World {
         let sql = "select t.id, t.open_fen from tranche t where t.open_fen <> \
                    (select coalesce(sum(v.amount_fen), 0) from v_instruction v where v.id >= t.next_id and v.id <= t.last_id)";
         self.none(after, "a tranche's open sum is not that of its open rows", sql).await;
-        let sql = "select f.id from file_out f where f.state not in ('voided', 'abandoned') and f.rows <> \
+        let sql = "select f.id from file_out f where f.state not in ('voided', 'abandoned') and f.kind = 'instruction' and f.rows <> \
                    (select count(*) from instruction i where i.id >= f.first_id and i.id <= f.last_id)";
         self.none(after, "a file has a gap", sql).await;
     }
