@@ -30,6 +30,8 @@ pub mod people;
 mod publication;
 /// Commands that read.
 mod read;
+/// Refunds to the treasury.
+mod refund;
 /// Pretend banks to try a configuration against.
 pub mod sandbox;
 /// Checking, migrating, completions and manual pages.
@@ -149,6 +151,9 @@ pub enum Command {
     Correction(cases::CorrectionCommand),
     /// Bring a month or a year to zero (清零): cut, refund orders, proof, seal
     Close(close::CloseArgs),
+    /// Money that goes back to the treasury (退回国库)
+    #[command(subcommand)]
+    Refund(refund::RefundCommand),
     /// Approve what another person proposed, and do it
     Approve {
         /// The proposal's number
@@ -361,6 +366,7 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
         Command::Start(start) => dispatch::start(start, &path, out).await,
         Command::Approve { id, withdraw } => decide::proposal(out, &Config::load(&path)?, id, withdraw).await,
         Command::Publication(command) => publication::publication(out, &Config::load(&path)?, command).await,
+        Command::Refund(command) => refund::run(out, &Config::load(&path)?, command).await,
         Command::Whoami => decide::whoami(out, &Config::load(&path)?).await,
         Command::Close(args) => close::close(out, &Config::load(&path)?, args).await,
         Command::Batch(command) => batch(out, &Config::load(&path)?, command).await,

@@ -5,6 +5,8 @@
 pub mod assemble;
 /// What people ask about cases and corrections.
 pub mod cases;
+/// What people ask about refunds.
+pub mod refunds;
 /// The daemon as a service.
 pub mod run;
 /// Commands that decide come in here.
@@ -20,8 +22,8 @@ use crate::clock::{Clock, Participant, Stopwatch};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::passes::{
-    Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, close, collect, deliver, enquire, evidence, expect, plan, publication,
-    publish, reconcile, remedy, report, seal, stage, sweep,
+    Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, close, collect, deliver, enquire, evidence, expect, plan,
+    publication, publish, reconcile, remedy, report, seal, stage, sweep,
 };
 use crate::store::desk::NewIncident;
 use crate::store::outbound::{BankRow, Lease};

@@ -22,14 +22,15 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::cases::{self, CaseRequest};
+use super::refunds::{self, RefundRequest};
 use crate::clock::Clock;
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::{Language, Words};
 use crate::format::list::ListFault;
 use crate::passes::close::{close_month, close_year};
 use crate::passes::operate::correct::CorrectionFacts;
-use crate::passes::operate::evidence::evidence_whole;
 use crate::passes::operate::enquire::{enquire_file, enquire_payment};
+use crate::passes::operate::evidence::evidence_whole;
 use crate::passes::operate::import::{ImportFacts, import_batch};
 use crate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
 use crate::passes::operate::switch::{import_paid, propose_openings};
@@ -157,6 +158,11 @@ pub enum Request {
     Withdraw {
         /// Its number.
         id: i64,
+    },
+    /// Something about refund orders.
+    Refund {
+        /// What to do.
+        what: RefundRequest,
     },
 }
 
@@ -482,6 +488,7 @@ async fn decide(
             withdraw(gateway, &by, id, clock.now()).await?;
             done(format!("事项{id}已撤回"), format!("proposal {id} is withdrawn"), serde_json::json!({ "proposal": id }))
         }
+        Request::Refund { what } => refunds::refund(gateway, &by, what, clock.now()).await,
     }
 }
 

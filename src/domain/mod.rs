@@ -6,10 +6,10 @@ pub mod batch;
 pub mod calendar;
 /// The projects that a list may name (补贴项目目录).
 pub mod catalogue;
-/// Months and years that end at zero (清零).
-pub mod closing;
 /// The links of the audit log.
 pub mod chain;
+/// Months and years that end at zero (清零).
+pub mod closing;
 /// What a bank is told, and what it says: the shapes that every profile maps to.
 pub mod exchange;
 /// Payment files and answer files, where they stand.

@@ -20,10 +20,10 @@ pub mod collect;
 pub mod deliver;
 /// Banks are asked what became of payments.
 pub mod enquire;
-/// What banks owe us is ticked off, or told as late.
-pub mod expect;
 /// The days of the audit log, its head, and what auditors take away.
 pub mod evidence;
+/// What banks owe us is ticked off, or told as late.
+pub mod expect;
 /// The ledger leaves the house as text.
 pub mod journal;
 /// Mails and their workbooks, from facts.

@@ -10,10 +10,10 @@ pub mod case;
 pub mod correct;
 /// Who may do what.
 pub mod duty;
-/// Evidence that leaves the house whole.
-pub mod evidence;
 /// A person asks a bank.
 pub mod enquire;
+/// Evidence that leaves the house whole.
+pub mod evidence;
 /// Lists that are carried here.
 pub mod import;
 /// Acts that take two persons.

@@ -2,3 +2,5 @@
 
 /// What a period ended with.
 pub mod certificate;
+/// A refund order on paper.
+pub mod voucher;

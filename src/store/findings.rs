@@ -310,6 +310,46 @@ const QUESTIONS: &[Question] = &[
         },
     },
     Question {
+        kind: "refund_waiting",
+        sql: "select r.number, r.bank, case when g.refund_profile = '' then 'hand' else 'file' end, r.amount_fen, r.approved_at from refund_order r \
+              join agreement g on g.number = r.agreement where r.state = 'approved' and r.approved_at < $2 and $1 = $1 and $3 = $3 order by r.id",
+        read: |r| {
+            let number = r.text(0)?;
+            let next = match r.text(2)? {
+                "hand" => Words::new(
+                    format!("`bankgate refund print {number} --out DIR`，签章送出后 `bankgate refund sent {number} --by-hand`"),
+                    format!("`bankgate refund print {number} --out DIR`; once carried, `bankgate refund sent {number} --by-hand`"),
+                ),
+                _ => Words::new(
+                    format!("`bankgate refund show {number}`；查看银行连接、截止时间与协议的国库账户"),
+                    format!("`bankgate refund show {number}`; look at the bank's edge, the cut-off, the agreement's treasury account"),
+                ),
+            };
+            Ok((format!("refund {number}"), Words::new("退款已批准，尚未送出", "the refund is approved and not sent"), next))
+        },
+    },
+    Question {
+        // Five days: a week with its weekend is not silence yet.
+        kind: "refund_unproven",
+        sql: "select number, bank, proof, amount_fen, sent_at from refund_order where state in ('sent', 'accepted', 'executed') and sent_at < $1 - 432000000 \
+              and $2 = $2 and $3 = $3 order by id",
+        read: |r| {
+            let (number, proof) = (r.text(0)?, r.text(2)?);
+            let next = match proof {
+                "receipt" => Words::new(
+                    format!("取得国库回单后 `bankgate refund receipt {number} --receipt …`"),
+                    format!("get the treasury's receipt, then `bankgate refund receipt {number} --receipt …`"),
+                ),
+                _ => Words::new(
+                    format!("`bankgate refund show {number}`；向银行索取当日对账单"),
+                    format!("`bankgate refund show {number}`; ask the bank for that day's statement"),
+                ),
+            };
+            let what = Words::new("退款已送出，尚无凭据", "the refund is out and nothing shows that it arrived");
+            Ok((format!("refund {number}"), what, next))
+        },
+    },
+    Question {
         kind: "mail",
         sql: "select cast(id as text), '', state || ' ' || subject || ' ' || last_error, 0, created_at from outbox_mail where (state in ('bounced', 'doubt') \
               or (state in ('queued', 'sending') and created_at < $2)) and $1 = $1 and $3 = $3 order by id",

@@ -18,20 +18,20 @@ pub mod closing;
 pub mod corrections;
 /// What people are told and decide.
 pub mod desk;
-/// What of ours should stand on a statement.
-pub mod dues;
 /// Everything that concerns one batch.
 pub mod dossier;
+/// What of ours should stand on a statement.
+pub mod dues;
 /// The banks' edges: leases, trouble, sweeps.
 pub mod edge;
 /// Files that ask a bank what became of payments.
 pub mod enquiries;
 /// Do the books add up: the equations of law 2.
 pub mod equations;
-/// What banks still owe us.
-pub mod expected;
 /// The audit log, read and proven.
 pub mod evidence;
+/// What banks still owe us.
+pub mod expected;
 /// What is stuck, overdue, or waits for a person.
 pub mod findings;
 /// The funds of a purse.

@@ -132,6 +132,27 @@ pub struct OrderLine {
     pub reason: String,
 }
 
+/// Names for an order's paper. The accounts are an office's and the treasury's: they stand there whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderNames {
+    /// The department.
+    pub department: String,
+    /// The project.
+    pub project: String,
+    /// Whose account it leaves.
+    pub payer: String,
+    /// That account.
+    pub payer_account: String,
+    /// Its bank.
+    pub bank: String,
+    /// The treasury's name.
+    pub treasury: String,
+    /// Its account.
+    pub treasury_account: String,
+    /// Its bank.
+    pub treasury_bank: String,
+}
+
 /// What a bank says of an order.
 #[derive(Clone, Debug)]
 pub struct OrderAnswer {
@@ -605,14 +626,23 @@ impl Tx {
             .collect()
     }
 
-    /// Names for an order's paper: department, project, payer's name, account and bank.
+    /// Names for an order's paper.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn refund_names(&mut self, o: &Order) -> Result<(String, String, String, Account, String), StoreError> {
-        let sql = "select d.name, p.name, g.payer_name, g.payer_account, b.name from department d, project p, agreement g, bank b \
-                   where d.code = $1 and p.code = $2 and g.number = $3 and b.code = $4";
-        let r = self.one(sql, args![&o.purse.department, &o.purse.project, &o.agreement, &o.purse.bank]).await?;
-        Ok((r.string(0)?, r.string(1)?, r.string(2)?, Account::new(r.text(3)?), r.string(4)?))
+    pub async fn refund_names(&mut self, o: &Order) -> Result<OrderNames, StoreError> {
+        let sql = "select d.name, p.name, g.payer_name, g.payer_account, b.name, g.treasury_name, g.treasury_account, g.treasury_bank \
+                   from agreement g join bank b on b.code = g.bank join department d on d.code = $1 join project p on p.code = $2 where g.number = $3";
+        let r = self.one(sql, args![&o.purse.department, &o.purse.project, &o.agreement]).await?;
+        Ok(OrderNames {
+            department: r.string(0)?,
+            project: r.string(1)?,
+            payer: r.string(2)?,
+            payer_account: r.string(3)?,
+            bank: r.string(4)?,
+            treasury: r.string(5)?,
+            treasury_account: r.string(6)?,
+            treasury_bank: r.string(7)?,
+        })
     }
 }

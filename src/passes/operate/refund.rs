@@ -11,7 +11,7 @@ use crate::passes::operate::propose::Act;
 use crate::passes::refund::{Ask, Proof, books, effect, propose, seen, send};
 use crate::passes::{Gateway, PassError};
 use crate::store::desk::{Operator, Proposal};
-use crate::store::refund::{Due, Order};
+use crate::store::refund::Order;
 use crate::store::sql::Tx;
 
 /// Does what was proposed of an order: the same order, of the same lines, by another person.
@@ -23,11 +23,13 @@ pub(super) async fn approve(
     act: Act,
     now: Timestamp,
 ) -> Result<String, OperateError> {
-    match act {
-        Act::RefundReceipt => receipted(gateway, tx, proposal, now).await,
-        Act::RefundCancel => given_up(tx, by, proposal, now).await,
-        Act::Refund | Act::ResolvePaid | Act::ResolveFailed => approve_order(gateway, tx, by, proposal, now).await,
+    if act == Act::RefundReceipt {
+        return receipted(gateway, tx, proposal, now).await;
     }
+    if act == Act::RefundCancel {
+        return given_up(tx, by, proposal, now).await;
+    }
+    approve_order(gateway, tx, by, proposal, now).await
 }
 
 async fn approve_order(gateway: &Gateway, tx: &mut Tx, by: &Operator, proposal: &Proposal, now: Timestamp) -> Result<String, OperateError> {
@@ -68,32 +70,38 @@ pub(super) async fn withdrawn(tx: &mut Tx, by: &Operator, proposal: &Proposal, n
     Ok(books::free(tx, &order, OrderState::Cancelled, &by.login, "withdrawn", now).await?)
 }
 
-/// Asks for everything back that a purse holds of this kind. Says the orders made.
+/// Asks for everything back that a purse holds: what nobody may keep, and what lapsed. Says the orders made.
 ///
 /// # Errors
 /// Refused to whoever may not.
-pub async fn propose_refunds(gateway: &Gateway, by: &Operator, ask: &Ask<'_>, now: Timestamp) -> Result<Vec<Order>, OperateError> {
+pub async fn propose_due(
+    gateway: &Gateway,
+    by: &Operator,
+    department: &str,
+    project: &str,
+    year: Option<i32>,
+    now: Timestamp,
+) -> Result<Vec<Order>, OperateError> {
     duty::require(by, Duty::Decide, "")?;
+    let today = gateway.today(now).year();
+    let year = year.unwrap_or(today);
     let mut tx = gateway.store.begin().await?;
-    let made = propose(gateway, &mut tx, &by.login, ask, now).await?;
-    let mut orders = Vec::with_capacity(made.len());
-    for id in made {
-        orders.extend(tx.refund_order(id).await?);
+    let mut orders = Vec::new();
+    for why in whys(year, today) {
+        let ask = Ask { department, project, year, why, month: "" };
+        for id in propose(gateway, &mut tx, &by.login, &ask, now).await? {
+            orders.extend(tx.refund_order(id).await?);
+        }
     }
     tx.commit().await?;
     Ok(orders)
 }
 
-/// What would be asked back, without asking.
-///
-/// # Errors
-/// The database.
-pub async fn refunds_due(gateway: &Gateway, ask: &Ask<'_>) -> Result<Vec<Due>, OperateError> {
-    Ok(gateway.store.read().await?.refunds_due(ask.department, ask.project, ask.year, ask.why).await?)
+/// Every reason for which money of one fiscal year may go back in another.
+#[must_use]
+pub fn whys(year: i32, today: i32) -> [Why; 2] {
+    [Why::Ineligible, if year == today { Why::NotFixedInYear } else { Why::EarlierYear }]
 }
-
-/// Every reason for which a purse's money may go back, by a person's asking.
-pub const WHYS: [Why; 2] = [Why::Ineligible, Why::NotFixedInYear];
 
 /// Records that an order was carried to the bank or the treasury.
 ///

@@ -14,6 +14,6 @@ mod late;
 mod order;
 mod publication;
 mod race;
-mod times;
 mod reconcile;
 mod refund;
+mod times;
