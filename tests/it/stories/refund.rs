@@ -354,3 +354,76 @@ async fn an_answer_about_another_amount_is_quarantined() {
     })
     .await;
 }
+
+/// Money that lay elsewhere is due back, as other passes put it there.
+async fn moved_to_ineligible(w: &World, fen: i64) {
+    use bankgate::domain::ledger::{AccountKind, EntryKind, Movement, Purse};
+    use bankgate::store::ledger::{EntryOf, Origin};
+    let mut tx = w.gateway.store.begin().await.unwrap();
+    let purse = Purse { department: "D1".into(), project: "1".into(), year: 2019, bank: SPLIT.into() };
+    let (from, to) = (purse.account(AccountKind::Paid), purse.account(AccountKind::SuspenseIneligible));
+    let movement = Movement { kind: EntryKind::Recover, from, to, amount: bankgate::domain::money::Fen::new(fen) };
+    tx.post(w.now, &EntryOf::default(), Origin::Ours, &movement).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_person_gave_back_goes_on_and_a_refusal_leaves_it_due() {
+    on_both(async |w| {
+        one_of_each(w, "", "cash").await;
+        moved_to_ineligible(w, 10_000).await;
+        w.sql("insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, since) select i.id, f.id, i.batch, 'recovered', i.amount_fen, 0 \
+               from instruction i join file_out f on f.first_id = i.id").await;
+        w.audit("a recovery").await;
+        for round in 1..3 {
+            assert_eq!(ask(w, Why::Ineligible).await.len(), 1);
+            agree(w, "sun").await.unwrap();
+            assert_eq!((w.states("B").await, lies(w).await), (vec!["refunding".to_owned(), "refunding".into(), "failed_final".into()], [10_022, 0, 0, 20_011]));
+            let number = format!("TK-2019-000{round}");
+            cancel(&w.gateway, &person("qian"), &number, "重新开具", w.now).await.unwrap();
+            w.audit("a cancel").await;
+            assert_eq!((w.states("B").await, lies(w).await), (vec!["failed_final".to_owned(); 3], [10_022, 20_011, 0, 0]));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_account_debited_in_full_gives_back_what_was_seen_to_come_back() {
+    on_both(async |w| {
+        one_of_each(w, "", "cash").await;
+        w.sql("update agreement set debit_model = 'gross'").await;
+        assert_eq!(ask(w, Why::Ineligible).await, [0_i64; 0]);
+        w.sql("insert into statement (bank, account, from_date, to_date, entries, file_in) values ('B4', 'x', '2019-03-14', '2019-03-14', 0, 99)").await;
+        w.sql("insert into statement_match (statement, line, kind, subject, amount_fen, how, at) select 1, 1, 'credit_back', instruction_id, amount_fen, 'reference', 0 \
+               from instruction_state where class = 'IR'").await;
+        assert_eq!(ask(w, Why::Ineligible).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_remains_of_a_partly_paid_one_goes_back_and_the_rest_stays_paid() {
+    on_both(async |w| {
+        one_of_each(w, "", "quota").await;
+        moved_to_ineligible(w, 4_000).await;
+        w.sql("insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, paid_fen, since) select i.id, f.id, i.batch, 'paid', 6000, 6000, 0 \
+               from instruction i join file_out f on f.first_id = i.id").await;
+        w.sql("insert into remainder (instruction_id, file_out, batch, state, amount_fen, reason, class, since) select i.id, f.id, i.batch, 'failed_final', 4000, \
+               'PARTIAL_PAID', 'IR', 0 from instruction i join file_out f on f.first_id = i.id").await;
+        let mut tx = w.gateway.store.begin().await.unwrap();
+        let ask = Ask { department: "D1", project: "1", year: 2019, why: Why::Ineligible, month: "" };
+        let [order] = propose(&w.gateway, &mut tx, "qian", &ask, w.now).await.unwrap()[..] else { panic!("one order") };
+        tx.commit().await.unwrap();
+        approve(&w.gateway, &person("sun"), proposal(w).await, w.now).await.unwrap();
+        assert_eq!((w.texts("select state from remainder").await, lies(w).await), (vec!["refunding".to_owned()], [10_022, 0, 0, 14_011]));
+        sent_by_hand(&w.gateway, &person("qian"), "TK-2019-0001", w.now).await.unwrap();
+        let mut tx = w.gateway.store.begin().await.unwrap();
+        assert!(seen(&w.gateway, &mut tx, order, &Proof::Receipt("国库回单".to_owned()), w.now).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!((w.texts("select state from remainder").await, lies(w).await), (vec!["refunded".to_owned()], [10_022, 0, 0, 0]));
+        assert_eq!(w.states("B").await, ["paid", "refunded", "failed_final"]);
+        assert_eq!(w.int("select live from instruction order by id limit 1").await, 1, "what was paid of it keeps its claim");
+    })
+    .await;
+}
