@@ -170,12 +170,12 @@ const ITEMS: &str = "select case when s.state in ('unknown', 'conflict') then 'u
      and f.state not in ('voided', 'abandoned') and f.lines_state in ('planned', 'sent', 'accepted', 'failed', 'failed_final', 'returned', 'unknown', 'conflict')) y \
      where y.lines > 0";
 
-const PURSES: &str = "select y.department, y.project, y.cut, y.period, max(y.lies), (select e.at from entry e where e.id = min(y.first)) from \
-     (select a.department as department, a.project as project, coalesce(c.cut, 0) as cut, coalesce(c.period, '') as period, \
-     (select min(p.entry) from posting p where p.account = a.id and p.entry > coalesce(c.cut, 0)) as first, \
+const PURSES: &str = "select z.department, z.project, z.cut, z.period, z.lies, (select e.at from entry e where e.id = z.first) from (select y.department, y.project, \
+     y.cut, y.period, max(y.lies) as lies, min(y.first) as first from (select a.department as department, a.project as project, coalesce(c.cut, 0) as cut, \
+     coalesce(c.period, '') as period, (select min(p.entry) from posting p where p.account = a.id and p.entry > coalesce(c.cut, 0)) as first, \
      case when a.balance_fen <> 0 and a.kind not in ('treasury', 'zero_balance', 'paid') then 1 else 0 end as lies from account a \
      left join (select department, project, max(period) as period, max(to_entry) as cut from period_close where scope = 'month' group by department, project) c \
-     on c.department = a.department and c.project = a.project) y group by y.department, y.project, y.cut, y.period order by y.department, y.project";
+     on c.department = a.department and c.project = a.project) y group by y.department, y.project, y.cut, y.period) z order by z.department, z.project";
 
 const FLOWS: &str = "select a.year, a.kind, e.kind, cast(coalesce(sum(case when p.entry <= $4 then p.amount_fen else 0 end), 0) as bigint), \
      cast(coalesce(sum(case when p.entry > $4 and p.amount_fen > 0 then p.amount_fen else 0 end), 0) as bigint), \

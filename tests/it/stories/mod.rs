@@ -6,6 +6,7 @@ pub mod world;
 mod answers;
 mod cases;
 mod enquiries;
+mod close;
 mod evidence;
 mod files;
 mod funds;

@@ -504,10 +504,10 @@ impl World {
 
     async fn subledger_is_ledger(&self, after: &str) {
         let place = "case when v.state in ('planned', 'sent', 'accepted') then 'bank_clearing' when v.state = 'paid' then 'paid' \
-                     when v.state in ('failed', 'failed_final', 'returned') and v.class = 'IR' then 'suspense:ineligible' \
+                     when v.state = 'recovered' or (v.state in ('failed', 'failed_final', 'returned') and v.class = 'IR') then 'suspense:ineligible' \
+                     when v.state = 'lapsed' then 'carry' when v.state = 'refunding' then 'refund_in_transit' \
                      when v.state in ('failed', 'failed_final', 'returned') then 'suspense:correctable' \
-                     when v.state in ('unknown', 'conflict') then 'suspense:unknown' when v.state = 'recovered' then 'suspense:ineligible' \
-                     when v.state = 'lapsed' then 'carry' when v.state = 'refunding' then 'refund_in_transit' else '' end";
+                     when v.state in ('unknown', 'conflict') then 'suspense:unknown' else '' end";
         let states = format!(
             "select {place} as kind, case when v.state in ('planned', 'sent', 'accepted') then v.bank else '' end as bank, b.department, b.project, a.year, \
              sum(v.amount_fen) as fen from v_instruction v join batch b on b.number = v.batch join admission a on a.batch = v.batch \
@@ -527,8 +527,12 @@ impl World {
             ledger.insert(row.string(0).unwrap(), row.int(1).unwrap());
         }
         assert_eq!(subledger, ledger, "after {after} on {}: subledger (left) is not ledger (right)", self.gateway.store.engine());
+        // What was carried over the year's end is paid anew from new funds.
         let spent = self
-            .int("select cast(coalesce(sum(amount_fen), 0) as bigint) from v_instruction where previous_id is null and state not in ('pending', 'voided')")
+            .int(
+                "select cast(coalesce(sum(v.amount_fen), 0) as bigint) from v_instruction v where v.state not in ('pending', 'voided') \
+                 and (v.previous_id is null or exists (select 1 from instruction_state c where c.instruction_id = v.previous_id and c.state = 'carried'))",
+            )
             .await;
         let funded =
             self.int("select cast(coalesce(sum(f.amount_fen), 0) as bigint) from funding f join entry e on e.funding = f.id").await;
