@@ -297,6 +297,47 @@ const QUESTIONS: &[Question] = &[
         },
     },
     Question {
+        kind: "close_overdue",
+        sql: "select c.scope || ' ' || c.period || ' ' || c.department || '/' || c.project, '', c.state || ' ' || coalesce((select min(o.number || ' ' || o.state) from refund_order o \
+              where o.department = c.department and o.project = c.project and o.state not in ('refunded', 'refused', 'cancelled') and (o.month = c.period or c.scope = 'year')), ''), \
+              cast(coalesce((select sum(i.amount_fen) from period_item i where i.period = c.id and i.kind in ('ineligible', 'lapsed')), 0) as bigint), c.opened_at \
+              from period_close c where c.state <> 'sealed' and c.close_on < $3 and $1 = $1 and $2 = $2 order by c.period, c.department, c.project",
+        read: |r| {
+            let (subject, state) = (r.text(0)?, r.text(2)?.trim());
+            let mut words = subject.split(' ');
+            let (scope, period) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            let command = format!("`bankgate close --{scope} {period}`");
+            Ok((
+                format!("close {subject}"),
+                Words::new(format!("截止日已过，尚未清零封存: {state}"), format!("past its close day and not sealed: {state}")),
+                Words::new(format!("{command} 列出尚缺事项"), format!("{command} says what is in the way")),
+            ))
+        },
+    },
+    Question {
+        kind: "close_missing",
+        // A month and some days: whatever the close day is, a cut should have covered the entry by now.
+        sql: "select z.department || '/' || z.project, '', z.period, 0, e.at from (select y.department, y.project, y.period, min(y.first) as first from \
+              (select a.department as department, a.project as project, coalesce(c.period, '') as period, (select min(p.entry) from posting p where p.account = a.id \
+              and p.entry > coalesce(c.cut, 0)) as first from account a left join (select department, project, max(period) as period, max(to_entry) as cut from period_close \
+              where scope = 'month' group by department, project) c on c.department = a.department and c.project = a.project) y group by y.department, y.project, y.period) z \
+              join entry e on e.id = z.first where e.at < $1 - 3024000000 and $2 = $2 and $3 = $3 order by e.at",
+        read: |r| {
+            let (purse, last) = (r.text(0)?, r.text(2)?);
+            Ok((
+                format!("close {purse}"),
+                Words::new(
+                    format!("逾月未截止清零（上次截止: {}）", if last.is_empty() { "无" } else { last }),
+                    format!("no month was cut for more than a month (last: {})", if last.is_empty() { "none" } else { last }),
+                ),
+                Words::new(
+                    "守护进程是否在运行、日历是否齐全；或 `bankgate close --month …`",
+                    "is the daemon running, is the calendar complete; or `bankgate close --month …`",
+                ),
+            ))
+        },
+    },
+    Question {
         kind: "proposal",
         sql: "select cast(id as text), '', effect || ' (' || proposed_by || ')', 0, proposed_at from proposal where state = 'open' and $1 = $1 and $2 = $2 and $3 = $3 order by id",
         read: |r| {

@@ -1,6 +1,6 @@
 //! Months and years that end at zero: what goes back, what waits, what is sealed, and what comes later.
 
-use bankgate::domain::closing::{Figures, Obstacle, PeriodState, Scope};
+use bankgate::domain::closing::{Figures, Obstacle, PeriodState, Scope, UnpaidList};
 use bankgate::domain::language::Language;
 use bankgate::domain::ledger::{AccountKind, EntryKind, Movement};
 use bankgate::passes::close::ask::outlook;
@@ -484,6 +484,14 @@ async fn r3_what_cannot_be_corrected_in_the_year_goes_back_and_is_paid_next_year
         let unpaid = w.gateway.store.read().await.unwrap().unpaid(year.id).await.unwrap();
         assert_eq!((unpaid.len(), &unpaid[0].reference, unpaid[0].state.as_str()), (1, &references[2], "carried"));
         assert!(unpaid[0].case > 0 && unpaid[0].name.to_string().contains('*'), "{unpaid:?}");
+        in_a_workbook(UnpaidList {
+            number: "TZ-2019-D1-1".into(),
+            year: "2019".into(),
+            department: "农业农村局".into(),
+            project: "耕地地力保护补贴".into(),
+            made: w.now,
+            rows: unpaid,
+        });
         // In the new year the card is found, the batch approved, and new money pays it.
         w.now = at("2020-02-12", "10:00:00");
         w.sql(&format!(
@@ -504,6 +512,60 @@ async fn r3_what_cannot_be_corrected_in_the_year_goes_back_and_is_paid_next_year
         assert_eq!(w.int(balance).await, 50_000 - 10_022);
     })
     .await;
+}
+
+/// The list opens as a workbook, says which payment, and names nobody whole.
+fn in_a_workbook(list: UnpaidList) {
+    use calamine::Reader as _;
+    let bytes = bankgate::format::workbook::unpaid_workbook(&list, Language::Zh).unwrap();
+    let mut book: calamine::Xlsx<_> = calamine::open_workbook_from_rs(std::io::Cursor::new(bytes)).unwrap();
+    let cells: Vec<String> = book.worksheet_range("台账").unwrap().cells().map(|(_, _, cell)| cell.to_string()).collect();
+    let row = &list.rows[0];
+    assert!(cells.contains(&row.reference) && cells.contains(&row.name.to_string()) && cells.contains(&"100.22".to_owned()), "{cells:?}");
+    assert!(!cells.iter().any(|c| c.contains(row.name.reveal()) || c.contains(row.id_number.reveal())), "{cells:?}");
+}
+
+/// What a person at the shell gets: tables, papers whose hash holds, and an exit code.
+#[tokio::test]
+async fn the_command_shows_prints_and_verifies() {
+    let mut w = World::on_sqlite().await;
+    let references = six_answered(&mut w).await;
+    w.now = at("2019-03-20", "17:00:00");
+    let dir = tempfile::tempdir().unwrap();
+    let house = env!("CARGO_MANIFEST_DIR");
+    let mut config = w.gateway.config.clone();
+    config.admission.catalogue = format!("{house}/config/catalogue.toml").into();
+    config.database.url = format!("sqlite:{}", w.mailbox("").join("../b.db").display());
+    let file = dir.path().join("bankgate.toml");
+    std::fs::write(&file, config.explain()).unwrap();
+    let run = |words: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_bankgate")).env("BANKGATE_CONFIG", &file).args(words).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text, error) = run(&["close", "--month", "2019-03", "--dry-run"]);
+    assert!(code == 3 && text.contains("2 / 200.55") && text.contains("待截止"), "{code} {text}{error}");
+    w.close().await;
+    let (code, text, _) = run(&["close", "--month", "2019-03", "--dry-run", "--json"]);
+    assert!(code == 3 && text.contains(r#""is":"order""#), "{code} {text}");
+    let (code, text, _) = run(&["doctor", "--offline"]);
+    assert!(code == 3 && text.contains("bankgate close --month 2019-03"), "{text}");
+    w.refund_all().await;
+    w.close().await;
+    let out = dir.path().join("papers");
+    let (code, text, error) = run(&["close", "print", "--month", "2019-03", "--out", out.to_str().unwrap()]);
+    assert!(code == 0 && text.lines().count() == 3, "{code} {text}{error}");
+    let read = |end: &str| std::fs::read_to_string(out.join(format!("QL-2019-03-D1-1.{end}"))).unwrap();
+    let sha256 = hex::encode(Sha256::digest(read("json").as_bytes()));
+    assert!(read("txt").contains(&sha256) && read("html").contains(&sha256));
+    let (code, text, _) = run(&["close", "verify", "--month", "2019-03"]);
+    assert!(code == 0 && text.contains(&sha256), "{code} {text}");
+    let (code, text, error) = run(&["close", "show", "2019-03", "--figure", "ineligible_added"]);
+    assert!(code == 0 && text.contains(&references[1]) && text.contains("200.55"), "{code} {text}{error}");
+    let (code, text, error) = run(&["close", "show", "2019-03"]);
+    assert!(code == 0 && text.contains(&references[5]), "{code} {text}{error}");
+    let (code, _, error) = run(&["close", "--month", "2019-03"]);
+    assert!(code == 5 && error.contains("is it running"), "it is asked of the daemon: {code} {error}");
+    assert_eq!(run(&["close"]).0, 2);
 }
 
 #[tokio::test]
