@@ -253,6 +253,8 @@ async fn o6_a_lease_is_kept_while_a_slow_bank_is_written_to() {
         node.config.node.lease_ttl = Duration::from_secs(1);
     }
     world.sql("update lease set expires_at = 0", args![]).await;
+    // What is expected of the banks is on the books, so that a change of the second node could only be one at the bank's edge.
+    bankgate::passes::expect::expect(&b, world.now).await.unwrap();
     proxy.set(Fault::Hold(Way::There, opened + (whole - opened) / 2));
     let working = daemon::round(&a, world.now);
     tokio::pin!(working);
