@@ -30,6 +30,8 @@ pub mod people;
 mod publication;
 /// Commands that read.
 mod read;
+/// Does the account's statement agree with our books.
+mod reconcile;
 /// Refunds to the treasury.
 mod refund;
 /// Pretend banks to try a configuration against.
@@ -59,7 +61,7 @@ Exit codes:
   0  done; for doctor: nothing to do; for ledger: every equation holds
   1  failed
   2  the settings are refused, or the command was misused
-  3  something waits for a person (doctor)
+  3  something waits for a person (doctor, expected, reconcile)
   4  refused by a rule, or to this person; nothing was changed
   5  the daemon or the database does not answer; trying again may help";
 
@@ -154,6 +156,11 @@ pub enum Command {
     /// Money that goes back to the treasury (退回国库)
     #[command(subcommand)]
     Refund(refund::RefundCommand),
+    /// Do the accounts agree with our books, day by day (对账); ends with 3 where one does not
+    Reconcile(reconcile::ReconcileArgs),
+    /// The accounts' statements (对账单)
+    #[command(subcommand)]
+    Statement(reconcile::StatementCommand),
     /// Approve what another person proposed, and do it
     Approve {
         /// The proposal's number
@@ -381,6 +388,8 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
             let config = Config::load(&path)?;
             read::payment(&reader(out, &config).await?, &what, row).await
         }
+        Command::Reconcile(args) => reconcile::reconcile(&reader(out, &Config::load(&path)?).await?, &args).await,
+        Command::Statement(command) => reconcile::statement(out, &Config::load(&path)?, command).await,
         Command::Status => read::status(&reader(out, &Config::load(&path)?).await?).await,
         Command::Doctor { offline } => {
             let config = Config::load(&path)?;

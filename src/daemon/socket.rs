@@ -32,6 +32,7 @@ use crate::passes::operate::correct::CorrectionFacts;
 use crate::passes::operate::enquire::{enquire_file, enquire_payment};
 use crate::passes::operate::evidence::evidence_whole;
 use crate::passes::operate::import::{ImportFacts, import_batch};
+use crate::passes::operate::matching::propose_match;
 use crate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
 use crate::passes::operate::switch::{import_paid, propose_openings};
 use crate::passes::operate::{self, OperateError, approve_batch, release_batch, review_batch};
@@ -148,6 +149,17 @@ pub enum Request {
     PaymentEnquire {
         /// Its reference.
         reference: String,
+    },
+    /// Propose what a statement's line is.
+    StatementMatch {
+        /// The statement.
+        statement: i64,
+        /// Its line.
+        line: i64,
+        /// A reference, a file, `funding N`, `case N`, `other`.
+        to: String,
+        /// What proves it.
+        reason: String,
     },
     /// Approve a proposal.
     Approve {
@@ -475,6 +487,15 @@ async fn decide(
                 );
             };
             asked(gateway, enquire_payment(gateway, &by, id, clock.now()).await?)
+        }
+        Request::StatementMatch { statement, line, to, reason } => {
+            let (id, effect) = propose_match(gateway, &by, (statement, line), &to, &reason, clock.now()).await?;
+            let value = serde_json::json!({ "proposal": id, "effect": effect });
+            done(
+                format!("已提出事项{id}：{effect}\n请另一人执行 `bankgate approve {id}`"),
+                format!("proposal {id}: {effect}\nanother person runs `bankgate approve {id}`"),
+                value,
+            )
         }
         Request::Approve { id } => {
             let effect = approve(gateway, &by, id, clock.now()).await?;

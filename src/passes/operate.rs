@@ -16,6 +16,8 @@ pub mod enquire;
 pub mod evidence;
 /// Lists that are carried here.
 pub mod import;
+/// A statement's line, explained by two persons.
+pub mod matching;
 /// Acts that take two persons.
 pub mod propose;
 /// Refund orders, by persons.

@@ -272,7 +272,8 @@ impl Tx {
     pub async fn recoveries_open(&mut self, of: &PayerAccount) -> Result<Vec<RecoveryDue>, StoreError> {
         let sql = "select c.id, c.instruction_id, c.amount_fen, i.account, i.payee_name from failure_case c join instruction i on i.id = c.instruction_id \
                    join tranche t on t.first_id = (select max(t2.first_id) from tranche t2 where t2.first_id <= i.id) join agreement a on a.number = t.agreement \
-                   where c.kind = 'recovery' and c.state = 'open' and a.bank = $1 and a.payer_account = $2 order by c.id";
+                   where c.kind = 'recovery' and c.state = 'open' and a.bank = $1 and a.payer_account = $2 \
+                   and not exists (select 1 from statement_match m where m.kind = 'recovery' and m.subject = c.id) order by c.id";
         let rows = self.rows(sql, args![&of.bank, &of.account]).await?;
         rows.iter()
             .map(|r| {

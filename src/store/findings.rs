@@ -338,6 +338,38 @@ const QUESTIONS: &[Question] = &[
         },
     },
     Question {
+        kind: "break_overdue",
+        sql: "select cast(id as text), bank, what || '\n' || account || '\n' || on_date, coalesce(found_fen, expected_fen, 0), opened_at from break_item \
+              where state = 'open' and due_on < $3 and $1 = $1 and $2 = $2 order by due_on, id limit 200",
+        read: |r| {
+            let (id, text) = (r.text(0)?, r.text(2)?);
+            let mut parts = text.rsplitn(3, '\n');
+            let (day, account, what) =
+                (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            let look = format!("`bankgate reconcile show --account {account} --date {day}`");
+            let what = Words::new(format!("对账差异逾期未结: {what}"), format!("a break of reconciliation is past its day: {what}"));
+            Ok((format!("break {id}"), what, Words::new(format!("{look}；催办银行"), format!("{look}; ask the bank again"))))
+        },
+    },
+    Question {
+        kind: "statement_missing",
+        sql: "select r.account, r.bank, r.on_date, 0, r.at from reconcile_run r where r.verdict = 'INCOMPLETE' and r.at < $1 - 86400000 and r.on_date < $3 and $2 = $2 \
+              and r.id = (select max(x.id) from reconcile_run x where x.bank = r.bank and x.account = r.account and x.on_date = r.on_date) order by r.on_date limit 200",
+        read: |r| {
+            let (account, day) = (r.text(0)?, r.text(2)?);
+            let look = format!("`bankgate reconcile show --account {account} --date {day}`");
+            let what = Words::new(
+                format!("{day}的对账单未到或不连续"),
+                format!("the statement of {day} is not there, or does not continue the one before"),
+            );
+            Ok((
+                format!("account {account} {day}"),
+                what,
+                Words::new(format!("向银行索取；{look}"), format!("ask the bank for it; {look}")),
+            ))
+        },
+    },
+    Question {
         kind: "proposal",
         sql: "select cast(id as text), '', effect || ' (' || proposed_by || ')', 0, proposed_at from proposal where state = 'open' and $1 = $1 and $2 = $2 and $3 = $3 order by id",
         read: |r| {

@@ -19,7 +19,7 @@ use crate::domain::verdict::{Sheet, Verdict};
 pub struct PayerAccount {
     /// The bank.
     pub bank: String,
-    /// The account.
+    /// The account: a department's, not a person's, so it is printed whole.
     pub account: String,
     /// Whether an agreement pays from cash.
     pub is_cash: bool,
@@ -62,7 +62,7 @@ pub struct StatementView {
     /// The bank.
     pub bank: String,
     /// The account.
-    pub account: Account,
+    pub account: String,
     /// The first day.
     pub from: String,
     /// The last day.
@@ -108,7 +108,7 @@ pub struct BreakRow {
     /// The bank.
     pub bank: String,
     /// The account.
-    pub account: Account,
+    pub account: String,
     /// The day.
     pub on_date: NaiveDate,
     /// In what way.
@@ -180,7 +180,7 @@ pub struct RunRow {
     /// The bank.
     pub bank: String,
     /// The account.
-    pub account: Account,
+    pub account: String,
     /// The day.
     pub on_date: String,
     /// How it stands.
@@ -475,7 +475,7 @@ impl Tx {
                 Ok(StatementView {
                     id: r.int(0)?,
                     bank: r.string(1)?,
-                    account: Account::new(r.string(2)?),
+                    account: r.string(2)?,
                     from: r.string(3)?,
                     to: r.string(4)?,
                     opening: r.opt_int(5)?,

@@ -6,7 +6,6 @@ use super::StoreError;
 use super::sql::{Row, Tx};
 use super::statements::{BreakRow, NewBreak, NewRun, PayerAccount, RunRow};
 use crate::args;
-use crate::domain::masked::Account;
 use crate::domain::time::Timestamp;
 
 const BREAK: &str = "select id, key, bank, account, on_date, kind, statement, line, subject, expected_fen, found_fen, what, next_step, candidates, owner, due_on, \
@@ -17,7 +16,7 @@ fn break_row(r: &Row) -> Result<BreakRow, StoreError> {
         id: r.int(0)?,
         key: r.string(1)?,
         bank: r.string(2)?,
-        account: Account::new(r.string(3)?),
+        account: r.string(3)?,
         on_date: r.date(4)?,
         kind: r.string(5)?,
         statement: r.opt_int(6)?,
@@ -42,7 +41,7 @@ fn run_row(r: &Row) -> Result<RunRow, StoreError> {
         id: r.int(0)?,
         at: r.int(1)?,
         bank: r.string(2)?,
-        account: Account::new(r.string(3)?),
+        account: r.string(3)?,
         on_date: r.string(4)?,
         verdict: r.string(5)?,
         opening_fen: r.opt_int(6)?,

@@ -15,6 +15,7 @@ mod lists;
 mod mail;
 mod people;
 mod publish;
+mod reconcile;
 mod refund;
 mod reports;
 mod sandbox;

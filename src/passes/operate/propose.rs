@@ -3,7 +3,7 @@
 //! for word the same. The database itself refuses the same person twice.
 
 use super::duty::{self, Duty};
-use super::{OperateError, case, refund};
+use super::{OperateError, case, matching, refund};
 use crate::domain::file::FileOutState;
 use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::{Event, InstructionState, coded, step};
@@ -41,6 +41,8 @@ pub enum Act {
     RefundReceipt,
     /// Gives an order up that may have gone out.
     RefundCancel,
+    /// Says what a statement's line is.
+    Match,
 }
 
 coded!(Act {
@@ -54,6 +56,7 @@ coded!(Act {
     Refund = "refund.order",
     RefundReceipt = "refund.receipt",
     RefundCancel = "refund.cancel",
+    Match = "statement.match",
 });
 
 impl Act {
@@ -63,7 +66,7 @@ impl Act {
             Self::ResolvePaid => Some(Event::ResolvePaid),
             Self::ResolveFailed => Some(Event::ResolveFailed),
             Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase => None,
-            Self::Refund | Self::RefundReceipt | Self::RefundCancel => None,
+            Self::Refund | Self::RefundReceipt | Self::RefundCancel | Self::Match => None,
         }
     }
 }
@@ -133,6 +136,7 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
         Act::Opening => super::switch::open(&mut tx, by, &proposal, now).await?,
         Act::Recover | Act::Reclassify | Act::Cancel | Act::CloseCase => case::done(gateway, &mut tx, by, &proposal, act, now).await?,
         Act::Refund | Act::RefundReceipt | Act::RefundCancel => refund::approve(gateway, &mut tx, by, &proposal, act, now).await?,
+        Act::Match => matching::explain(gateway, &mut tx, by, &proposal, now).await?,
     };
     if !tx.approve_proposal(id, by, now).await? {
         return OperateError::refused(format!("事项{id}刚被他人办理"), format!("somebody else decided {id} just now"));

@@ -4,7 +4,8 @@
 use crate::domain::ids::EndToEndId;
 use crate::domain::matching::{BreakKind, Found, Line, MatchKind};
 use crate::domain::time::Timestamp;
-use crate::passes::{Gateway, PassError};
+use crate::passes::refund::{self, Proof};
+use crate::passes::{Gateway, PassError, cases};
 use crate::store::sql::Tx;
 
 /// Does what a match proves; gives the break that it is instead where the books refuse it.
@@ -24,12 +25,12 @@ pub(crate) async fn follow(
             (done, EndToEndId(subject).to_string())
         }
         MatchKind::Recovery => {
-            let done = others::recovered(gateway, tx, subject, line.amount, Some((statement, number)), words, now).await?;
+            let done = cases::recovered(gateway, tx, subject, line.amount, Some((statement, number)), words, now).await?;
             (done, format!("case {subject}"))
         }
         MatchKind::Refund => {
             // Where a receipt is the proof, the debit is explained by the order all the same.
-            others::seen(gateway, tx, subject, (statement, number), now).await?;
+            refund::seen(gateway, tx, subject, &Proof::Statement { statement, line: number }, now).await?;
             return Ok(None);
         }
         MatchKind::Instruction
@@ -44,7 +45,7 @@ pub(crate) async fn follow(
     Ok((!done).then(|| Found::Break { kind: BreakKind::Returned, subject, expected: None, candidates: Vec::new() }))
 }
 
-/// The parts that are not here yet, by their signatures.
+/// The part that is not here yet, by its signature.
 mod others {
     use crate::domain::money::Fen;
     use crate::domain::time::Timestamp;
@@ -62,22 +63,6 @@ mod others {
         _: i64,
         _: Timestamp,
     ) -> Result<bool, PassError> {
-        Ok(false)
-    }
-
-    pub(super) async fn recovered(
-        _: &Gateway,
-        _: &mut Tx,
-        _: i64,
-        _: Fen,
-        _: Option<(i64, i64)>,
-        _: &str,
-        _: Timestamp,
-    ) -> Result<bool, PassError> {
-        Ok(false)
-    }
-
-    pub(super) async fn seen(_: &Gateway, _: &mut Tx, _: i64, _: (i64, i64), _: Timestamp) -> Result<bool, PassError> {
         Ok(false)
     }
 }

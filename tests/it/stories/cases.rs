@@ -35,12 +35,6 @@ impl World {
         changed
     }
 
-    /// Every equation holds, by the product's own count.
-    async fn books_hold(&self) {
-        let unequal = self.gateway.store.read().await.unwrap().books().await.unwrap().unequal();
-        assert!(unequal.is_empty(), "on {}: {unequal:?}", self.gateway.store.engine());
-    }
-
     async fn mails(&self, kind: &str) -> Vec<(String, String, Vec<u8>)> {
         let rows = self.rows(&format!("select recipients, subject, eml from outbox_mail where kind = '{kind}' order by id")).await;
         rows.iter().map(|r| (r.string(0).unwrap(), r.string(1).unwrap(), r.bytes(2).unwrap().to_vec())).collect()

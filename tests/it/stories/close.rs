@@ -40,11 +40,6 @@ impl World {
         changed
     }
 
-    async fn books_hold(&self) {
-        let books = self.gateway.store.read().await.unwrap().books().await.unwrap();
-        assert!(books.unequal().is_empty(), "{:?}", books.unequal());
-    }
-
     /// Somebody else approves every order, it goes out, and the treasury's receipt comes.
     async fn refund_all(&self) -> usize {
         self.approve_all().await;

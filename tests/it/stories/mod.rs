@@ -5,8 +5,8 @@ pub mod world;
 
 mod answers;
 mod cases;
-mod enquiries;
 mod close;
+mod enquiries;
 mod evidence;
 mod files;
 mod funds;

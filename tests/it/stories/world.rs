@@ -469,6 +469,12 @@ impl World {
         self.root.join("banks").join(bank)
     }
 
+    /// Every equation holds, by the product's own count.
+    pub async fn books_hold(&self) {
+        let unequal = self.gateway.store.read().await.unwrap().books().await.unwrap().unequal();
+        assert!(unequal.is_empty(), "on {}: {unequal:?}", self.gateway.store.engine());
+    }
+
     // --- the auditor: the laws, from the tables, by SQL of its own ---
 
     pub async fn audit(&self, after: &str) {
