@@ -116,6 +116,8 @@ pub enum Outcome {
     Paid,
     /// Not credited.
     Failed,
+    /// Credited, then sent back (退票): both at once.
+    Returned,
     /// Processing, uncertain, unprocessed: no word yet.
     Unknown,
 }
@@ -128,6 +130,7 @@ impl Outcome {
             Self::Accepted => "accepted",
             Self::Paid => "paid",
             Self::Failed => "failed",
+            Self::Returned => "returned",
             Self::Unknown => "unknown",
         }
     }
@@ -135,7 +138,7 @@ impl Outcome {
     /// The outcome of a stored code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Accepted, Self::Paid, Self::Failed, Self::Unknown].into_iter().find(|o| o.code() == code)
+        [Self::Accepted, Self::Paid, Self::Failed, Self::Returned, Self::Unknown].into_iter().find(|o| o.code() == code)
     }
 }
 

@@ -178,8 +178,8 @@ impl Scope<'_> {
             (_, None, None) => return Err(fault(&written.role, "a file of answers needs status = \"<map>\" or outcome")),
         };
         let says_paid = match &meaning {
-            RowMeaning::Status(map) => map.rules.iter().any(|r| r.meaning.outcome == Outcome::Paid),
-            RowMeaning::File(meaning) => meaning.outcome == Outcome::Paid,
+            RowMeaning::Status(map) => map.rules.iter().any(|r| was_credited(r.meaning.outcome)),
+            RowMeaning::File(meaning) => was_credited(meaning.outcome),
             RowMeaning::None => false,
         };
         if written.kind == InboundKind::Ack && says_paid {
@@ -253,8 +253,13 @@ fn status_rule(at: &Spanned<StatusSpec>) -> Result<StatusRule, Fault> {
 fn checked<T>(meaning: Meaning, at: &Spanned<T>) -> Result<Meaning, Fault> {
     match (meaning.outcome, meaning.is_final) {
         (Outcome::Unknown, true) => Err(fault(at, "what is unknown cannot be final")),
-        (Outcome::Unknown, false) | (Outcome::Accepted | Outcome::Paid | Outcome::Failed, _) => Ok(meaning),
+        (Outcome::Returned, false) => Err(fault(at, "what was sent back was sent back: returned must be final")),
+        (Outcome::Unknown, false) | (Outcome::Returned, true) | (Outcome::Accepted | Outcome::Paid | Outcome::Failed, _) => Ok(meaning),
     }
+}
+
+const fn was_credited(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Paid | Outcome::Returned)
 }
 
 /// The request's key with its `{name}` written out, so that an inbound path can be keyed the same way.

@@ -253,6 +253,9 @@ impl<'a, 's> Run<'a, 's> {
                 None
             }
             Outcome::Failed => Some(mapped.unwrap_or(Reason::OtherUnmapped)),
+            // Sent back without a word is a reason of its own; with words, they are looked up.
+            Outcome::Returned if cells.text.is_empty() => Some(mapped.unwrap_or(Reason::LateReturn)),
+            Outcome::Returned => Some(mapped.unwrap_or(Reason::OtherUnmapped)),
             Outcome::Unknown => mapped,
         };
         let code = if cells.code.is_empty() { cells.status } else { cells.code };
@@ -261,7 +264,8 @@ impl<'a, 's> Run<'a, 's> {
         let value = cells.paid.or(amount);
         match outcome {
             Outcome::Paid => count(&mut self.paid, value),
-            Outcome::Failed => count(&mut self.failed, amount),
+            // What came back is not with the person: banks sum it with what failed.
+            Outcome::Failed | Outcome::Returned => count(&mut self.failed, amount),
             Outcome::Accepted | Outcome::Unknown => {}
         }
         if let Some(amount) = amount {

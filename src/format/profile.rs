@@ -11,6 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::columns;
+use super::meaning::Phrases;
 use super::parse;
 use super::plan::{self, Content, Plan};
 use super::render::{FieldFault, RenderError, Renderer};
@@ -19,6 +20,7 @@ use super::summary::{ParseSummary, Parsed};
 use super::template::{PathToken, Piece};
 use super::totals::{Tally, hex};
 use crate::domain::exchange::{BatchFacts, InboundKind, PaymentLine};
+use crate::domain::reason::Reason;
 
 /// What the bank's answer set must hold (回盘方式).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -439,6 +441,26 @@ impl Profile {
         out
     }
 
+    /// Folders below the bank's outbox, of these dates, in which something may still come of files long answered: returns,
+    /// and results that go on being polled. None where such folders bear no date: they are listed anyway.
+    #[must_use]
+    pub fn late_dirs(&self, dates: &[NaiveDate]) -> Vec<String> {
+        let is_late = |kind: InboundKind| match kind {
+            InboundKind::Return | InboundKind::Enquiry => true,
+            InboundKind::Result => self.plan.exchange.response != Response::Replace,
+            InboundKind::Ack | InboundKind::Statement => false,
+        };
+        let mut out: Vec<String> = Vec::new();
+        for file in self.plan.inbound.iter().filter(|f| is_late(f.kind) && f.dir.iter().any(|p| matches!(p, Piece::Value(_)))) {
+            for dir in dates.iter().map(|d| plan::dated(&file.dir, *d)) {
+                if !out.contains(&dir) {
+                    out.push(dir);
+                }
+            }
+        }
+        out
+    }
+
     /// The files that make one answer set of this kind; none where the bank sends no such word.
     #[must_use]
     pub fn roles(&self, kind: InboundKind) -> &[RoleSpec] {
@@ -458,6 +480,12 @@ impl Profile {
     #[must_use]
     pub fn differing_echoes(&self, facts: &BatchFacts, summary: &ParseSummary) -> Vec<String> {
         columns::differing_echoes(self, facts, &summary.echoed)
+    }
+
+    /// The canonical reason in a bank's words, if the profile's map knows them.
+    #[must_use]
+    pub fn reason_of(&self, words: &str) -> Option<Reason> {
+        Phrases::default().find(&self.plan.reasons, "", words)
     }
 
     /// Whether a flag file speaks of this data file.

@@ -2,31 +2,35 @@
 //! applied whole or quarantined whole. A single row that contradicts what we know is a conflict of its own and stops
 //! nothing else; and what a bank said is never refused by a rule of ours.
 
-use super::plan::{regroup, unreserve};
+mod ack;
+mod booking;
+mod doubts;
+mod rivals;
+
+pub(super) use booking::Booking;
+use doubts::DIFFERING_MAX;
+
+use std::collections::BTreeSet;
+
 use super::publish::result_due;
 use super::stage::quarantine_set;
-use super::{Done, Gateway, PassError, Tried, refund};
-use crate::domain::exchange::{InboundKind, Outcome};
+use super::{Done, Gateway, PassError, Tried, refund, returns};
+use crate::domain::exchange::InboundKind;
 use crate::domain::file::{Evidence, FileInState, FileKind, FileOutState};
 use crate::domain::instruction::{Event, InstructionState, step};
 use crate::domain::language::Words;
-use crate::domain::ledger::{Movement, entry_kind};
 use crate::domain::money::Fen;
-use crate::domain::reason::{Reason, ReasonClass};
+use crate::domain::reason::ReasonClass;
 use crate::domain::scrub::scrub_wholly;
 use crate::domain::time::Timestamp;
-use crate::format::{Profile, Response, ReturnSemantics, fold_name};
+use crate::format::{Profile, Response, ReturnSemantics};
 use crate::store::desk::NewIncident;
-use crate::store::inbound::{CasesOf, EchoRow, FileIn, Group, LineState};
-use crate::store::ledger::{EntryOf, Origin};
+use crate::store::inbound::{CasesOf, FileIn, Group};
 use crate::store::outbound::{FileOut, SentRecord};
 use crate::store::sql::Tx;
 
 /// Sets taken in one run.
 const SETS: i64 = 50;
-/// More rows than this that say something else than what we sent mean that the file is not about ours at all.
-const DIFFERING_MAX: i64 = 10_000;
-
 /// Proves and applies what was staged.
 ///
 /// # Errors
@@ -119,40 +123,71 @@ impl<'a> Apply<'a> {
         Ok(())
     }
 
-    async fn answers(self, tx: &mut Tx) -> Result<Vec<String>, PassError> {
+    async fn answers(mut self, tx: &mut Tx) -> Result<Vec<String>, PassError> {
         let problems = self.prove(tx).await?;
         if !problems.is_empty() {
             return Ok(problems);
         }
-        let Some(differing) = self.differing(tx).await? else {
+        let Some(doubtful) = self.doubts(tx).await? else {
             return Ok(vec![
                 self.say(format!("超过{DIFFERING_MAX}行与我方文件不一致"), format!("more than {DIFFERING_MAX} lines differ from our file")),
             ]);
         };
-        for instruction in tx.contradicted(&self.ids).await? {
-            self.reclaim(tx, instruction).await?;
+        // On record before anything moves: whichever of the two words came first, a success that was sent back is known for one.
+        self.note_returns(tx, &doubtful).await?;
+        let mut is_whole = false;
+        if self.kind == InboundKind::Result {
+            self.successes_too_late(tx).await?;
+            is_whole = self.words(tx).await? == Some(Event::BankPaid);
         }
-        for row in &differing {
-            self.conflict(tx, row).await?;
-        }
-        let own = tx.groups_own(&self.ids, self.kind).await?;
-        let base = tx.groups_base(&self.ids, self.kind, self.file.lines_state).await?;
-        for group in own.iter().chain(&base) {
-            self.book(tx, group).await?;
-        }
-        tx.update_states(&self.ids, self.kind, self.now).await?;
-        let moves_all = self.base_move(tx, &base).await?;
-        let except = moves_all.map_or("", Event::code);
-        tx.insert_states(&self.ids, self.kind, &self.file, self.file.lines_state, except, self.now).await?;
-        if let Some(event) = moves_all {
-            let to = step(self.file.lines_state, event).map_err(|e| PassError::Broken(e.to_string()))?;
-            tx.move_base(&self.file, to, self.now).await?;
-        }
-        tx.take_final(&self.file, self.kind, &self.ids, moves_all == Some(Event::BankPaid)).await?;
+        let evidence = returns::Evidence { file_in: self.ids.first().copied(), statement: None };
+        returns::meet(self.gateway, tx, &self.file, evidence, self.now).await?;
+        tx.take_final(&self.file, self.kind, &self.ids, is_whole).await?;
         self.cases(tx).await?;
         self.unmapped(tx).await?;
         self.close_file(tx).await?;
         Ok(Vec::new())
+    }
+
+    /// Moves every line by the table: the file's own word where most lines share a fate, rows of their own for the others.
+    /// Says what moved the file's word.
+    async fn words(&mut self, tx: &mut Tx) -> Result<Option<Event>, PassError> {
+        let own = tx.groups_own(&self.ids).await?;
+        let base = tx.groups_base(&self.ids, self.file.lines_state).await?;
+        for group in own.iter().chain(&base) {
+            self.book(tx, group).await?;
+        }
+        tx.update_states(&self.ids, self.now).await?;
+        let moves_all = self.base_move(tx, &base).await?;
+        let except = moves_all.map_or("", Event::code);
+        tx.insert_states(&self.ids, &self.file, self.file.lines_state, except, self.now).await?;
+        if let Some(event) = moves_all {
+            let to = step(self.file.lines_state, event).map_err(|e| PassError::Broken(e.to_string()))?;
+            tx.move_base(&self.file, to, self.now).await?;
+            self.file = tx.file(self.file.id).await?;
+        }
+        Ok(moves_all)
+    }
+
+    async fn note_returns(&self, tx: &mut Tx, doubtful: &BTreeSet<i64>) -> Result<(), PassError> {
+        let today = self.gateway.today(self.now);
+        tx.note_returns(&self.ids, self.kind, &self.file, (doubtful, today), self.now).await?;
+        let (lines, first) = tx.returns_that_differ(&self.ids, self.kind).await?;
+        if lines == 0 {
+            return Ok(());
+        }
+        let what = self.say(
+            format!("银行对文件{}的{lines}笔再次报退票，金额与先前不同（首笔：第{first}号指令）", self.file.name),
+            format!("{lines} lines of file {} were sent back again with another amount (the first: {first})", self.file.name),
+        );
+        let next_step = self.say(
+            "请与银行核对退回金额；先前的一次已入账".to_owned(),
+            "ask the bank how much came back; the first word is booked".to_owned(),
+        );
+        let key = format!("return_again:{}", self.file.id);
+        let incident = NewIncident { key: &key, kind: "conflict", bank: &self.file.bank, what: &what, next_step: &next_step };
+        tx.incident(&incident, self.now).await?;
+        Ok(())
     }
 
     /// Every line tied to one instruction of the file, none twice, none missing where the bank answers all.
@@ -193,43 +228,6 @@ impl<'a> Apply<'a> {
         self.gateway.profile(&self.file.profile).map(|p| &**p)
     }
 
-    /// Lines that say something else than what we sent, in meaning. `None`: too many.
-    async fn differing(&self, tx: &mut Tx) -> Result<Option<Vec<EchoRow>>, PassError> {
-        let rows = tx.echoes_that_differ(&self.ids, DIFFERING_MAX + 1).await?;
-        if i64::try_from(rows.len()).is_ok_and(|n| n > DIFFERING_MAX) {
-            return Ok(None);
-        }
-        Ok(Some(rows.into_iter().filter(differs).collect()))
-    }
-
-    /// A row that contradicts what we sent is settled by nobody but people.
-    async fn conflict(&self, tx: &mut Tx, row: &EchoRow) -> Result<(), PassError> {
-        let own = tx.own_state(row.instruction_id).await?;
-        if own.as_ref().is_some_and(|(state, _)| matches!(state, InstructionState::FailedFinal | InstructionState::Reissued)) {
-            self.reclaim(tx, row.instruction_id).await?;
-        }
-        let (state, class) = tx.own_state(row.instruction_id).await?.unwrap_or_else(|| (self.file.lines_state, String::new()));
-        let Ok(next) = step(state, Event::BankDiffers) else { return Ok(()) };
-        let partial = row.theirs.4.is_some_and(|paid| paid != row.ours.3);
-        let (reason, words) = if partial {
-            (Reason::PartialPaid, "银行称已付金额与应付不一致 / another amount was paid".to_owned())
-        } else {
-            (Reason::ResultUnknown, "回盘信息与我方不一致 / the echo differs from what was sent".to_owned())
-        };
-        self.move_money(tx, (state, ReasonClass::from_code(&class)), (next, Some(reason.class())), row.ours.3, 1).await?;
-        let line = LineState {
-            instruction_id: row.instruction_id,
-            state: next,
-            amount: row.ours.3,
-            reason: reason.code(),
-            class: reason.class().code(),
-            words: &words,
-            at: Some(row.at),
-        };
-        tx.set_state(&self.file, &line, self.now).await?;
-        Ok(())
-    }
-
     /// Books what a group of lines moves; tells a person where the table has no place for the bank's word.
     async fn book(&self, tx: &mut Tx, group: &Group) -> Result<(), PassError> {
         let Some(next) = group.next else {
@@ -256,6 +254,10 @@ impl<'a> Apply<'a> {
         self.move_money(tx, (group.state, class(&group.class)), (next, class(&group.next_class)), group.total, group.count).await
     }
 
+    fn booking(&self) -> Booking<'_> {
+        Booking { gateway: self.gateway, file: &self.file, file_in: self.ids.first().copied(), statement: None, now: self.now }
+    }
+
     async fn move_money(
         &self,
         tx: &mut Tx,
@@ -264,29 +266,7 @@ impl<'a> Apply<'a> {
         amount: Fen,
         lines: u64,
     ) -> Result<(), PassError> {
-        let (Some(from), Some(to)) = (from.0.account(from.1), to.0.account(to.1)) else { return Ok(()) };
-        if from == to || !amount.is_positive() {
-            return Ok(());
-        }
-        let movement = Movement { kind: entry_kind(to), from: self.file.purse.account(from), to: self.file.purse.account(to), amount };
-        let of = EntryOf {
-            batch: self.file.batch.clone(),
-            file_out: Some(self.file.id),
-            file_in: self.ids.first().copied(),
-            lines,
-            ..EntryOf::default()
-        };
-        if tx.post(self.now, &of, Origin::Theirs, &movement).await? {
-            let what = self.say(
-                format!("银行的说法使账户“{}”不足，{}元记入冲突户", from.code(), amount),
-                format!("the bank's word would overdraw {}; {} is booked to conflict", from.code(), amount),
-            );
-            let next_step = self.say("请对账".to_owned(), "reconcile the account".to_owned());
-            let key = format!("overdraw:{}:{}", self.file.id, from.code());
-            tx.incident(&NewIncident { key: &key, kind: "conflict", bank: &self.file.bank, what: &what, next_step: &next_step }, self.now)
-                .await?;
-        }
-        Ok(())
+        self.booking().move_money(tx, None, from, to, amount, lines).await
     }
 
     /// Whether the set speaks for every line that has no row of its own, and so much for one fate that the file's own
@@ -306,8 +286,8 @@ impl<'a> Apply<'a> {
     async fn cases(&self, tx: &mut Tx) -> Result<(), PassError> {
         let business_date = self.gateway.today(self.now);
         let due_on = self.gateway.due_day(business_date, self.gateway.config.cases.due_days)?;
-        let kinds =
-            [("failed", InstructionState::Failed), ("returned", InstructionState::Returned), ("conflict", InstructionState::Conflict)];
+        // What was sent back has its cases already (`returns::meet`).
+        let kinds = [("failed", InstructionState::Failed), ("conflict", InstructionState::Conflict)];
         for (kind, state) in kinds {
             let of = CasesOf { kind, state, department: &self.file.purse.department, bank: &self.file.bank, business_date, due_on };
             let opened = tx.open_cases(&self.ids, &of, self.now).await?;
@@ -365,127 +345,4 @@ impl<'a> Apply<'a> {
         }
         Ok(())
     }
-
-    async fn ack(self, tx: &mut Tx) -> Result<Vec<String>, PassError> {
-        let words = tx.ack_words(&self.ids).await?;
-        let Some((outcome, is_final, reason, class, text)) = words.first().cloned() else {
-            return Ok(vec![self.say("回执没有内容".to_owned(), "the ack says nothing".to_owned())]);
-        };
-        match (outcome, is_final) {
-            (Outcome::Accepted | Outcome::Paid, _) => {
-                let to = step(self.file.lines_state, Event::BankAccepted).map_err(|e| PassError::Broken(e.to_string()))?;
-                tx.move_base(&self.file, to, self.now).await?;
-                if self.file.state == FileOutState::Sent {
-                    tx.move_file(&self.file, FileOutState::Accepted, "", &self.gateway.holder, self.now).await?;
-                }
-                tx.close_incident(&format!("ack_overdue:{}", self.file.id), self.now).await?;
-            }
-            (Outcome::Failed, true) => self.refused(tx, &reason, &class, &text).await?,
-            // "I have had this one" may be said of another copy: whether it was paid, nobody knows.
-            (Outcome::Failed | Outcome::Unknown, _) if is_seen_before(&reason) => self.refused(tx, &reason, &class, &text).await?,
-            (Outcome::Failed | Outcome::Unknown, _) => {}
-        }
-        Ok(Vec::new())
-    }
-
-    /// The bank refused the whole file. Where it says "duplicate", or a second copy may be out, that is no proof that
-    /// nothing was paid: the lines are unknown then, and never sent again by themselves.
-    async fn refused(&self, tx: &mut Tx, reason: &str, class: &str, text: &str) -> Result<(), PassError> {
-        let doubtful = class == ReasonClass::Enquire.code() || self.file.copies > 1;
-        let event = if doubtful { Event::BankUnknown } else { Event::BankFailed };
-        let next = step(self.file.lines_state, event).map_err(|e| PassError::Broken(e.to_string()))?;
-        let (moved, total) = tx.move_rest(&self.file, self.ids.first().copied(), next, (reason, class, text), self.now).await?;
-        self.move_money(tx, (self.file.lines_state, None), (next, ReasonClass::from_code(class)), total, moved).await?;
-        let state = if doubtful { FileOutState::Doubt } else { FileOutState::Refused };
-        tx.move_file(&self.file, state, text, &self.gateway.holder, self.now).await?;
-        self.cases(tx).await?;
-        let text = scrub_wholly(text);
-        let what = self.say(
-            format!("银行整批拒收文件{}（{moved}笔，{total}元）：{text}", self.file.name),
-            format!("the bank refused file {} ({moved} lines, {total}): {text}", self.file.name),
-        );
-        let next_step =
-            self.say(format!("查看：bankgate file show {}", self.file.id), format!("look: bankgate file show {}", self.file.id));
-        let key = format!("refused:{}", self.file.id);
-        tx.incident(&NewIncident { key: &key, kind: "file_refused", bank: &self.file.bank, what: &what, next_step: &next_step }, self.now)
-            .await?;
-        Ok(())
-    }
-
-    /// A finally failed instruction turns out paid: whoever holds its claim now is stopped, be it a retry, a reissue or
-    /// another batch's payment, and the claim goes back to it. Each is looked up by itself: stopping one may renumber others.
-    async fn reclaim(&self, tx: &mut Tx, instruction: i64) -> Result<(), PassError> {
-        while let Some(rival) = tx.rival_of(instruction).await? {
-            let tranche = tx.tranche_of(rival).await?.id;
-            // Behind the lock nothing of it is planned; what was planned just before is seen.
-            tx.lock_tranche(tranche).await?;
-            if tx.rival_of(instruction).await? == Some(rival) {
-                self.stop_rival(tx, instruction, rival).await?;
-                break;
-            }
-        }
-        tx.reclaim_if_free(instruction).await?;
-        Ok(())
-    }
-
-    /// The rival is stopped on its own file's row, or, when it may be out already, a person is told that money may have
-    /// gone twice.
-    async fn stop_rival(&self, tx: &mut Tx, instruction: i64, rival: i64) -> Result<(), PassError> {
-        let tranche = tx.tranche_of(rival).await?;
-        let mut file = tx.file_of(rival).await?;
-        if let Some(found) = &file {
-            tx.lock_file(found.id, self.now).await?;
-            file = Some(tx.file(found.id).await?);
-        }
-        // A retry ends with what it retries; another batch's payment is told that the money went already.
-        let why = if tranche.kind == "retry" { "" } else { Reason::DupBenefit.code() };
-        let out = [(rival, why.to_owned())];
-        match file {
-            None => regroup(self.gateway, tx, &tranche, (tranche.next_id, tranche.last_id), &out, self.now).await?,
-            Some(file) if !file.state.may_be_out() => {
-                let why = format!("instruction {instruction} before one of its lines was paid after all");
-                if tx.move_file(&file, FileOutState::Abandoned, &why, &self.gateway.holder, self.now).await? {
-                    unreserve(tx, &file, self.now).await?;
-                    regroup(self.gateway, tx, &tranche, (file.first_id, file.last_id), &out, self.now).await?;
-                }
-            }
-            Some(file) => {
-                let today = self.gateway.today(self.now);
-                let due_on = self.gateway.due_day(today, 1)?;
-                tx.suspect_double(instruction, rival, &self.file.purse.department, &file.bank, (today, due_on), self.now).await?;
-                let what = self.say(
-                    format!("疑似重复支付：第{instruction}号指令先报失败后报成功，同一款项的再次支付（文件{}）已送银行", file.name),
-                    format!(
-                        "suspected double payment: instruction {instruction} failed, then was paid; the same claim is out again in file {}",
-                        file.name
-                    ),
-                );
-                let next_step = self.say("请立即电话银行止付或追回".to_owned(), "phone the bank at once: stop or recover it".to_owned());
-                let key = format!("double:{instruction}");
-                let incident =
-                    NewIncident { key: &key, kind: "double_payment_suspected", bank: &file.bank, what: &what, next_step: &next_step };
-                tx.incident(&incident, self.now).await?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_seen_before(reason: &str) -> bool {
-    matches!(Reason::from_code(reason), Some(Reason::DupBatch | Reason::FileNameDup))
-}
-
-/// Whether an echo differs in meaning: names folded, identity numbers in either case.
-fn differs(row: &EchoRow) -> bool {
-    let (name, id, account, amount) = &row.ours;
-    let (their_name, their_id, their_account, their_amount, their_paid) = &row.theirs;
-    (!their_name.is_empty() && !same_name(name, their_name))
-        || (!their_id.is_empty() && !id.same_as(their_id))
-        || (!their_account.is_empty() && account != their_account)
-        || their_amount.is_some_and(|a| a != *amount)
-        || (row.outcome == Outcome::Paid.code() && their_paid.is_some_and(|p| p != *amount))
-}
-
-fn same_name(ours: &crate::domain::masked::Name, theirs: &crate::domain::masked::Name) -> bool {
-    ours.matches_by(theirs, fold_name)
 }

@@ -18,8 +18,10 @@ use crate::store::inbound::{FileIn, NewFileIn};
 use crate::store::sql::Tx;
 use crate::transport::{Entry, Mailbox, TransportError};
 
-/// Dated folders are listed this many days back, for answers that come late to files long answered.
+/// Dated folders are listed this many days back each time, for answers that come late to files just answered.
 const LATE_DAYS: u64 = 5;
+/// Older ones, as long as a return may come to a file of their day, are listed once in so many minutes.
+const RETURNS_EVERY_MINUTES: i64 = 60;
 
 /// A file that a listing shows and a profile recognises.
 #[derive(Clone, Debug)]
@@ -52,11 +54,13 @@ pub async fn collect(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Do
     let mut tried = Tried::default();
     for id in profiles {
         let profile = Arc::clone(gateway.profile(&id)?);
-        for dir in profile.inbound_dirs(&dates) {
+        let current = profile.inbound_dirs(&dates);
+        let late = late_dirs(gateway, bank, &profile, &current, now).await?;
+        for (dir, is_late) in current.into_iter().map(|d| (d, false)).chain(late.into_iter().map(|d| (d, true))) {
             let sights = match mailbox.list(&join(&edge.outbox, &dir)).await {
                 Ok(entries) => recognised(&profile, &dir, entries),
                 // A dated folder that is not there yet is no news; the outbox itself must be there.
-                Err(TransportError::NotFound { .. }) if !dir.is_empty() => continue,
+                Err(TransportError::NotFound { .. }) if !dir.is_empty() => Vec::new(),
                 // A folder that cannot be listed keeps none of the others waiting; a line that is down does.
                 Err(e) if !e.is_transient() => {
                     tried.note(Err(e.into()));
@@ -65,16 +69,42 @@ pub async fn collect(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Do
                 Err(e) => return Err(e.into()),
             };
             let run = Run { gateway, edge, bank, profile: &profile, now };
+            let mut is_quiet = true;
             for set in sets(sights) {
                 match run.take(&mut mailbox, set).await {
                     Err(PassError::Transport(e)) if e.is_transient() => return Err(e.into()),
-                    ended => tried.note(ended),
+                    ended => {
+                        is_quiet &= ended.as_ref().is_ok_and(|done| done.changed + done.unsettled == 0);
+                        tried.note(ended);
+                    }
                 }
+            }
+            if is_late && is_quiet {
+                run.listed(&dir).await?;
             }
         }
     }
     tried.note(put_away(gateway, edge, bank, &mut mailbox, now).await);
     tried.end()
+}
+
+/// Dated folders of files answered long ago, to which a return may still come, and whose turn it is. When each was listed is
+/// remembered beside what was seen in it.
+async fn late_dirs(gateway: &Gateway, bank: &str, profile: &Profile, current: &[String], now: Timestamp) -> Result<Vec<String>, PassError> {
+    let days = i64::from(profile.exchange().returns_within_days);
+    if days == 0 || profile.late_dirs(&[gateway.today(now)]).is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut tx = gateway.store.read().await?;
+    let dates = tx.dates_answered(bank, profile.id(), now.plus_minutes(-days * 24 * 60)).await?;
+    let mut due = Vec::new();
+    for dir in profile.late_dirs(&dates) {
+        let listed = tx.sighting(bank, &format!("{dir}/")).await?.map(|(_, _, at, _)| at);
+        if !current.contains(&dir) && listed.is_none_or(|at| now >= at.plus_minutes(RETURNS_EVERY_MINUTES)) {
+            due.push(dir);
+        }
+    }
+    Ok(due)
 }
 
 fn recognised(profile: &Profile, dir: &str, entries: Vec<Entry>) -> Vec<Sight> {
@@ -138,6 +168,13 @@ impl Run<'_> {
             kept.push(Kept { sight, sha256, bytes });
         }
         self.register(kept).await
+    }
+
+    /// Remembers that a folder was listed and holds nothing new.
+    async fn listed(&self, dir: &str) -> Result<(), PassError> {
+        let mut tx = self.gateway.store.begin().await?;
+        tx.sight(self.bank, &format!("{dir}/"), (0, 0), None, self.now).await?;
+        Ok(tx.commit().await?)
     }
 
     async fn readiness(&self, set: &[Sight]) -> Result<Ready, PassError> {
@@ -285,12 +322,12 @@ impl Run<'_> {
 
     /// Whether the bank may follow this answer up with another: it answers in polls, or owes a definite word on some line.
     async fn may_say_more(&self, tx: &mut Tx, old: &FileIn) -> Result<bool, PassError> {
-        // Each enquiry is answered by itself; the same file is asked about as long as it takes.
-        if old.kind == InboundKind::Enquiry {
-            return Ok(true);
-        }
-        if old.kind != InboundKind::Result {
-            return Ok(false);
+        match old.kind {
+            // For three months a bank says what else came back, under the same name. Each enquiry is answered by itself; the
+            // same file is asked about as long as it takes.
+            InboundKind::Return | InboundKind::Enquiry => return Ok(true),
+            InboundKind::Ack | InboundKind::Statement => return Ok(false),
+            InboundKind::Result => {}
         }
         match (self.profile.exchange().response, old.file_out) {
             (Response::Cumulative | Response::Delta, _) => Ok(true),

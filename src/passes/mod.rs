@@ -48,6 +48,8 @@ pub mod refund;
 pub mod remedy;
 /// What people must know becomes mails in the outbox.
 pub mod report;
+/// What was credited and sent back.
+pub mod returns;
 /// Files become bytes with a committed hash.
 pub mod seal;
 /// Kept files are read into lines.

@@ -36,6 +36,7 @@ pub async fn remedy(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
             done.changed += moved;
         }
     }
+    done += super::returns::chase(gateway, now).await?;
     done += retry(gateway, now).await?;
     Ok(done)
 }

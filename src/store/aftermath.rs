@@ -52,14 +52,15 @@ pub struct Overdue {
 fn money_is_back(line: &str) -> String {
     format!(
         "(a.debit_model <> 'gross' or exists (select 1 from statement_match m where m.kind = 'credit_back' and m.subject = {line}.instruction_id) \
-         or exists (select 1 from statement_match m where m.kind = 'credit_back_file' and m.subject = f.id and m.at >= {line}.since) \
+         or ({line}.state = 'returned' and exists (select 1 from waiting_return w where w.instruction_id = {line}.instruction_id and w.statement is not null)) \
+         or exists (select 1 from statement_match m where m.kind = 'credit_back_file' and m.subject = f.id and m.at >= {line}.since and {line}.state = 'failed') \
          or (f.state = 'refused' and exists (select 1 from statement z where z.bank = f.bank and z.account = a.payer_account and z.problems = '' \
          and z.to_date > f.business_date) and not exists (select 1 from statement_match m where m.kind = 'file' and m.subject = f.id)))"
     )
 }
 
 impl Tx {
-    /// Files with lines that failed and may be made final.
+    /// Files with lines that failed, or came back, and may be made final.
     ///
     /// # Errors
     /// The database refused.
@@ -67,7 +68,7 @@ impl Tx {
         // Those that wait for the money's credit first are left out: they would fill the run.
         let sql = format!(
             "select distinct s.file_out from instruction_state s join file_out f on f.id = s.file_out join agreement a on a.number = f.agreement \
-             where s.state = 'failed' and f.copies <= 1 and {} order by s.file_out limit $1",
+             where s.state in ('failed', 'returned') and f.copies <= 1 and {} order by s.file_out limit $1",
             money_is_back("s")
         );
         self.rows(sqlx::AssertSqlSafe(sql), args![limit]).await?.iter().map(|r| r.int(0)).collect()
@@ -77,14 +78,15 @@ impl Tx {
     ///
     /// Final means: the code is final in its profile and its answer set was applied whole (only then is a line `failed`), no
     /// conflict stands on it (then it is `conflict`), at most one copy of the file ever went out, and the bank debits for
-    /// successes only, or the money's credit was seen on a statement, line by line or in a lump that came after it failed.
+    /// successes only, or the money's credit was seen on a statement: line by line, in a lump that came after it failed, or as a
+    /// return.
     ///
     /// # Errors
     /// The database refused.
     pub async fn finalise(&mut self, file: &FileOut, now: Timestamp) -> Result<u64, StoreError> {
         let sql = format!(
             "update instruction_state set state = t.next, since = $2 from transition t where t.event = 'finalise' and t.state = instruction_state.state \
-             and instruction_state.file_out = $1 and instruction_state.state = 'failed' \
+             and instruction_state.file_out = $1 and instruction_state.state in ('failed', 'returned') \
              and exists (select 1 from file_out f join agreement a on a.number = f.agreement where f.id = $1 and f.copies <= 1 and {})",
             money_is_back("instruction_state")
         );

@@ -11,21 +11,39 @@ use crate::domain::masked::{Account, IdNumber, Name};
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
 
-/// The event that an answer line is. Only a final word is definite.
-const EVENT: &str = "case when l.is_final = 0 and l.outcome in ('paid', 'failed') then 'bank_unknown' when l.outcome = 'paid' then 'bank_paid' \
-     when l.outcome = 'failed' then 'bank_failed' when l.outcome = 'accepted' then 'bank_accepted' else 'bank_unknown' end";
-/// As above, in a file of returns: what came back had been credited.
-const EVENT_RETURN: &str = "case when l.is_final = 1 then 'bank_returned' else 'bank_unknown' end";
+/// The event that an answer line is. Only a final word is definite. A line that was credited and sent back was credited;
+/// that it was sent back is on record by itself (`store::returns`), and takes effect behind this.
+macro_rules! event {
+    () => {
+        "case when l.is_final = 0 and l.outcome in ('paid', 'failed') then 'bank_unknown' when l.outcome in ('paid', 'returned') then 'bank_paid' \
+         when l.outcome = 'failed' then 'bank_failed' when l.outcome = 'accepted' then 'bank_accepted' else 'bank_unknown' end"
+    };
+}
+const EVENT: &str = event!();
+/// As above, for a line that has a row of its own: a success that was sent back says nothing new of money that is not with
+/// the person, whichever of the two words came first.
+const EVENT_OWN: &str = concat!(
+    "case when l.is_final = 1 and l.outcome in ('paid', 'returned') and s.state in ('failed', 'failed_final', 'reissued', 'returned', 'lapsed', \
+     'refunding', 'refunded', 'carried') and exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id) then 'bank_unknown' else ",
+    event!(),
+    " end"
+);
 
-fn event_of(kind: InboundKind) -> &'static str {
-    match kind {
-        InboundKind::Return => EVENT_RETURN,
-        InboundKind::Ack | InboundKind::Result | InboundKind::Statement | InboundKind::Enquiry => EVENT,
-    }
+pub(super) fn list(ids: &[i64]) -> String {
+    ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn list(ids: &[i64]) -> String {
-    ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+/// A line that has a row of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnLine {
+    /// Where it stands.
+    pub state: InstructionState,
+    /// The class of the reason that put it there, or empty.
+    pub class: String,
+    /// What it stands for.
+    pub amount: Fen,
+    /// What the bank says that it paid, where that was said.
+    pub paid: Fen,
 }
 
 fn group(r: &Row) -> Result<Group, StoreError> {
@@ -142,13 +160,12 @@ impl Tx {
     ///
     /// # Errors
     /// The database refused.
-    pub async fn groups_own(&mut self, files: &[i64], kind: InboundKind) -> Result<Vec<Group>, StoreError> {
-        let event = event_of(kind);
+    pub async fn groups_own(&mut self, files: &[i64]) -> Result<Vec<Group>, StoreError> {
         let sql = format!(
             "select g.state, g.own_class, g.event, t.next, g.class, g.n, g.fen from \
-             (select s.state, s.class as own_class, x.event, x.class, count(*) as n, cast(sum(s.amount_fen) as bigint) as fen from \
-             (select l.instruction_id, {event} as event, l.class from answer_line l where l.file_in in ({})) x \
-             join instruction_state s on s.instruction_id = x.instruction_id group by s.state, s.class, x.event, x.class) g \
+             (select x.state, x.own_class, x.event, x.class, count(*) as n, cast(sum(x.amount_fen) as bigint) as fen from \
+             (select s.state, s.class as own_class, s.amount_fen, {EVENT_OWN} as event, l.class from answer_line l \
+             join instruction_state s on s.instruction_id = l.instruction_id where l.file_in in ({})) x group by x.state, x.own_class, x.event, x.class) g \
              left join transition t on t.state = g.state and t.event = g.event order by g.state, g.event, g.own_class, g.class",
             list(files)
         );
@@ -159,12 +176,11 @@ impl Tx {
     ///
     /// # Errors
     /// The database refused.
-    pub async fn groups_base(&mut self, files: &[i64], kind: InboundKind, base: InstructionState) -> Result<Vec<Group>, StoreError> {
-        let event = event_of(kind);
+    pub async fn groups_base(&mut self, files: &[i64], base: InstructionState) -> Result<Vec<Group>, StoreError> {
         let sql = format!(
             "select $1, '', g.event, t.next, g.class, g.n, g.fen from \
              (select x.event, x.class, count(*) as n, cast(sum(i.amount_fen) as bigint) as fen from \
-             (select l.instruction_id, {event} as event, l.class from answer_line l where l.file_in in ({})) x join instruction i on i.id = x.instruction_id \
+             (select l.instruction_id, {EVENT} as event, l.class from answer_line l where l.file_in in ({})) x join instruction i on i.id = x.instruction_id \
              left join instruction_state s on s.instruction_id = x.instruction_id where s.instruction_id is null group by x.event, x.class) g \
              left join transition t on t.state = $1 and t.event = g.event order by g.event, g.class",
             list(files)
@@ -190,19 +206,17 @@ impl Tx {
     pub async fn insert_states(
         &mut self,
         files: &[i64],
-        kind: InboundKind,
         file: &FileOut,
         base: InstructionState,
         except: &str,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let event = event_of(kind);
         let sql = format!(
             "insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, paid_fen, returned_fen, reason, class, raw_code, raw_text, \
              bank_ref, file_in, line, since) select x.instruction_id, $1, $2, t.next, i.amount_fen, \
              case when t.next = 'paid' or $4 = 'paid' then i.amount_fen else 0 end, case when t.next = 'returned' then i.amount_fen else 0 end, \
              x.reason, x.class, x.raw_code, x.raw_text, x.bank_ref, x.file_in, x.line, $3 from \
-             (select l.*, {event} as event from answer_line l where l.file_in in ({})) x join instruction i on i.id = x.instruction_id \
+             (select l.*, {EVENT} as event from answer_line l where l.file_in in ({})) x join instruction i on i.id = x.instruction_id \
              join transition t on t.state = $4 and t.event = x.event \
              where x.event <> $5 and (t.next <> $4 or $5 <> '') and not exists (select 1 from instruction_state s where s.instruction_id = x.instruction_id)",
             list(files)
@@ -214,15 +228,14 @@ impl Tx {
     ///
     /// # Errors
     /// The database refused.
-    pub async fn update_states(&mut self, files: &[i64], kind: InboundKind, now: Timestamp) -> Result<u64, StoreError> {
-        let event = event_of(kind);
+    pub async fn update_states(&mut self, files: &[i64], now: Timestamp) -> Result<u64, StoreError> {
         let sql = format!(
             "update instruction_state set state = y.next, reason = y.reason, class = y.class, raw_code = y.raw_code, raw_text = y.raw_text, \
              bank_ref = y.bank_ref, file_in = y.file_in, line = y.line, since = $1, \
              paid_fen = case when y.next = 'paid' then instruction_state.amount_fen else instruction_state.paid_fen end, \
              returned_fen = case when y.next = 'returned' then instruction_state.amount_fen else instruction_state.returned_fen end \
-             from (select x.*, t.next from (select l.*, {event} as event from answer_line l where l.file_in in ({})) x \
-             join instruction_state s on s.instruction_id = x.instruction_id join transition t on t.state = s.state and t.event = x.event and t.next <> s.state) y \
+             from (select x.*, t.next from (select l.*, s.state as own_state, {EVENT_OWN} as event from answer_line l join instruction_state s on s.instruction_id = l.instruction_id \
+             where l.file_in in ({})) x join transition t on t.state = x.own_state and t.event = x.event and t.next <> x.own_state) y \
              where instruction_state.instruction_id = y.instruction_id",
             list(files)
         );
@@ -330,26 +343,82 @@ impl Tx {
         self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(|r| Ok((r.string(0)?, r.string(1)?, r.count(2)?))).collect()
     }
 
-    /// Finally failed instructions that a set's success contradicts.
+    /// Finally failed instructions that a set's success contradicts. One that was sent back explains itself.
     ///
     /// # Errors
     /// The database refused.
     pub async fn contradicted(&mut self, files: &[i64]) -> Result<Vec<i64>, StoreError> {
         let sql = format!(
             "select l.instruction_id from answer_line l join instruction_state s on s.instruction_id = l.instruction_id \
-             where l.file_in in ({}) and l.outcome = 'paid' and l.is_final = 1 and s.state in ('failed_final', 'reissued') order by 1",
+             where l.file_in in ({}) and l.outcome = 'paid' and l.is_final = 1 and s.state in ('failed_final', 'reissued', 'lapsed') \
+             and not exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id) order by 1",
             list(files)
         );
         self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(|r| r.int(0)).collect()
     }
 
-    /// State and class of a line that has a row of its own.
+    /// A line that has a row of its own.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn own_state(&mut self, instruction: i64) -> Result<Option<(InstructionState, String)>, StoreError> {
-        let row = self.opt("select state, class from instruction_state where instruction_id = $1", args![instruction]).await?;
-        row.map(|r| Ok((r.code(0, InstructionState::from_code, "an instruction's state")?, r.string(1)?))).transpose()
+    pub async fn own_line(&mut self, instruction: i64) -> Result<Option<OwnLine>, StoreError> {
+        let sql = "select state, class, amount_fen, paid_fen from instruction_state where instruction_id = $1";
+        let row = self.opt(sql, args![instruction]).await?;
+        row.map(|r| {
+            let state = r.code(0, InstructionState::from_code, "an instruction's state")?;
+            Ok(OwnLine { state, class: r.string(1)?, amount: r.fen(2)?, paid: r.fen(3)? })
+        })
+        .transpose()
+    }
+
+    /// What an instruction was for.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn instructed(&mut self, instruction: i64) -> Result<Fen, StoreError> {
+        self.one("select amount_fen from instruction where id = $1", args![instruction]).await?.fen(0)
+    }
+
+    /// Keeps what the bank says that it paid of a line in doubt.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn keep_paid(&mut self, instruction: i64, paid: Fen) -> Result<(), StoreError> {
+        self.exec("update instruction_state set paid_fen = $2 where instruction_id = $1", args![instruction, paid]).await.map(|_| ())
+    }
+
+    /// Lines of which a set says that they were paid, and whose money is on its way back to the treasury or there.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn paid_and_gone(&mut self, files: &[i64]) -> Result<Vec<(i64, InstructionState)>, StoreError> {
+        let sql = format!(
+            "select l.instruction_id, s.state from answer_line l join instruction_state s on s.instruction_id = l.instruction_id \
+             where l.file_in in ({}) and l.outcome = 'paid' and l.is_final = 1 and s.state in ('refunding', 'refunded', 'carried') \
+             and not exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id) order by 1",
+            list(files)
+        );
+        let rows = self.rows(sqlx::AssertSqlSafe(sql), args![]).await?;
+        rows.iter().map(|r| Ok((r.int(0)?, r.code(1, InstructionState::from_code, "an instruction's state")?))).collect()
+    }
+
+    /// Opens a case for money that may have left twice, once for an instruction. Says whether it is new.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn suspect_gone(
+        &mut self,
+        instruction: i64,
+        words: &str,
+        (department, bank): (&str, &str),
+        (business_date, due_on): (chrono::NaiveDate, chrono::NaiveDate),
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let sql = "insert into failure_case (kind, payment_id, root_payment_id, instruction_id, batch, department, bank, amount_fen, reason, class, detail, owner, \
+                   business_date, due_on, opened_at) select 'double_payment_suspected', i.payment_id, i.root_payment_id, i.id, i.batch, $3, $4, i.amount_fen, \
+                   'RESULT_UNKNOWN', 'EN', $2, 'operator', $5, $6, $7 from instruction i where i.id = $1 \
+                   and not exists (select 1 from failure_case c where c.instruction_id = i.id and c.kind = 'double_payment_suspected')";
+        self.exec(sql, args![instruction, words, department, bank, business_date, due_on, now]).await
     }
 
     /// What an ack says of its file: outcome, final, reason, words.

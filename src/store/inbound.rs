@@ -163,6 +163,15 @@ impl Tx {
         self.rows(sql, args![bank]).await?.iter().map(|r| r.date(0)).collect()
     }
 
+    /// Business dates of a profile's files that were answered and to which a return may still come.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn dates_answered(&mut self, bank: &str, profile: &str, since: Timestamp) -> Result<Vec<NaiveDate>, StoreError> {
+        let sql = "select distinct business_date from file_out where bank = $1 and profile = $2 and state = 'answered' and answered_at >= $3 order by 1";
+        self.rows(sql, args![bank, profile, since]).await?.iter().map(|r| r.date(0)).collect()
+    }
+
     /// What an earlier listing showed under this path: bytes, time, when, and the file that was made of it.
     ///
     /// # Errors

@@ -54,6 +54,8 @@ pub mod publication;
 pub mod refund;
 /// What the letters say.
 pub mod reports;
+/// What was sent back.
+pub mod returns;
 /// Who may do what in a schema on PostgreSQL.
 pub mod roles;
 /// One instruction, settled by persons.

@@ -83,6 +83,7 @@ def split_sf():
 
     put(profile, f"result/YHDFFK{key}_S.TXT", row(PEOPLE[0]) + row(PEOPLE[2]) + row(PEOPLE[3]))
     put(profile, f"result/YHDFFK{key}_F.TXT", row(PEOPLE[1]) + row(PEOPLE[4], ";账户已挂失"))
+    put(profile, f"return/YHDFTP{key}_T.TXT", row(PEOPLE[0], ";退票:账户已销户") + row(PEOPLE[3]))
     put(profile, f"result-all-failed/YHDFFK{key}_S.TXT", b"")
     put(profile, f"result-all-failed/YHDFFK{key}_F.TXT", b"".join(row(p) for p in PEOPLE))
 

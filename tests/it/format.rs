@@ -229,6 +229,15 @@ fn a_result_in_two_files_is_read() {
 }
 
 #[test]
+fn what_was_sent_back_is_read() {
+    let profile = profile("split-sf-noheader");
+    let back = read(profile, InboundKind::Return, "returned", &sample("split-sf-noheader", "return/YHDFTP201903140001_T.TXT"));
+    let (closed, silent) = (Some(Reason::AcctClosed), Some(Reason::LateReturn));
+    assert_rows(&back, true, &[(1, Outcome::Returned, true, closed, ""), (4, Outcome::Returned, true, silent, "")]);
+    assert_eq!((back.answers[0].raw_text.as_str(), back.answers[0].amount), ("退票:账户已销户", Some(Fen::new(12_345))));
+}
+
+#[test]
 fn a_result_with_a_summary_is_read() {
     let profile = profile("pipe-gbk-summary");
     let bytes = sample("pipe-gbk-summary", "result/20190314/0512037R");
@@ -305,6 +314,7 @@ fn names_of_files_both_ways() {
     for (id, path, expected) in [
         ("split-sf-noheader", "YHDFFK201903140001_S.TXT", named(InboundKind::Result, "success", "201903140001")),
         ("split-sf-noheader", "YHDFFK201903140001_F.TXT", named(InboundKind::Result, "failure", "201903140001")),
+        ("split-sf-noheader", "YHDFTP201903140001_T.TXT", named(InboundKind::Return, "returned", "201903140001")),
         ("split-sf-noheader", "YHDFFK201903140001_F.TXT.filepart", None),
         ("split-sf-noheader", "YHDFFK201902300001_F.TXT", None),
         ("fixed-gbk-bytes", "20190314/03140001.dat", named(InboundKind::Result, "data", "20190314/03140001")),

@@ -84,7 +84,7 @@ impl Word<'_> {
                 tx.close_incident(&format!("ack_overdue:{}", self.file.id), self.now).await?;
             }
             (Outcome::Failed, true) => self.not_done(tx, FileOutState::Refused).await?,
-            (Outcome::Failed | Outcome::Unknown, _) => {}
+            (Outcome::Failed | Outcome::Unknown | Outcome::Returned, _) => {}
         }
         Ok(Vec::new())
     }
@@ -113,8 +113,9 @@ impl Word<'_> {
     async fn result(&self, tx: &mut Tx) -> Result<(), PassError> {
         match (self.answer.outcome, self.answer.is_final) {
             (Outcome::Paid, true) => self.done(tx).await,
-            (Outcome::Failed, true) => self.not_done(tx, FileOutState::Answered).await,
-            (Outcome::Paid | Outcome::Failed | Outcome::Accepted | Outcome::Unknown, _) => Ok(()),
+            // Sent back is not done either: the money is where it was.
+            (Outcome::Failed | Outcome::Returned, true) => self.not_done(tx, FileOutState::Answered).await,
+            (Outcome::Paid | Outcome::Failed | Outcome::Returned | Outcome::Accepted | Outcome::Unknown, _) => Ok(()),
         }
     }
 

@@ -105,12 +105,18 @@ create table remainder (
 ){fill};
 create index remainder_batch on remainder (batch);
 
--- A return that came before its success: it waits.
+-- What was sent back, on record from the first word of it: said again, it counts once. It takes effect where a success stands,
+-- and waits for that success where none does.
 create table waiting_return (
   instruction_id bigint primary key,
   file_out bigint not null,
+  -- Who said so: a line of a bank's file, or a credit on a statement, or both.
   file_in bigint,
   line bigint,
+  statement bigint,
+  statement_line bigint,
+  -- The day the money came back.
+  money_on text not null,
   amount_fen bigint not null,
   reason text not null,
   class text not null,
@@ -121,6 +127,7 @@ create table waiting_return (
   settled_at bigint
 );
 create index waiting_return_file on waiting_return (file_out) where settled_at is null;
+create index instruction_state_returned on instruction_state (file_out) where state = 'returned';
 
 -- Refund to the treasury.
 

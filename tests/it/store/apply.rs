@@ -32,7 +32,7 @@ on_both! {
 const SET: i64 = 500;
 
 /// What a line can say, and the event that it must be taken for. Only a final word is definite.
-const WORDS: [(InboundKind, Outcome, bool, Event); 14] = [
+const WORDS: [(InboundKind, Outcome, bool, Event); 11] = [
     (InboundKind::Result, Outcome::Paid, true, Event::BankPaid),
     (InboundKind::Result, Outcome::Paid, false, Event::BankUnknown),
     (InboundKind::Result, Outcome::Failed, true, Event::BankFailed),
@@ -43,12 +43,10 @@ const WORDS: [(InboundKind, Outcome, bool, Event); 14] = [
     (InboundKind::Result, Outcome::Unknown, false, Event::BankUnknown),
     (InboundKind::Ack, Outcome::Accepted, false, Event::BankAccepted),
     (InboundKind::Ack, Outcome::Failed, true, Event::BankFailed),
-    (InboundKind::Return, Outcome::Failed, true, Event::BankReturned),
-    (InboundKind::Return, Outcome::Paid, true, Event::BankReturned),
-    (InboundKind::Return, Outcome::Failed, false, Event::BankUnknown),
-    (InboundKind::Return, Outcome::Unknown, false, Event::BankUnknown),
+    // That it was sent back is on record by itself.
+    (InboundKind::Result, Outcome::Returned, true, Event::BankPaid),
 ];
-const KINDS: [InboundKind; 3] = [InboundKind::Ack, InboundKind::Result, InboundKind::Return];
+const KINDS: [InboundKind; 2] = [InboundKind::Ack, InboundKind::Result];
 
 fn words_of(kind: InboundKind) -> Vec<(Outcome, bool, Event)> {
     WORDS.iter().filter(|w| w.0 == kind).map(|w| (w.1, w.2, w.3)).collect()
@@ -139,15 +137,11 @@ async fn every_cell_moves_rows_of_their_own(w: World) {
         }
         tx.insert_answers(SET, answers).await.unwrap();
         let before = own(&mut tx, &file).await;
-        assert_eq!(
-            by_cell(&tx.groups_own(&[SET], kind).await.unwrap()),
-            count_cells(lines.iter().map(|(s, (_, _, e))| (*s, *e))),
-            "{kind:?}"
-        );
-        assert!(tx.groups_base(&[SET], kind, InstructionState::Sent).await.unwrap().is_empty(), "every line has a row of its own");
+        assert_eq!(by_cell(&tx.groups_own(&[SET]).await.unwrap()), count_cells(lines.iter().map(|(s, (_, _, e))| (*s, *e))), "{kind:?}");
+        assert!(tx.groups_base(&[SET], InstructionState::Sent).await.unwrap().is_empty(), "every line has a row of its own");
 
         let moves: Vec<_> = lines.iter().map(|(s, (_, _, e))| step(*s, *e).ok().filter(|next| next != s)).collect();
-        let moved = tx.update_states(&[SET], kind, NOW.plus_minutes(1)).await.unwrap();
+        let moved = tx.update_states(&[SET], NOW.plus_minutes(1)).await.unwrap();
         assert_eq!(moved, u64::try_from(moves.iter().flatten().count()).unwrap(), "{kind:?}");
         let after = own(&mut tx, &file).await;
         for (((state, (outcome, _, event)), next), id) in lines.iter().zip(&moves).zip(file.first_id..) {
@@ -162,7 +156,7 @@ async fn every_cell_moves_rows_of_their_own(w: World) {
             let line = id - file.first_id + 1;
             assert_eq!(after[&id], (next.code().to_owned(), reason.to_owned(), Some(SET), Some(line), paid, returned), "{what}");
         }
-        assert_eq!(tx.update_states(&[SET], kind, NOW).await.unwrap(), 0, "{kind:?}: said again, nothing moves");
+        assert_eq!(tx.update_states(&[SET], NOW).await.unwrap(), 0, "{kind:?}: said again, nothing moves");
     }
 }
 
@@ -182,17 +176,17 @@ async fn every_cell_gives_lines_rows_of_their_own(w: World) {
                 .map(|((outcome, is_final, _), line)| (answer(line, *outcome, *is_final), Some(first + i64::try_from(line).unwrap() - 1)));
             tx.insert_answers(SET, answers.collect()).await.unwrap();
             let cells = count_cells(words.iter().map(|w| (*base, w.2)));
-            assert_eq!(by_cell(&tx.groups_base(&[SET], kind, *base).await.unwrap()), cells, "{kind:?} {base:?}");
-            assert!(tx.groups_own(&[SET], kind).await.unwrap().is_empty());
+            assert_eq!(by_cell(&tx.groups_base(&[SET], *base).await.unwrap()), cells, "{kind:?} {base:?}");
+            assert!(tx.groups_own(&[SET]).await.unwrap().is_empty());
 
             let except = words[0].2;
             // While the file's own word moves on, a line that stays gets a row too: it would be carried along otherwise.
             let stays = |e: Event, n: &InstructionState| n != base || e != except;
             let moves: Vec<_> = words.iter().map(|(_, _, e)| step(*base, *e).ok().filter(|n| stays(*e, n)).map(|n| (*e, n))).collect();
             let count = |of: &dyn Fn(Event) -> bool| u64::try_from(moves.iter().flatten().filter(|(e, _)| of(*e)).count()).unwrap();
-            let some = tx.insert_states(&[SET], kind, &file, *base, except.code(), NOW).await.unwrap();
+            let some = tx.insert_states(&[SET], &file, *base, except.code(), NOW).await.unwrap();
             assert_eq!(some, count(&|e| e != except), "{kind:?} {base:?} but {except:?}");
-            let rest = tx.insert_states(&[SET], kind, &file, *base, "", NOW).await.unwrap();
+            let rest = tx.insert_states(&[SET], &file, *base, "", NOW).await.unwrap();
             assert_eq!(rest, count(&|e| e == except), "{kind:?} {base:?}");
             let own = own(&mut tx, &file).await;
             assert_eq!(tx.own_rows(file.id).await.unwrap(), (some + rest, Fen::new(1230 * i64::try_from(some + rest).unwrap())));
@@ -206,8 +200,8 @@ async fn every_cell_gives_lines_rows_of_their_own(w: World) {
                 assert_eq!((own[&id].4, own[&id].5), money, "{kind:?} {base:?} to {next:?}");
                 assert_eq!((own[&id].2, own[&id].3), (Some(SET), Some(id - first + 1)));
             }
-            assert_eq!(tx.insert_states(&[SET], kind, &file, *base, "", NOW).await.unwrap(), 0, "said again");
-            assert_eq!(tx.update_states(&[SET], kind, NOW).await.unwrap(), 0, "{kind:?} {base:?}: new rows are not moved once more");
+            assert_eq!(tx.insert_states(&[SET], &file, *base, "", NOW).await.unwrap(), 0, "said again");
+            assert_eq!(tx.update_states(&[SET], NOW).await.unwrap(), 0, "{kind:?} {base:?}: new rows are not moved once more");
         }
     }
 }
@@ -238,7 +232,7 @@ async fn one_final_answer_of_a_kind_counts(w: World) {
     let words = [(Outcome::Failed, true), (Outcome::Unknown, false), (Outcome::Paid, true)];
     let answers = words.iter().zip(1_u64..).map(|((o, f), line)| (answer(line, *o, *f), Some(99 + i64::try_from(line).unwrap())));
     tx.insert_answers(SET, answers.collect()).await.unwrap();
-    tx.insert_states(&[SET], InboundKind::Result, &file, InstructionState::Sent, "", NOW).await.unwrap();
+    tx.insert_states(&[SET], &file, InstructionState::Sent, "", NOW).await.unwrap();
     tx.take_final(&file, InboundKind::Result, &[SET], false).await.unwrap();
     tx.take_final(&file, InboundKind::Result, &[SET], true).await.unwrap();
     let sql = "select instruction_id from final_answer where file_out = $1 and kind = 'result' and file_in = $2 order by 1";
@@ -428,12 +422,12 @@ async fn history_is_not_read_to_apply_an_answer(w: World) {
             match statement {
                 "set_shape" => assert_eq!(tx.set_shape(&set, &file).await.unwrap().unbound, 0),
                 "echoes" => assert!(tx.echoes_that_differ(&set, 10).await.unwrap().is_empty()),
-                "groups_own" => assert!(tx.groups_own(&set, kind).await.unwrap().is_empty()),
-                "groups_base" => assert_eq!(tx.groups_base(&set, kind, InstructionState::Sent).await.unwrap().len(), 2),
+                "groups_own" => assert!(tx.groups_own(&set).await.unwrap().is_empty()),
+                "groups_base" => assert_eq!(tx.groups_base(&set, InstructionState::Sent).await.unwrap().len(), 2),
                 "insert_states" => {
-                    assert_eq!(tx.insert_states(&set, kind, &file, InstructionState::Sent, "bank_paid", NOW).await.unwrap(), 50)
+                    assert_eq!(tx.insert_states(&set, &file, InstructionState::Sent, "bank_paid", NOW).await.unwrap(), 50)
                 }
-                "update_states" => assert_eq!(tx.update_states(&set, kind, NOW).await.unwrap(), 0),
+                "update_states" => assert_eq!(tx.update_states(&set, NOW).await.unwrap(), 0),
                 "take_final" => tx.take_final(&file, kind, &set, true).await.unwrap(),
                 "open_cases" => assert_eq!(tx.open_cases(&set, &of, NOW).await.unwrap(), 50),
                 "contradicted" => assert!(tx.contradicted(&set).await.unwrap().is_empty()),

@@ -17,4 +17,5 @@ mod publication;
 mod race;
 mod reconcile;
 mod refund;
+mod returns;
 mod times;

@@ -1,0 +1,216 @@
+//! What was credited and sent back (退票): months later, before its success, twice, from three sides.
+//!
+//! Whoever says it, the word is put on record first (`store::returns`) and then `meet` lets every return of the file that
+//! finds its success take effect: new entries in the open period, never a change to old ones; the state; a case for the
+//! department. A return without a success waits, with the money where it is, and is chased once the result is overdue.
+
+use std::collections::BTreeSet;
+
+use super::apply::Booking;
+use super::publish::result_due;
+use super::{Done, Gateway, PassError};
+use crate::domain::instruction::{Figure, InstructionState};
+use crate::domain::language::Words;
+use crate::domain::ledger::EntryKind;
+use crate::domain::money::Fen;
+use crate::domain::reason::{Reason, ReasonClass};
+use crate::domain::time::Timestamp;
+use crate::store::admission::NewCase;
+use crate::store::desk::NewIncident;
+use crate::store::outbound::FileOut;
+use crate::store::returns::{CreditBack, SentBack};
+use crate::store::sql::Tx;
+
+/// Whose word brought a return and its success together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Evidence {
+    /// A bank's file.
+    pub file_in: Option<i64>,
+    /// A statement.
+    pub statement: Option<i64>,
+}
+
+/// A statement shows money of a paid instruction coming back. Says whether that explains the credit: as a return made now,
+/// as one that a file said before, or as one that waits for its success. The same credit again is explained as before;
+/// a second one is not.
+///
+/// # Errors
+/// The database; a working day that nobody knows.
+#[expect(clippy::too_many_arguments, reason = "the interface that reconciling calls: what, how much, in which words, where it stands")]
+pub async fn credited_back(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    instruction: i64,
+    amount: Fen,
+    words: &str,
+    statement: i64,
+    line: i64,
+    now: Timestamp,
+) -> Result<bool, PassError> {
+    let Some(standing) = tx.standing(instruction).await? else { return Ok(false) };
+    let Some(file) = standing.file_out else { return Ok(false) };
+    tx.lock_file(file, now).await?;
+    let file = tx.file(file).await?;
+    if let Some(known) = tx.return_on_record(instruction).await? {
+        return Ok(match known.statement {
+            Some(at) => at == (statement, line),
+            None => known.amount == amount && tx.prove_return(instruction, (statement, line)).await?,
+        });
+    }
+    let own = tx.own_line(instruction).await?;
+    let state = own.as_ref().map_or(file.lines_state, |o| o.state);
+    let most = own.map_or(standing.amount, |o| o.amount);
+    // Where the bank debits for everything, the money of what failed comes back too, and that is no return.
+    let may_come_back = match state.figure() {
+        Figure::InFlight | Figure::Paid | Figure::Unknown => true,
+        Figure::Failed => !tx.debits_for_everything(&file.agreement).await?,
+        Figure::Returned | Figure::Pending | Figure::Voided => false,
+    };
+    if !amount.is_positive() || amount > most || !may_come_back {
+        return Ok(false);
+    }
+    let reason =
+        gateway.profile(&file.profile)?.reason_of(words).filter(|r| r.class() != ReasonClass::Enquire).unwrap_or(Reason::LateReturn);
+    let on = tx.booked_on(statement, line).await?;
+    let credit = CreditBack { instruction, amount, reason: (reason.code(), reason.class().code()), words, at: (statement, line), on };
+    tx.note_credit_back(&file, &credit, now).await?;
+    meet(gateway, tx, &file, Evidence { file_in: None, statement: Some(statement) }, now).await?;
+    Ok(true)
+}
+
+/// Lets every return on record of a file take effect that finds its success. Says how many did.
+///
+/// # Errors
+/// The database; a working day that nobody knows.
+pub(super) async fn meet(gateway: &Gateway, tx: &mut Tx, file: &FileOut, by: Evidence, now: Timestamp) -> Result<u64, PassError> {
+    let twice = tx.credited_twice(file).await?;
+    let groups = tx.meetings(file, &twice).await?;
+    if groups.is_empty() {
+        return Ok(0);
+    }
+    let booking = Booking { gateway, file, file_in: by.file_in, statement: by.statement, now };
+    for g in &groups {
+        let (from, to) = (ReasonClass::from_code(&g.class), ReasonClass::from_code(&g.next_class));
+        let (from, to) = ((g.state, from), (InstructionState::Returned, to));
+        booking.move_money(tx, Some(EntryKind::Return), from, to, g.total, g.count).await?;
+    }
+    let lines = tx.meet_returns(file, &twice, now).await?;
+    open_cases(gateway, tx, file, ("returned", &lines), now).await?;
+    let words = format!("{} lines", lines.len());
+    tx.event(
+        "file_out",
+        file.id,
+        ("return", InstructionState::Paid.code(), InstructionState::Returned.code()),
+        &gateway.holder,
+        &words,
+        now,
+    )
+    .await?;
+    tracing::info!(file = file.id, bank = file.bank, lines = lines.len(), "sent back");
+    Ok(u64::try_from(lines.len()).unwrap_or(u64::MAX))
+}
+
+/// Each needs its department: what was credited on which day, and when it came back.
+async fn open_cases(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    file: &FileOut,
+    (kind, lines): (&'static str, &[SentBack]),
+    now: Timestamp,
+) -> Result<(), PassError> {
+    let today = gateway.today(now);
+    let due_on = gateway.due_day(today, gateway.config.cases.due_days)?;
+    let told_on = tx.told_at(file.id).await?.map(|at| gateway.today(at));
+    let ids: Vec<i64> = lines.iter().map(|l| l.instruction_id).collect();
+    let known = tx.have_case(kind, &ids).await?;
+    let mut cases = Vec::new();
+    for l in lines.iter().filter(|l| !known.contains(&l.instruction_id)) {
+        let reason = Reason::from_code(&l.reason.0).unwrap_or(Reason::LateReturn);
+        let class = ReasonClass::from_code(&l.reason.1).unwrap_or(reason.class());
+        cases.push(NewCase {
+            kind,
+            payment_id: l.payments.0,
+            root_payment_id: l.payments.1,
+            instruction_id: Some(l.instruction_id),
+            batch: file.batch.clone(),
+            department: file.purse.department.clone(),
+            bank: file.bank.clone(),
+            amount: l.amount,
+            reason: reason.code(),
+            class: class.code(),
+            detail: detail(gateway, l, told_on),
+            owner: owner(class),
+            business_date: today,
+            due_on,
+        });
+    }
+    tx.insert_cases(&cases, now).await?;
+    tx.date_returns(kind, lines).await?;
+    Ok(())
+}
+
+/// When it was credited and when it came back, then the bank's words.
+fn detail(gateway: &Gateway, line: &SentBack, told_on: Option<chrono::NaiveDate>) -> String {
+    let back = line.money_on;
+    let words = match line.credited_on.or(told_on) {
+        Some(on) => gateway.say(Words::new(format!("{on}入账，{back}退回"), format!("credited on {on}, sent back on {back}"))),
+        None => gateway.say(Words::new(format!("{back}退回"), format!("sent back on {back}"))),
+    };
+    if line.words.is_empty() { words } else { format!("{words}: {}", line.words) }
+}
+
+const fn owner(class: ReasonClass) -> &'static str {
+    match class {
+        ReasonClass::Beneficiary => "person",
+        ReasonClass::Enquire | ReasonClass::Gateway => "operator",
+        ReasonClass::Correctable | ReasonClass::Ineligible | ReasonClass::Transient | ReasonClass::Unclear => "department",
+    }
+}
+
+fn waiting_key(file: i64) -> String {
+    format!("return_waiting:{file}")
+}
+
+/// A return whose success never came is told, once the file's result is overdue: the bank says that it sent back what it
+/// never said it credited.
+///
+/// # Errors
+/// The database; a working day that nobody knows.
+pub(super) async fn chase(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
+    let mut done = Done::default();
+    let mut tx = gateway.store.read().await?;
+    let (waiting, told) = (tx.returns_waiting().await?, tx.returns_told().await?);
+    drop(tx);
+    let keys: BTreeSet<String> = waiting.iter().map(|it| waiting_key(it.file_out)).collect();
+    for key in told.iter().filter(|key| !keys.contains(*key)) {
+        let mut tx = gateway.store.begin().await?;
+        tx.close_incident(key, now).await?;
+        tx.commit().await?;
+    }
+    for it in waiting.into_iter().filter(|it| !told.contains(&waiting_key(it.file_out))) {
+        let mut tx = gateway.store.begin().await?;
+        let file = tx.file(it.file_out).await?;
+        let agreement = tx.agreement(&file.agreement).await?;
+        if now < result_due(gateway, &agreement, &file)? {
+            continue;
+        }
+        let key = waiting_key(file.id);
+        let what = gateway.say(Words::new(
+            format!("银行{}退回文件{}的{}笔（{}元），但从未报入账；款项仍记在途，不能重新发放", file.bank, file.name, it.lines, it.total),
+            format!(
+                "bank {} sent back {} lines of file {} ({}) and never said that it credited them; they stay in flight",
+                file.bank, it.lines, file.name, it.total
+            ),
+        ));
+        let next_step = gateway.say(Words::new(
+            format!("请银行补发文件{}的回盘；切勿重发", file.name),
+            format!("ask the bank for the result of file {}; do not send it again", file.name),
+        ));
+        let incident = NewIncident { key: &key, kind: "return_waiting", bank: &file.bank, what: &what, next_step: &next_step };
+        if tx.incident(&incident, now).await? {
+            done.changed += 1;
+        }
+        tx.commit().await?;
+    }
+    Ok(done)
+}

@@ -1,0 +1,406 @@
+//! What was sent back (退票), on record from the first word of it.
+//!
+//! A return and its success come in either order, again and again, from three sides: a result, a file of returns, a
+//! statement. So the word is put on record first, once for an instruction, and *then* it meets what the instruction's state
+//! says: where a success stands it takes effect, in the transaction that brought the later of the two; where none does it
+//! waits. The rules are the table's (`bank_returned`): a state without that cell waits, one whose cell leads nowhere new
+//! keeps the record, so that a success that comes after it is known for one that was sent back.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+
+use super::StoreError;
+use super::answers::list;
+use super::outbound::FileOut;
+use super::sql::{Row, Tx};
+use crate::args;
+use crate::domain::exchange::InboundKind;
+use crate::domain::instruction::InstructionState;
+use crate::domain::money::Fen;
+use crate::domain::time::Timestamp;
+
+/// A statement's word that money came back.
+#[derive(Clone, Copy, Debug)]
+pub struct CreditBack<'a> {
+    /// The instruction.
+    pub instruction: i64,
+    /// How much.
+    pub amount: Fen,
+    /// Reason and class, by their codes.
+    pub reason: (&'a str, &'a str),
+    /// What the entry says.
+    pub words: &'a str,
+    /// The statement and its line.
+    pub at: (i64, i64),
+    /// The day on which it was booked.
+    pub on: NaiveDate,
+}
+
+/// A return on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnRecord {
+    /// How much came back.
+    pub amount: Fen,
+    /// The statement and line that show it, if one does.
+    pub statement: Option<(i64, i64)>,
+}
+
+/// Returns that take effect alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meeting {
+    /// Where their lines stand.
+    pub state: InstructionState,
+    /// The class of the reason that put them there, or empty.
+    pub class: String,
+    /// The class that the return gives, or empty.
+    pub next_class: String,
+    /// How many.
+    pub count: u64,
+    /// Their sum.
+    pub total: Fen,
+}
+
+/// A line that was sent back just now.
+#[derive(Clone, Debug)]
+pub struct SentBack {
+    /// The instruction.
+    pub instruction_id: i64,
+    /// The payment, and the one that the entitlement began with.
+    pub payments: (i64, i64),
+    /// How much.
+    pub amount: Fen,
+    /// Reason and class, by their codes.
+    pub reason: (String, String),
+    /// The bank's words.
+    pub words: String,
+    /// The day the money came back.
+    pub money_on: NaiveDate,
+    /// The day it was credited; where the bank does not say it, the day it was told.
+    pub credited_on: Option<NaiveDate>,
+}
+
+/// Lines whose return waits for a success, by file.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// The file.
+    pub file_out: i64,
+    /// How many.
+    pub lines: u64,
+    /// Their sum.
+    pub total: Fen,
+}
+
+/// A return that stands where a success may still be to come.
+const WAITS: &str = "('planned', 'sent', 'accepted', 'unknown')";
+
+/// A line of answers that says: sent back. In a file of returns every final line does.
+fn says_returned(kind: InboundKind) -> &'static str {
+    match kind {
+        InboundKind::Return => "l.is_final = 1 and l.instruction_id is not null",
+        InboundKind::Ack | InboundKind::Result | InboundKind::Statement | InboundKind::Enquiry => {
+            "l.is_final = 1 and l.outcome = 'returned' and l.instruction_id is not null"
+        }
+    }
+}
+
+/// How much it says came back: in a file of returns its amount, which may be a part; else all of it.
+fn amount_back(kind: InboundKind) -> &'static str {
+    match kind {
+        InboundKind::Return => "coalesce(l.amount_fen, s.amount_fen, i.amount_fen)",
+        InboundKind::Ack | InboundKind::Result | InboundKind::Statement | InboundKind::Enquiry => "coalesce(s.amount_fen, i.amount_fen)",
+    }
+}
+
+/// Returns on record that have not taken effect and whose line stands where the table lets them: the whole of what was paid.
+fn meeting(twice: &[i64]) -> String {
+    format!(
+        "select w.*, coalesce(s.state, f.lines_state) as own_state, coalesce(s.class, '') as own_class, coalesce(s.amount_fen, i.amount_fen) as own_fen, \
+         i.payment_id, i.root_payment_id, i.batch from waiting_return w join file_out f on f.id = w.file_out join instruction i on i.id = w.instruction_id \
+         left join instruction_state s on s.instruction_id = w.instruction_id where w.file_out = $1 and w.settled_at is null \
+         and w.amount_fen = coalesce(s.amount_fen, i.amount_fen) and w.instruction_id not in ({})",
+        if twice.is_empty() { "0".to_owned() } else { list(twice) }
+    )
+}
+
+impl Tx {
+    /// Puts on record what a set says was sent back, once for an instruction, but for those lines that are in doubt. Says
+    /// how many were new.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn note_returns(
+        &mut self,
+        set: &[i64],
+        kind: InboundKind,
+        file: &FileOut,
+        (doubtful, today): (&BTreeSet<i64>, NaiveDate),
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let doubtful: Vec<i64> = doubtful.iter().copied().collect();
+        let sql = format!(
+            "insert into waiting_return (instruction_id, file_out, file_in, line, money_on, amount_fen, reason, class, raw_code, raw_text, bank_ref, since) \
+             select l.instruction_id, $1, l.file_in, l.line, case when l.on_date = '' then $2 else l.on_date end, {}, \
+             case when l.class in ('', 'EN') then 'LATE_RETURN' else l.reason end, case when l.class in ('', 'EN') then 'UR' else l.class end, \
+             l.raw_code, l.raw_text, l.bank_ref, $3 from answer_line l join instruction i on i.id = l.instruction_id \
+             left join instruction_state s on s.instruction_id = i.id where l.file_in in ({}) and {} and l.instruction_id not in ({}) \
+             on conflict (instruction_id) do nothing",
+            amount_back(kind),
+            list(set),
+            says_returned(kind),
+            if doubtful.is_empty() { "0".to_owned() } else { list(&doubtful) }
+        );
+        self.exec(sqlx::AssertSqlSafe(sql), args![file.id, today, now]).await
+    }
+
+    /// Lines of a set of returns that say another amount than is on record: how many, and the first.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn returns_that_differ(&mut self, set: &[i64], kind: InboundKind) -> Result<(u64, i64), StoreError> {
+        if kind != InboundKind::Return {
+            return Ok((0, 0));
+        }
+        let sql = format!(
+            "select count(*), coalesce(min(l.instruction_id), 0) from answer_line l join waiting_return w on w.instruction_id = l.instruction_id \
+             where l.file_in in ({}) and {} and l.amount_fen is not null and l.amount_fen <> w.amount_fen",
+            list(set),
+            says_returned(kind)
+        );
+        let r = self.one(sqlx::AssertSqlSafe(sql), args![]).await?;
+        Ok((r.count(0)?, r.int(1)?))
+    }
+
+    /// The return of an instruction, if one is on record.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn return_on_record(&mut self, instruction: i64) -> Result<Option<OnRecord>, StoreError> {
+        let row = self
+            .opt("select amount_fen, statement, statement_line from waiting_return where instruction_id = $1", args![instruction])
+            .await?;
+        row.map(|r| Ok(OnRecord { amount: r.fen(0)?, statement: r.opt_int(1)?.zip(r.opt_int(2)?) })).transpose()
+    }
+
+    /// Puts a statement's credit on record as a return.
+    ///
+    /// # Errors
+    /// One is on record already (a unique violation), or the database refused.
+    pub async fn note_credit_back(&mut self, file: &FileOut, credit: &CreditBack<'_>, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "insert into waiting_return (instruction_id, file_out, statement, statement_line, money_on, amount_fen, reason, class, raw_code, raw_text, \
+                   bank_ref, since) values ($1, $2, $3, $4, $5, $6, $7, $8, '', $9, '', $10)";
+        let (statement, line) = credit.at;
+        let (reason, class) = credit.reason;
+        self.exec(sql, args![credit.instruction, file.id, statement, line, credit.on, credit.amount, reason, class, credit.words, now])
+            .await
+            .map(|_| ())
+    }
+
+    /// Ties the credit on a statement to a return that a file said before. Says whether it had none.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn prove_return(&mut self, instruction: i64, (statement, line): (i64, i64)) -> Result<bool, StoreError> {
+        let sql = "update waiting_return set statement = $2, statement_line = $3 where instruction_id = $1 and statement is null";
+        self.exec_one(sql, args![instruction, statement, line]).await
+    }
+
+    /// Whether the bank debits for every payment and credits back what failed.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn debits_for_everything(&mut self, agreement: &str) -> Result<bool, StoreError> {
+        Ok(self.opt("select number from agreement where number = $1 and debit_model = 'gross'", args![agreement]).await?.is_some())
+    }
+
+    /// The booking date of a statement's line.
+    ///
+    /// # Errors
+    /// There is no such line, or the database refused.
+    pub async fn booked_on(&mut self, statement: i64, line: i64) -> Result<NaiveDate, StoreError> {
+        self.one("select on_date from statement_line where statement = $1 and line = $2", args![statement, line]).await?.date(0)
+    }
+
+    /// Lines of a file that two successes with different references of the bank stand for: one return settles but one of
+    /// them. Looked for only among those that are in conflict and were sent back.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn credited_twice(&mut self, file: &FileOut) -> Result<Vec<i64>, StoreError> {
+        let sql = "select w.instruction_id from waiting_return w join instruction_state s on s.instruction_id = w.instruction_id \
+                   where w.file_out = $1 and w.settled_at is null and s.state = 'conflict'";
+        let ids: Vec<i64> = self.rows(sql, args![file.id]).await?.iter().map(|r| r.int(0)).collect::<Result<_, _>>()?;
+        if ids.is_empty() {
+            return Ok(ids);
+        }
+        let sql = format!(
+            "select l.instruction_id from answer_line l where l.file_in in (select f.id from file_in f where f.file_out = $1 and f.kind = 'result' and f.state = 'applied') \
+             and l.outcome = 'paid' and l.is_final = 1 and l.bank_ref <> '' and l.instruction_id in ({}) group by l.instruction_id having count(distinct l.bank_ref) > 1",
+            list(&ids)
+        );
+        self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(|r| r.int(0)).collect()
+    }
+
+    /// Lines of a set that give a success another reference of the bank than it had: a second credit. With its line.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn second_credits(&mut self, set: &[i64], file: &FileOut, limit: i64) -> Result<Vec<(i64, (i64, i64))>, StoreError> {
+        let ids = list(set);
+        let sql = format!("select 1 from answer_line where file_in in ({ids}) and bank_ref <> '' limit 1");
+        if self.opt(sqlx::AssertSqlSafe(sql), args![]).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let sql = format!("select id from file_in where file_out = $1 and kind = 'result' and state = 'applied' and id not in ({ids})");
+        let before: Vec<i64> =
+            self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(|r| r.int(0)).collect::<Result<_, _>>()?;
+        if before.is_empty() {
+            return Ok(Vec::new());
+        }
+        let credit = "outcome = 'paid' and is_final = 1 and bank_ref <> ''";
+        let sql = format!(
+            "select l.instruction_id, l.file_in, l.line from answer_line l join (select instruction_id, min(bank_ref) as one, max(bank_ref) as other \
+             from answer_line where file_in in ({}) and {credit} group by instruction_id) e on e.instruction_id = l.instruction_id \
+             where l.file_in in ({ids}) and l.{} and l.bank_ref <> e.one and l.bank_ref <> e.other order by l.file_in, l.line limit $1",
+            list(&before),
+            credit.replace(" and ", " and l.")
+        );
+        let rows = self.rows(sqlx::AssertSqlSafe(sql), args![limit]).await?;
+        rows.iter().map(|r| Ok((r.int(0)?, (r.int(1)?, r.int(2)?)))).collect()
+    }
+
+    /// What would take effect now, grouped by where the lines stand and why they came back.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn meetings(&mut self, file: &FileOut, twice: &[i64]) -> Result<Vec<Meeting>, StoreError> {
+        let sql = format!(
+            "select x.own_state, x.own_class, x.class, count(*), cast(sum(x.own_fen) as bigint) from ({}) x join transition t on t.state = x.own_state \
+             and t.event = 'bank_returned' and t.next <> t.state group by x.own_state, x.own_class, x.class order by 1, 2, 3",
+            meeting(twice)
+        );
+        let read = |r: &Row| {
+            Ok(Meeting {
+                state: r.code(0, InstructionState::from_code, "an instruction's state")?,
+                class: r.string(1)?,
+                next_class: r.string(2)?,
+                count: r.count(3)?,
+                total: r.fen(4)?,
+            })
+        };
+        self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(read).collect()
+    }
+
+    /// Lets them take effect. Says which lines.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn meet_returns(&mut self, file: &FileOut, twice: &[i64], now: Timestamp) -> Result<Vec<SentBack>, StoreError> {
+        let sql = format!(
+            "select x.instruction_id, x.payment_id, x.root_payment_id, x.own_fen, x.reason, x.class, x.raw_text, x.money_on, coalesce(p.on_date, '') \
+             from ({}) x join transition t on t.state = x.own_state and t.event = 'bank_returned' and t.next <> t.state left join \
+             (select l.instruction_id, max(l.on_date) as on_date from answer_line l join waiting_return w on w.instruction_id = l.instruction_id \
+             where l.file_in in (select f.id from file_in f where f.file_out = $1 and f.kind = 'result' and f.state = 'applied') and l.outcome = 'paid' \
+             and l.is_final = 1 and l.on_date <> '' and w.settled_at is null group by l.instruction_id) p on p.instruction_id = x.instruction_id \
+             order by x.instruction_id",
+            meeting(twice)
+        );
+        let lines = self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(sent_back).collect::<Result<Vec<_>, _>>()?;
+        let sql = format!(
+            "insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, paid_fen, returned_fen, reason, class, raw_code, raw_text, \
+             bank_ref, file_in, line, since) select x.instruction_id, x.file_out, x.batch, t.next, x.own_fen, x.own_fen, x.own_fen, x.reason, x.class, x.raw_code, \
+             x.raw_text, x.bank_ref, x.file_in, x.line, $2 from ({}) x join transition t on t.state = x.own_state and t.event = 'bank_returned' and t.next <> t.state \
+             where true on conflict (instruction_id) do update set state = excluded.state, paid_fen = excluded.paid_fen, returned_fen = excluded.returned_fen, \
+             reason = excluded.reason, class = excluded.class, raw_code = excluded.raw_code, raw_text = excluded.raw_text, bank_ref = excluded.bank_ref, \
+             file_in = excluded.file_in, line = excluded.line, since = excluded.since",
+            meeting(twice)
+        );
+        self.exec(sqlx::AssertSqlSafe(sql), args![file.id, now]).await?;
+        for some in lines.chunks(5000) {
+            let ids = list(&some.iter().map(|l| l.instruction_id).collect::<Vec<_>>());
+            let sql = format!("update waiting_return set settled_at = $1 where instruction_id in ({ids})");
+            self.exec(sqlx::AssertSqlSafe(sql), args![now]).await?;
+            // The return explains whatever stood in doubt.
+            let sql = format!(
+                "update failure_case set state = 'closed', closed_at = $1, closed_as = 'evidence' where state = 'open' and kind in ('unknown', 'conflict') and instruction_id in ({ids})"
+            );
+            self.exec(sqlx::AssertSqlSafe(sql), args![now]).await?;
+        }
+        Ok(lines)
+    }
+
+    /// Writes beside their cases the day on which the money was with us again.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn date_returns(&mut self, kind: &str, lines: &[SentBack]) -> Result<(), StoreError> {
+        let days: BTreeSet<NaiveDate> = lines.iter().map(|l| l.money_on).collect();
+        for day in days {
+            let ids: Vec<i64> = lines.iter().filter(|l| l.money_on == day).map(|l| l.instruction_id).collect();
+            for some in ids.chunks(5000) {
+                let sql = format!("update failure_case set money_on = $1 where kind = $2 and instruction_id in ({})", list(some));
+                self.exec(sqlx::AssertSqlSafe(sql), args![day, kind]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Of these instructions those that have a case of this kind.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn have_case(&mut self, kind: &str, ids: &[i64]) -> Result<BTreeSet<i64>, StoreError> {
+        let mut found = BTreeSet::new();
+        for some in ids.chunks(5000) {
+            let sql = format!("select instruction_id from failure_case where kind = $1 and instruction_id in ({})", list(some));
+            for r in self.rows(sqlx::AssertSqlSafe(sql), args![kind]).await? {
+                found.insert(r.int(0)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The day on which a bank first told of a file's successes.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn told_at(&mut self, file: i64) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "select min(seen_at) from file_in where file_out = $1 and kind = 'result' and state = 'applied'";
+        self.one(sql, args![file]).await?.opt_time(0)
+    }
+
+    /// Keys of the alarms that a return waits.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn returns_told(&mut self) -> Result<BTreeSet<String>, StoreError> {
+        let sql = "select key from incident where kind = 'return_waiting' and state = 'open'";
+        self.rows(sql, args![]).await?.iter().map(|r| r.string(0)).collect()
+    }
+
+    /// Files with returns that wait for their success.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn returns_waiting(&mut self) -> Result<Vec<Waiting>, StoreError> {
+        let sql = format!(
+            "select w.file_out, count(*), cast(sum(w.amount_fen) as bigint) from waiting_return w join file_out f on f.id = w.file_out \
+             left join instruction_state s on s.instruction_id = w.instruction_id where w.settled_at is null and coalesce(s.state, f.lines_state) in {WAITS} \
+             group by w.file_out order by w.file_out"
+        );
+        let rows = self.rows(sqlx::AssertSqlSafe(sql), args![]).await?;
+        rows.iter().map(|r| Ok(Waiting { file_out: r.int(0)?, lines: r.count(1)?, total: r.fen(2)? })).collect()
+    }
+}
+
+fn sent_back(r: &Row) -> Result<SentBack, StoreError> {
+    Ok(SentBack {
+        instruction_id: r.int(0)?,
+        payments: (r.int(1)?, r.int(2)?),
+        amount: r.fen(3)?,
+        reason: (r.string(4)?, r.string(5)?),
+        words: r.string(6)?,
+        money_on: r.date(7)?,
+        credited_on: if r.text(8)?.is_empty() { None } else { Some(r.date(8)?) },
+    })
+}
