@@ -61,7 +61,6 @@ pub fn state(code: &str, language: Language) -> &str {
             "refunded" => "已退回国库",
             "lapsed" => "已结转",
             "carried" => "已退回，权益保留",
-            "recovered" => "已追回",
             "department" => "部门",
             "person" => "本人",
             "operator" => "财政信息",
