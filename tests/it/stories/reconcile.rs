@@ -1,11 +1,18 @@
 //! Stories of reconciliation (R6): all that is due was paid and no more, the bank takes nothing for itself, and every fen that
 //! moved on the account is explained or with somebody.
 
-use bankgate::domain::time::Timestamp;
+use bankgate::domain::ids::EndToEndId;
+use bankgate::domain::refund::Why;
+use bankgate::passes::operate::matching::propose_match;
+use bankgate::passes::operate::propose::approve;
+use bankgate::passes::operate::refund::propose_refunds;
 use bankgate::passes::reconcile::report::replay;
+use bankgate::passes::refund::Ask;
+use bankgate::passes::{cases, collect, reconcile, stage};
+use bankgate::store::desk::Operator;
 
 use super::bank::{LOST, Slip, Word};
-use super::world::{CLEARING, COUNTER, SPLIT, World, draft, on_both};
+use super::world::{CLEARING, COUNTER, SPLIT, World, at, draft, on_both};
 
 const ACCOUNT: &str = "510601012345678901";
 /// What lay in the account on the first day.
@@ -18,15 +25,19 @@ struct Entry {
     fen: i64,
     reference: String,
     words: String,
-    name: &'static str,
+    account: String,
 }
 
 fn debit(fen: i64, reference: &str, words: &str) -> Entry {
-    Entry { side: 'D', fen, reference: reference.to_owned(), words: words.to_owned(), name: "代理发放过渡户" }
+    Entry { side: 'D', fen, reference: reference.to_owned(), words: words.to_owned(), account: "90010001".to_owned() }
 }
 
 fn credit(fen: i64, reference: &str, words: &str) -> Entry {
     Entry { side: 'C', ..debit(fen, reference, words) }
+}
+
+fn finance(login: &str) -> Operator {
+    Operator { login: login.into(), name: format!("{login}某"), role: "finance".into(), department: String::new() }
 }
 
 fn yuan(fen: i64) -> String {
@@ -45,7 +56,7 @@ impl World {
         let mut text = format!("H|{ACCOUNT}|{day}|{day}|{}|{}|{}\n", yuan(opening), yuan(closing), entries.len());
         for (at, e) in entries.iter().enumerate() {
             let (side, fen) = (e.side, yuan(e.fen));
-            text.push_str(&format!("D|{day}|{side}|{fen}|{}|{bank}{day}{at:06}|90010001|{}|{}\n", e.reference, e.name, e.words));
+            text.push_str(&format!("D|{day}|{side}|{fen}|{}|{bank}{day}{at:06}|{}|某户|{}\n", e.reference, e.account, e.words));
         }
         let total = |side: char| {
             let of_side: Vec<i64> = entries.iter().filter(|e| e.side == side).map(|e| e.fen).collect();
@@ -72,10 +83,6 @@ impl World {
         self.texts("select name from file_out order by id desc limit 1").await.remove(0)
     }
 
-    async fn reference(&self, batch: &str, row: usize) -> String {
-        self.texts(&format!("select reference from v_payment where batch = '{batch}' order by seq")).await.remove(row)
-    }
-
     /// How a day of the account stands at a bank.
     async fn verdict(&self, bank: &str, day: &str) -> String {
         let sql = format!("select verdict from reconcile_run where bank = '{bank}' and on_date = '{day}' order by id desc limit 1");
@@ -94,6 +101,16 @@ impl World {
 
     async fn matches(&self) -> Vec<String> {
         self.texts("select kind || ' ' || how from statement_match order by id").await
+    }
+
+    /// The statement is taken and looked at, and nothing else happens.
+    async fn take_statement(&mut self) {
+        for _ in 0..3 {
+            self.now = self.now.plus_minutes(2);
+            collect::collect(&self.gateway, SPLIT, self.now).await.unwrap();
+            stage::stage(&self.gateway, self.now).await.unwrap();
+            reconcile::reconcile(&self.gateway, self.now).await.unwrap();
+        }
     }
 
     async fn morning(&mut self, day: &str) {
@@ -144,6 +161,20 @@ async fn r6_a_fee_is_flagged_until_it_is_given_back_by_word_of_two_persons() {
         assert_eq!((w.incidents("reconcile").await, w.int("select times from incident where kind = 'reconcile'").await), (1, 1));
         w.morning("2019-03-18").await;
         assert_eq!((w.open_breaks().await.len(), w.incidents("reconcile").await), (1, 1));
+        let (g, now) = (&w.gateway, w.now);
+        let line = w.int("select line from statement_line where words = '代发手续费'").await;
+        assert!(propose_match(g, &finance("chen"), (1, line), &name, "银行说是代发", now).await.is_ok(), "any file may be named");
+        assert!(propose_match(g, &finance("chen"), (1, line), "BG0000000000000999", "没有这一笔", now).await.is_err());
+        let (id, effect) = propose_match(g, &finance("chen"), (1, line), "other", "银行3月18日来函，次日冲回", now).await.unwrap();
+        assert!(effect.contains("debit 12.00 yuan") && effect.contains("other"), "{effect}");
+        assert!(approve(g, &finance("chen"), id, now).await.is_err(), "not by the same person");
+        assert_eq!(w.open_breaks().await, ["fee_charged"]);
+        approve(g, &finance("lin"), id, now).await.unwrap();
+        w.settle().await;
+        assert_eq!((w.open_breaks().await.len(), w.verdict(SPLIT, "2019-03-14").await), (0, "RECONCILED".to_owned()));
+        let reason = w.texts("select reason from statement_match where how = 'manual'").await.remove(0);
+        assert!(reason.ends_with("chen + lin"), "{reason}");
+        assert_eq!(w.incidents("reconcile").await, 0);
     })
     .await;
 }
@@ -341,7 +372,53 @@ async fn every_run_replays_to_the_same_bytes_also_after_later_ones() {
         w.sql("update statement_line set amount_fen = amount_fen + 1 where side = 'credit'").await;
         let again = replay(&w.gateway.store, 1).await.unwrap().unwrap();
         assert_ne!(again.was, again.is);
-        assert!(w.now > Timestamp::from_millis(0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r4_what_a_person_gives_back_and_what_the_treasury_gets_are_both_seen_on_the_statement() {
+    on_both(async |w| {
+        w.release(&draft("V", SPLIT, 0..3)).await;
+        w.settle().await;
+        let slip = w.take_one(SPLIT);
+        w.answer(&slip, &[Word::Paid; 3]);
+        w.settle().await;
+        // What goes back in cash is proven by the account's statement.
+        w.sql("update agreement set funds_model = 'cash'").await;
+        w.exclude(1).await;
+        cases::cases(&w.gateway, w.now).await.unwrap();
+        assert_eq!(w.cases("recovery").await, 1);
+        let (paid, back) = (slip.orders.iter().map(|o| o.fen).sum(), slip.orders[1].fen);
+        let closing = w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &w.file_name().await, "代发")]);
+        let given = Entry { account: format!("62170012345{:08}", 1), ..credit(back, "", "退回补贴") };
+        let closing = w.state(SPLIT, "2019-03-15", closing, &[given.clone(), given]);
+        // A day of grace: cash may be on the statement before its voucher is here.
+        w.now = at("2019-03-19", "09:00:00");
+        w.take_statement().await;
+        // Two alike for one case: nobody can say which, so neither is posted.
+        assert_eq!(w.open_breaks().await, ["missing_here", "missing_here"]);
+        assert_eq!(w.balance("suspense:ineligible").await, 0);
+        let case = w.int("select id from failure_case where kind = 'recovery'").await;
+        let (g, now) = (&w.gateway, w.now);
+        let to = format!("case {case}");
+        let (id, _) = propose_match(g, &finance("chen"), (2, 2), &to, "收款凭证2019-7", now).await.unwrap();
+        approve(g, &finance("lin"), id, now).await.unwrap();
+        assert_eq!(w.balance("suspense:ineligible").await, back);
+        let ask = Ask { department: "D1", project: "1", year: 2019, why: Why::Ineligible, month: "" };
+        let order = propose_refunds(g, &finance("chen"), &ask, now).await.unwrap().remove(0);
+        let proposal = w.int("select proposal from refund_order").await;
+        approve(g, &finance("lin"), proposal, now).await.unwrap();
+        let mut tx = w.gateway.store.begin().await.unwrap();
+        tx.refund_sent(order.id, now).await.unwrap();
+        tx.commit().await.unwrap();
+        w.state(SPLIT, "2019-03-18", closing, &[debit(back, &EndToEndId(order.id).to_string(), "退回国库")]);
+        w.take_statement().await;
+        assert_eq!(w.texts("select state from refund_order").await, ["refunded"]);
+        assert_eq!((w.balance("suspense:ineligible").await, w.balance("refund_in_transit").await), (0, 0));
+        assert_eq!(w.matches().await, ["file file", "recovery manual", "refund reference"]);
+        assert_eq!(w.open_breaks().await, ["missing_here"]);
+        assert_eq!((w.verdict(SPLIT, "2019-03-18").await, w.verdict(SPLIT, "2019-03-15").await), ("RECONCILED".into(), "BREAKS".into()));
     })
     .await;
 }
