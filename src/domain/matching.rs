@@ -381,9 +381,9 @@ fn named(line: &Line, books: &Books) -> Option<Named> {
         return books.items.contains_key(&id).then_some(Named::Item(id));
     }
     // The narrower name first: a key or path is of one day, a name may come again tomorrow.
-    let narrow = |f: &FileDue, t: &str| t == f.key || t == f.path;
-    let wide = |f: &FileDue, t: &str| t == f.name;
-    for says in [&narrow as &dyn Fn(&FileDue, &str) -> bool, &wide] {
+    let narrow: fn(&FileDue, &str) -> bool = |f, t| t == f.key || t == f.path;
+    let wide: fn(&FileDue, &str) -> bool = |f, t| t == f.name;
+    for says in [narrow, wide] {
         let files: Vec<(&i64, &FileDue)> = books.files.iter().filter(|(_, f)| tokens(line).any(|t| says(f, t))).collect();
         match files.as_slice() {
             [] => {}

@@ -419,26 +419,27 @@ impl Tx {
         if self.one(sql, args![bank, account]).await?.int(0)? == 0 {
             return Ok("foreign: no agreement pays from this account".to_owned());
         }
-        for other in self.statements_over(bank, account, from, to).await? {
-            let same_frame = (other.from, other.to, other.opening, other.closing) == (from, to, head.opening, head.closing);
-            let is_same = same_frame && {
-                let sql = "select on_date, side, amount_fen, reference, bank_ref from statement_line where statement = $1 order by line";
-                let rows = self.rows(sql, args![other.id]).await?;
-                let mut kept = rows
-                    .iter()
-                    .map(|r| Ok((r.string(0)?, r.string(1)?, r.fen(2)?, r.string(3)?, r.string(4)?)))
-                    .collect::<Result<Vec<_>, StoreError>>()?;
-                let says = |e: &StatementEntry| {
-                    let (reference, bank_ref) = (e.reference.clone().unwrap_or_default(), e.bank_ref.clone().unwrap_or_default());
-                    (e.date.to_string(), side(e.side).to_owned(), e.amount, reference, bank_ref)
-                };
-                let mut new: Vec<_> = entries.iter().map(says).collect();
-                kept.sort();
-                new.sort();
-                kept == new
+        let over = self.statements_over(bank, account, from, to).await?;
+        for other in over.iter().filter(|o| (o.from, o.to, o.opening, o.closing) == (from, to, head.opening, head.closing)) {
+            let sql = "select on_date, side, amount_fen, reference, bank_ref from statement_line where statement = $1 order by line";
+            let rows = self.rows(sql, args![other.id]).await?;
+            let mut kept = rows
+                .iter()
+                .map(|r| Ok((r.string(0)?, r.string(1)?, r.fen(2)?, r.string(3)?, r.string(4)?)))
+                .collect::<Result<Vec<_>, StoreError>>()?;
+            let says = |e: &StatementEntry| {
+                let (reference, bank_ref) = (e.reference.clone().unwrap_or_default(), e.bank_ref.clone().unwrap_or_default());
+                (e.date.to_string(), side(e.side).to_owned(), e.amount, reference, bank_ref)
             };
-            let word = if is_same { "repeats" } else { "conflict with" };
-            return Ok(format!("{word} statement {}", other.id));
+            let mut new: Vec<_> = entries.iter().map(says).collect();
+            kept.sort();
+            new.sort();
+            if kept == new {
+                return Ok(format!("repeats statement {}", other.id));
+            }
+        }
+        if let Some(other) = over.first() {
+            return Ok(format!("conflict with statement {}", other.id));
         }
         Ok(String::new())
     }
