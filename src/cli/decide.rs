@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::ImportArgs;
 use super::out::{Exit, Failure, Out};
+use super::{ImportArgs, Settled};
 use crate::config::Config;
 use crate::daemon::socket::{self, Reply, Request};
+use crate::domain::money::Fen;
 use crate::passes::operate::import::ImportFacts;
 
 /// Asks, and prints what the daemon says.
@@ -30,8 +31,22 @@ pub async fn import(out: &Out, config: &Config, args: ImportArgs) -> Result<Exit
 }
 
 /// Proposes to settle a payment.
-pub async fn resolve(out: &Out, config: &Config, reference: String, paid: bool, evidence: String) -> Result<Exit, Failure> {
-    ask(out, config, Request::PaymentResolve { reference, paid, evidence }).await
+pub async fn resolve(
+    out: &Out,
+    config: &Config,
+    reference: String,
+    (settled, part): (Settled, Option<String>),
+    evidence: String,
+) -> Result<Exit, Failure> {
+    let part_fen = match (settled, part) {
+        (Settled::PartlyPaid, Some(yuan)) => {
+            Some(Fen::parse_yuan(&yuan).map_err(|e| Failure::misused(format!("--paid {yuan}: {e}")))?.get())
+        }
+        (Settled::PartlyPaid, None) => return Err(Failure::misused("--as partly-paid needs --paid YUAN".to_owned())),
+        (Settled::Paid | Settled::Failed, Some(_)) => return Err(Failure::misused("--paid goes with --as partly-paid".to_owned())),
+        (Settled::Paid | Settled::Failed, None) => None,
+    };
+    ask(out, config, Request::PaymentResolve { reference, paid: settled == Settled::Paid, part_fen, evidence }).await
 }
 
 /// Approves a proposal, or withdraws it.

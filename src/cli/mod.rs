@@ -269,6 +269,9 @@ pub enum PaymentCommand {
         /// What it turned out to be
         #[arg(long = "as", value_enum)]
         settled: Settled,
+        /// With --as partly-paid: how much was credited, in yuan
+        #[arg(long, value_name = "YUAN")]
+        paid: Option<String>,
         /// What proves it: the bank's letter, the statement's entry, who was asked
         #[arg(long)]
         evidence: String,
@@ -282,6 +285,8 @@ pub enum Settled {
     Paid,
     /// Not credited
     Failed,
+    /// Credited in part: --paid says how much
+    PartlyPaid,
 }
 
 /// Files.
@@ -377,8 +382,8 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
         Command::Whoami => decide::whoami(out, &Config::load(&path)?).await,
         Command::Close(args) => close::close(out, &Config::load(&path)?, args).await,
         Command::Batch(command) => batch(out, &Config::load(&path)?, command).await,
-        Command::Payment(PaymentCommand::Resolve { reference, settled, evidence }) => {
-            decide::resolve(out, &Config::load(&path)?, reference, settled == Settled::Paid, evidence).await
+        Command::Payment(PaymentCommand::Resolve { reference, settled, paid, evidence }) => {
+            decide::resolve(out, &Config::load(&path)?, reference, (settled, paid), evidence).await
         }
         Command::Payment(PaymentCommand::Enquire { reference }) => {
             decide::ask(out, &Config::load(&path)?, Request::PaymentEnquire { reference }).await

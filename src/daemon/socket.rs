@@ -26,6 +26,7 @@ use super::refunds::{self, RefundRequest};
 use crate::clock::Clock;
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::{Language, Words};
+use crate::domain::money::Fen;
 use crate::format::list::ListFault;
 use crate::passes::close::{close_month, close_year};
 use crate::passes::operate::correct::CorrectionFacts;
@@ -33,6 +34,7 @@ use crate::passes::operate::enquire::{enquire_file, enquire_payment};
 use crate::passes::operate::evidence::evidence_whole;
 use crate::passes::operate::import::{ImportFacts, import_batch};
 use crate::passes::operate::matching::propose_match;
+use crate::passes::operate::partly::propose_partly;
 use crate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
 use crate::passes::operate::switch::{import_paid, propose_openings};
 use crate::passes::operate::{self, OperateError, approve_batch, release_batch, review_batch};
@@ -86,6 +88,9 @@ pub enum Request {
         reference: String,
         /// As paid, or as failed.
         paid: bool,
+        /// As paid for this part only, in fen.
+        #[serde(default)]
+        part_fen: Option<i64>,
         /// What proves it.
         evidence: String,
     },
@@ -410,7 +415,7 @@ async fn decide(
             let say = publication::posted(gateway, &by, &batch, clock.now()).await?;
             Ok(Reply::Done { say, value: serde_json::json!({ "batch": batch }) })
         }
-        Request::PaymentResolve { reference, paid, evidence } => {
+        Request::PaymentResolve { reference, paid, part_fen, evidence } => {
             let Some(EndToEndId(id)) = EndToEndId::parse(&reference) else {
                 return OperateError::refused(
                     format!("“{reference}”不是支付编号（BG加16位数字，末位校验）"),
@@ -418,7 +423,10 @@ async fn decide(
                 );
             };
             let act = if paid { Act::ResolvePaid } else { Act::ResolveFailed };
-            let (id, effect) = propose_resolve(gateway, &by, id, act, &evidence, clock.now()).await?;
+            let (id, effect) = match part_fen {
+                Some(part) => propose_partly(gateway, &by, id, Fen::new(part), &evidence, clock.now()).await?,
+                None => propose_resolve(gateway, &by, id, act, &evidence, clock.now()).await?,
+            };
             let value = serde_json::json!({ "proposal": id, "effect": effect });
             done(
                 format!("已提出事项{id}：{effect}\n请另一人执行 `bankgate approve {id}`"),

@@ -617,29 +617,30 @@ async fn succeed(
             format!("{id} is of department {}, project {}", previous.department, previous.project),
         )));
     }
-    let is_free = matches!(previous.state.as_str(), "failed_final" | "carried") && !previous.is_live;
+    // What remains of one that was paid in part is a claim of its own: its number, negative.
+    let (is_rest, state, amount, claim) = match &previous.remainder {
+        (rest, amount) if previous.state == "paid" && !rest.is_empty() => (true, rest.as_str(), *amount, -previous.id),
+        _ => (false, previous.state.as_str(), previous.amount, previous.claim_key),
+    };
+    let is_free = matches!(state, "failed_final" | "carried") && (is_rest || !previous.is_live);
     if !is_free {
-        return Ok(Err(refuse(
-            Reason::DupBenefit,
-            "原支付尚未最终失败，不得重发",
-            format!("{id} has not finally failed: {:?}", previous.state),
-        )));
+        return Ok(Err(refuse(Reason::DupBenefit, "原支付尚未最终失败，不得重发", format!("{id} has not finally failed: {state:?}"))));
     }
-    if previous.state == "failed_final" && previous.year != year {
+    if state == "failed_final" && previous.year != year {
         let en = format!(
             "{id} belongs to fiscal year {}: its money goes back to the treasury first, then it is paid from new funds",
             previous.year
         );
         return Ok(Err(refuse(Reason::NotFixedInYear, format!("原支付属{}年度，须先退回国库结转后再以新年度资金发放", previous.year), en)));
     }
-    if previous.amount != row.amount {
-        let en = format!("{id} was {}, the reissue says {}", previous.amount, row.amount);
-        return Ok(Err(refuse(Reason::AmountInvalid, format!("与原支付金额{}元不一致", previous.amount), en)));
+    if amount != row.amount {
+        let en = format!("{id} was {amount}, the reissue says {}", row.amount);
+        return Ok(Err(refuse(Reason::AmountInvalid, format!("与原支付金额{amount}元不一致"), en)));
     }
     new.root_payment_id = previous.root_payment_id;
     new.previous_id = Some(previous.id);
     new.attempt = previous.attempt + 1;
-    new.claim_key = previous.claim_key;
+    new.claim_key = claim;
     Ok(Ok(()))
 }
 

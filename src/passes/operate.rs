@@ -18,6 +18,8 @@ pub mod evidence;
 pub mod import;
 /// A statement's line, explained by two persons.
 pub mod matching;
+/// Two persons settle that a part was paid.
+pub mod partly;
 /// Acts that take two persons.
 pub mod propose;
 /// Refund orders, by persons.

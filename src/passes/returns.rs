@@ -84,9 +84,10 @@ pub async fn credited_back(
 /// The database; a working day that nobody knows.
 pub(super) async fn meet(gateway: &Gateway, tx: &mut Tx, file: &FileOut, by: Evidence, now: Timestamp) -> Result<u64, PassError> {
     let twice = tx.credited_twice(file).await?;
+    let parts = meet_parts(gateway, tx, file, by, now).await?;
     let groups = tx.meetings(file, &twice).await?;
     if groups.is_empty() {
-        return Ok(0);
+        return Ok(parts);
     }
     let booking = Booking { gateway, file, file_in: by.file_in, statement: by.statement, now };
     for g in &groups {
@@ -107,7 +108,47 @@ pub(super) async fn meet(gateway: &Gateway, tx: &mut Tx, file: &FileOut, by: Evi
     )
     .await?;
     tracing::info!(file = file.id, bank = file.bank, lines = lines.len(), "sent back");
-    Ok(u64::try_from(lines.len()).unwrap_or(u64::MAX))
+    Ok(parts + u64::try_from(lines.len()).unwrap_or(u64::MAX))
+}
+
+/// Of some a part came back: they stay paid for the rest, and the part is a remainder of its own.
+async fn meet_parts(gateway: &Gateway, tx: &mut Tx, file: &FileOut, by: Evidence, now: Timestamp) -> Result<u64, PassError> {
+    let booking = Booking { gateway, file, file_in: by.file_in, statement: by.statement, now };
+    let mut apart = Vec::new();
+    for part in tx.parts_back(file).await? {
+        let line = part.line;
+        let rest = part.paid.checked_sub(line.amount).filter(|kept| kept.is_positive() && !part.has_remainder);
+        tx.lay_return_aside(line.instruction_id, now).await?;
+        let Some(kept) = rest else {
+            odd_part(gateway, tx, file, &line, now).await?;
+            continue;
+        };
+        let (reason, class) = (line.reason.0.as_str(), line.reason.1.as_str());
+        tx.part_line(file, line.instruction_id, (kept, line.amount), (reason, class, &line.words), now).await?;
+        let to = (InstructionState::FailedFinal, ReasonClass::from_code(class));
+        booking.move_money(tx, Some(EntryKind::Return), (InstructionState::Paid, None), to, line.amount, 0).await?;
+        let id = line.instruction_id;
+        tx.event("instruction", id, ("return_part", "paid", "paid"), &gateway.holder, &line.amount.to_string(), now).await?;
+        apart.push(line);
+    }
+    if !apart.is_empty() {
+        open_cases(gateway, tx, file, ("partial", &apart), now).await?;
+    }
+    Ok(u64::try_from(apart.len()).unwrap_or(u64::MAX))
+}
+
+/// More came back than stands as paid, or another part of what was parted already: a person looks.
+async fn odd_part(gateway: &Gateway, tx: &mut Tx, file: &FileOut, line: &SentBack, now: Timestamp) -> Result<(), PassError> {
+    let (id, amount) = (line.instruction_id, line.amount);
+    let what = gateway.say(Words::new(
+        format!("银行{}退回第{id}号指令{amount}元，与已付部分不符，未入账", file.bank),
+        format!("bank {} sent back {amount} of instruction {id}, which is not what stands as paid of it; it is not booked", file.bank),
+    ));
+    let next_step = gateway.say(Words::new("请与银行核对退回金额", "ask the bank how much came back"));
+    let key = format!("return_part:{id}");
+    let incident = NewIncident { key: &key, kind: "conflict", bank: &file.bank, what: &what, next_step: &next_step };
+    tx.incident(&incident, now).await?;
+    Ok(())
 }
 
 /// Each needs its department: what was credited on which day, and when it came back.

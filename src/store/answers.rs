@@ -193,7 +193,9 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn own_rows(&mut self, file: i64) -> Result<(u64, Fen), StoreError> {
-        let sql = "select count(*), cast(coalesce(sum(amount_fen), 0) as bigint) from instruction_state where file_out = $1";
+        // With what remains of those that were paid in part: together they are what was instructed.
+        let sql = "select count(*), cast(coalesce(sum(amount_fen), 0) as bigint) + (select cast(coalesce(sum(m.amount_fen), 0) as bigint) from remainder m \
+                   where m.file_out = $1) from instruction_state where file_out = $1";
         let r = self.one(sql, args![file]).await?;
         Ok((r.count(0)?, r.fen(1)?))
     }

@@ -18,8 +18,8 @@ impl Tx {
     pub async fn mark_reissued(&mut self, range: (i64, i64), now: Timestamp) -> Result<u64, StoreError> {
         let sql = "update instruction_state set state = t.next, since = $3 from transition t \
                    where t.event = 'reissue' and t.state = instruction_state.state and instruction_state.instruction_id in \
-                   (select i.previous_id from instruction i where i.id >= $1 and i.id <= $2 and i.previous_id is not null)";
-        self.exec(sql, args![range.0, range.1, now]).await
+                   (select i.previous_id from instruction i where i.id >= $1 and i.id <= $2 and i.previous_id is not null and i.claim_key <> -i.previous_id)";
+        Ok(self.exec(sql, args![range.0, range.1, now]).await? + self.move_remainders(range, "reissue", now).await?)
     }
 
     /// Marks the predecessors of a range as finally failed again: their successors are given up.
@@ -29,8 +29,8 @@ impl Tx {
     pub async fn unmark_reissued(&mut self, range: (i64, i64), now: Timestamp) -> Result<u64, StoreError> {
         let sql = "update instruction_state set state = t.next, since = $3 from transition t \
                    where t.event = 'void' and t.state = 'reissued' and instruction_state.state = 'reissued' and instruction_state.instruction_id in \
-                   (select i.previous_id from instruction i where i.id >= $1 and i.id <= $2 and i.previous_id is not null)";
-        self.exec(sql, args![range.0, range.1, now]).await
+                   (select i.previous_id from instruction i where i.id >= $1 and i.id <= $2 and i.previous_id is not null and i.claim_key <> -i.previous_id)";
+        Ok(self.exec(sql, args![range.0, range.1, now]).await? + self.move_remainders(range, "void", now).await?)
     }
 
     /// Who holds the claim of an instruction that does not hold it itself.

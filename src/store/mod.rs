@@ -52,6 +52,8 @@ pub mod outbound;
 pub mod publication;
 /// Refund orders and their lines.
 pub mod refund;
+/// What remains of a part.
+pub mod remainders;
 /// What the letters say.
 pub mod reports;
 /// What was sent back.

@@ -18,7 +18,7 @@ use crate::domain::report::{CompletedRow, FailureKind, FailureRow, PaymentResult
 use crate::domain::time::Timestamp;
 
 /// Cases that a department is told of, here and nowhere else. One that was settled before anybody was told is no news.
-const UNTOLD: &str = "c.mail is null and c.state = 'open' and c.kind in ('rejected', 'failed', 'returned')";
+const UNTOLD: &str = "c.mail is null and c.state = 'open' and c.kind in ('rejected', 'failed', 'returned', 'partial')";
 
 /// A department, as far as it gets letters.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,14 +3,14 @@
 //! for word the same. The database itself refuses the same person twice.
 
 use super::duty::{self, Duty};
-use super::{OperateError, case, matching, refund};
+use super::{OperateError, case, matching, partly, refund};
 use crate::domain::file::FileOutState;
 use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::{Event, InstructionState, coded, step};
 use crate::domain::ledger::{EntryKind, Movement, entry_kind};
 use crate::domain::reason::{Reason, ReasonClass};
 use crate::domain::time::Timestamp;
-use crate::passes::{Gateway, PassError};
+use crate::passes::{Gateway, PassError, returns};
 use crate::store::admission::NewCase;
 use crate::store::desk::{Operator, Proposal};
 use crate::store::ledger::{EntryOf, Origin};
@@ -43,6 +43,8 @@ pub enum Act {
     RefundCancel,
     /// Says what a statement's line is.
     Match,
+    /// Settles it as paid in part.
+    ResolvePartly,
 }
 
 coded!(Act {
@@ -57,13 +59,14 @@ coded!(Act {
     RefundReceipt = "refund.receipt",
     RefundCancel = "refund.cancel",
     Match = "statement.match",
+    ResolvePartly = "payment.resolve_partly",
 });
 
 impl Act {
     /// What happens to the instruction, where the act is about one's outcome.
     const fn event(self) -> Option<Event> {
         match self {
-            Self::ResolvePaid => Some(Event::ResolvePaid),
+            Self::ResolvePaid | Self::ResolvePartly => Some(Event::ResolvePaid),
             Self::ResolveFailed => Some(Event::ResolveFailed),
             Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase => None,
             Self::Refund | Self::RefundReceipt | Self::RefundCancel | Self::Match => None,
@@ -84,6 +87,20 @@ pub async fn propose_resolve(
     now: Timestamp,
 ) -> Result<(i64, String), OperateError> {
     duty::require(by, Duty::Decide, "")?;
+    let evidence = has_evidence(evidence)?;
+    let mut tx = gateway.store.begin().await?;
+    let settlement = Settlement::of(&mut tx, instruction, act).await?;
+    let (subject, effect) = (EndToEndId(instruction).to_string(), settlement.effect(evidence));
+    none_open(&mut tx, &subject).await?;
+    let id = tx.propose(act.code(), &subject, evidence, &effect, by, now).await?;
+    tx.audit(&by.login, "propose", &format!("proposal {id}"), &effect, now).await?;
+    tx.commit().await?;
+    tracing::info!(proposal = id, by = by.login, act = act.code(), subject, "proposed");
+    Ok((id, effect))
+}
+
+/// The evidence, where there is any.
+pub(super) fn has_evidence(evidence: &str) -> Result<&str, OperateError> {
     let evidence = evidence.trim();
     if evidence.chars().count() < 4 {
         return OperateError::refused(
@@ -91,22 +108,20 @@ pub async fn propose_resolve(
             "say with --evidence what proves it: the bank's letter, the statement's entry, who was asked",
         );
     }
-    let mut tx = gateway.store.begin().await?;
-    let settlement = Settlement::of(&mut tx, instruction, act).await?;
-    let (subject, effect) = (EndToEndId(instruction).to_string(), settlement.effect(evidence));
+    Ok(evidence)
+}
+
+/// Refuses where another settlement of the same instruction waits for its second person.
+pub(super) async fn none_open(tx: &mut Tx, subject: &str) -> Result<(), OperateError> {
     for other in Act::ALL {
-        if let Some(open) = tx.proposal_open(other.code(), &subject).await? {
+        if let Some(open) = tx.proposal_open(other.code(), subject).await? {
             return OperateError::refused(
                 format!("支付{subject}已有待批准事项{open}（{}）；批准用 `bankgate approve {open}`", other.code()),
                 format!("{subject} has the open proposal {open} ({}): approve it with `bankgate approve {open}`", other.code()),
             );
         }
     }
-    let id = tx.propose(act.code(), &subject, evidence, &effect, by, now).await?;
-    tx.audit(&by.login, "propose", &format!("proposal {id}"), &effect, now).await?;
-    tx.commit().await?;
-    tracing::info!(proposal = id, by = by.login, act = act.code(), subject, "proposed");
-    Ok((id, effect))
+    Ok(())
 }
 
 /// Approves a proposal and does it. Another person than its proposer. Says what was done.
@@ -137,6 +152,7 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
         Act::Recover | Act::Reclassify | Act::Cancel | Act::CloseCase => case::done(gateway, &mut tx, by, &proposal, act, now).await?,
         Act::Refund | Act::RefundReceipt | Act::RefundCancel => refund::approve(gateway, &mut tx, by, &proposal, act, now).await?,
         Act::Match => matching::explain(gateway, &mut tx, by, &proposal, now).await?,
+        Act::ResolvePartly => partly::resolve(gateway, &mut tx, by, &proposal, now).await?,
     };
     if !tx.approve_proposal(id, by, now).await? {
         return OperateError::refused(format!("事项{id}刚被他人办理"), format!("somebody else decided {id} just now"));
@@ -261,7 +277,12 @@ async fn resolve(
     }
     tx.event("instruction", instruction, (act.code(), it.line.state.code(), it.next.code()), &by.login, &proposal.reason, now).await?;
     if it.next == InstructionState::Paid {
-        settled_as_paid(tx, &it, now).await?;
+        claim_again(tx, &it.line, now).await?;
+        // A return that waited for this success takes effect; between two words that differed, the persons' is the last.
+        if it.line.state == InstructionState::Conflict {
+            tx.lay_return_aside(instruction, now).await?;
+        }
+        returns::meet(gateway, tx, &it.file, returns::Evidence::default(), now).await?;
     } else {
         settled_as_failed(gateway, tx, &it, reason, &words, now).await?;
     }
@@ -269,12 +290,13 @@ async fn resolve(
     Ok(effect)
 }
 
-async fn settled_as_paid(tx: &mut Tx, it: &Settlement, now: Timestamp) -> Result<(), OperateError> {
-    tx.close_cases(it.line.id, "evidence", now).await?;
-    if it.line.is_live {
+/// Who was paid holds the claim, and needs nobody any more.
+pub(super) async fn claim_again(tx: &mut Tx, line: &Standing, now: Timestamp) -> Result<(), OperateError> {
+    tx.close_cases(line.id, "evidence", now).await?;
+    if line.is_live {
         return Ok(());
     }
-    match tx.retake_claim(it.line.id).await {
+    match tx.retake_claim(line.id).await {
         Ok(_) => Ok(()),
         Err(e) if e.is_unique_violation() => OperateError::refused(
             "同一人同一项目同一所属期另有一笔正在发放；须先了结那一笔，以免重复支付",
@@ -320,7 +342,7 @@ async fn settled_as_failed(
 }
 
 /// The last open line of a file ends it.
-async fn end_of_file(gateway: &Gateway, tx: &mut Tx, file: &FileOut, now: Timestamp) -> Result<(), OperateError> {
+pub(super) async fn end_of_file(gateway: &Gateway, tx: &mut Tx, file: &FileOut, now: Timestamp) -> Result<(), OperateError> {
     let waits = match file.state {
         FileOutState::Sent | FileOutState::Accepted => true,
         FileOutState::Planned

@@ -6,7 +6,12 @@ use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+
 use super::bank::{LOST, Slip, Word};
+use super::returns::{books_hold, credit_back, give_back, statement_credit};
 use super::world::{CLEARING, SPLIT, World, draft, on_both};
 
 /// Ack and two results that differ on one line, each said once.
@@ -83,6 +88,95 @@ async fn i5_i7_i23_any_words_in_any_order_end_where_their_sum_says() {
             }
             let expected: Vec<&str> = (0..6).map(|line| end(said.get(&line).unwrap_or(&BTreeSet::new()))).collect();
             assert_eq!(w.states(&batch).await, expected, "seed {seed}: {said:?}");
+        }
+    })
+    .await;
+}
+
+/// What may be said of one payment, by whomever. To add a word: say it in `say_all`, and where it leads in `end_of`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Said {
+    /// A poll says that it was credited.
+    Paid,
+    /// A poll says that it was not.
+    Failed,
+    /// A poll knows nothing yet.
+    Processing,
+    /// A file of returns says that it came back.
+    Returned,
+    /// The statement shows that it came back.
+    Credited,
+}
+
+/// Lines of a file, each with the next word that is said of it.
+async fn say_all(w: &mut World, slip: &Slip, ids: &[i64], words: &[(usize, Said)]) {
+    let poll: Vec<(usize, Word)> = words
+        .iter()
+        .filter_map(|(line, said)| match said {
+            Said::Paid => Some((*line, Word::Paid)),
+            Said::Failed => Some((*line, LOST)),
+            Said::Processing => Some((*line, Word::Processing)),
+            Said::Returned | Said::Credited => None,
+        })
+        .collect();
+    let back: Vec<(usize, i64, &str)> =
+        words.iter().filter(|(_, said)| *said == Said::Returned).map(|(line, _)| (*line, slip.orders[*line].fen, "退票")).collect();
+    if !poll.is_empty() {
+        w.poll(slip, &poll);
+    }
+    if !back.is_empty() {
+        give_back(w, slip, &back);
+    }
+    for (line, _) in words.iter().filter(|(_, said)| *said == Said::Credited) {
+        let order = &slip.orders[*line];
+        let shown = statement_credit(w, "2019-03-14", order.fen, &order.reference).await;
+        credit_back(w, ids[*line], order.fen, shown).await;
+    }
+    w.settle().await;
+}
+
+/// Where a payment ends of which all this was said, in whatever order and however often.
+fn end_of(said: &BTreeSet<Said>) -> &'static str {
+    let is = |word| said.contains(&word);
+    let is_back = is(Said::Returned) || is(Said::Credited);
+    match (is(Said::Paid), is(Said::Failed), is_back) {
+        (true, _, true) | (false, true, _) => "failed_final",
+        (true, true, false) => "conflict",
+        (true, false, false) => "paid",
+        // A return alone waits for its success, with the money in flight.
+        (false, false, _) if is(Said::Processing) => "unknown",
+        (false, false, _) => "sent",
+    }
+}
+
+#[tokio::test]
+async fn i5_i7_success_failure_return_and_credit_end_alike_in_every_order() {
+    const LINES: usize = 8;
+    let all = vec![Said::Paid, Said::Failed, Said::Processing, Said::Returned, Said::Returned, Said::Credited, Said::Paid];
+    let some = proptest::sample::subsequence(all.clone(), 2..=5).prop_shuffle();
+    on_both(async |w| {
+        w.polls(SPLIT);
+        let mut dice = TestRunner::deterministic();
+        for round in 0..3 {
+            let batch = format!("B{round}");
+            w.release(&draft(&batch, SPLIT, round * 10..round * 10 + LINES)).await;
+            w.settle().await;
+            let slip = w.take_one(SPLIT);
+            let ids: Vec<i64> = {
+                let sql = format!("select instruction from v_payment where batch = '{batch}' order by seq");
+                w.rows(&sql).await.iter().map(|r| r.int(0).unwrap()).collect()
+            };
+            let told: Vec<Vec<Said>> = (0..LINES).map(|_| some.new_tree(&mut dice).unwrap().current()).collect();
+            for step in 0..5 {
+                let words: Vec<(usize, Said)> =
+                    told.iter().enumerate().filter_map(|(line, words)| words.get(step).map(|word| (line, *word))).collect();
+                if !words.is_empty() {
+                    say_all(w, &slip, &ids, &words).await;
+                }
+                assert_eq!(books_hold(w).await, Vec::<String>::new(), "{told:?}");
+            }
+            let expected: Vec<&str> = told.iter().map(|words| end_of(&words.iter().copied().collect())).collect();
+            assert_eq!(w.states(&batch).await, expected, "{told:?}");
         }
     })
     .await;

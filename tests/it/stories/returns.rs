@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use bankgate::domain::money::Fen;
 use bankgate::format::Profile;
+use bankgate::passes::operate::partly::propose_partly;
+use bankgate::passes::operate::propose::approve;
 use bankgate::passes::returns::credited_back;
+use bankgate::store::desk::Operator;
 
 use super::bank::{LOST, Slip, Word, gbk};
 use super::world::{BANKS, SPLIT, World, at, draft, on_both, reissue};
@@ -259,4 +262,119 @@ async fn i5_a_return_in_a_dated_folder_is_found_weeks_later_without_listing_it_e
         assert!(last < at("2019-07-01", "00:00:00").millis());
     })
     .await;
+}
+
+/// Two persons: one proposes, the other approves.
+fn two_persons() -> [Operator; 2] {
+    let person = |login: &str| Operator {
+        login: login.to_owned(),
+        name: login.to_owned(),
+        role: "finance_it".to_owned(),
+        department: String::new(),
+    };
+    [person("one"), person("other")]
+}
+
+#[tokio::test]
+async fn i5_a_partial_return_leaves_the_payment_paid_for_the_rest_and_the_part_can_be_paid_again() {
+    on_both(async |w| {
+        let slip = paid(w, "B", 0..3).await;
+        let whole = slip.orders[1].fen;
+        give_back(w, &slip, &[(1, 4_000, "退票:账户已销户")]);
+        w.settle().await;
+        assert_eq!(w.states("B").await, vec!["paid"; 3]);
+        assert_eq!(w.texts("select state || ' ' || class from remainder").await, ["failed_final BA"]);
+        assert_eq!(
+            (w.int("select amount_fen from remainder").await, w.int("select amount_fen from instruction_state").await),
+            (4_000, whole - 4_000)
+        );
+        assert_eq!((back(w).await, w.cases("partial").await, w.cases("returned").await), ((4_000, 1), 1, 0));
+        assert!(books_hold(w).await.is_empty());
+        // The same again changes nothing, and so does the success.
+        give_back(w, &slip, &[(1, 4_000, "退票:账户已销户"), (2, slip.orders[2].fen, "退票")]);
+        w.settle().await;
+        assert_eq!((w.states("B").await, w.cases("partial").await), (["paid", "paid", "failed_final"].map(str::to_owned).to_vec(), 1));
+        // Another amount than what remains is refused; just so much is paid again, once.
+        let reference = slip.orders[1].reference.clone();
+        for (number, fen, admitted) in [("R1", 4_001, 0), ("R2", 4_000, 1), ("R3", 4_000, 0)] {
+            let mut again = reissue(number, SPLIT, &[(1, reference.clone())]);
+            again.rows[0].amount = Fen::new(fen);
+            again.seal();
+            w.release(&again).await;
+            w.settle().await;
+            assert_eq!(w.int(&format!("select count(*) from instruction where batch = '{number}'")).await, admitted, "{number}");
+        }
+        assert_eq!(w.texts("select state from remainder").await, ["reissued"]);
+        let second = w.take_one(SPLIT);
+        w.answer(&second, &[Word::Paid]);
+        w.settle().await;
+        assert_eq!((w.states("R2").await, back(w).await.0), (vec!["paid".to_owned()], slip.orders[2].fen));
+        assert!(books_hold(w).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i7_two_persons_settle_that_a_part_was_paid() {
+    on_both(async |w| {
+        w.release(&draft("B", SPLIT, 0..3)).await;
+        w.settle().await;
+        let slip = w.take_one(SPLIT);
+        w.answer(&slip, &[Word::Paid, Word::Processing, Word::Paid]);
+        w.settle().await;
+        assert_eq!(w.states("B").await, ["paid", "unknown", "paid"]);
+        let [one, other] = two_persons();
+        let id = w.int("select instruction from v_payment where batch = 'B' and seq = 2").await;
+        let whole = slip.orders[1].fen;
+        for none in [0, whole, whole + 1] {
+            assert!(propose_partly(&w.gateway, &one, id, Fen::new(none), "letter 12", w.now).await.is_err());
+        }
+        let (proposal, _) = propose_partly(&w.gateway, &one, id, Fen::new(6_000), "letter 12", w.now).await.unwrap();
+        assert!(approve(&w.gateway, &one, proposal, w.now).await.is_err(), "the same person");
+        approve(&w.gateway, &other, proposal, w.now).await.unwrap();
+        w.settle().await;
+        assert_eq!((w.states("B").await, w.files().await), (vec!["paid".to_owned(); 3], vec!["answered".to_owned()]));
+        assert_eq!((w.balance("suspense:unknown").await, w.balance("suspense:correctable").await), (0, whole - 6_000));
+        let case = w.texts("select kind || ' ' || class || ' ' || cast(amount_fen as text) from failure_case where state = 'open'").await;
+        assert_eq!(case, [format!("partial UR {}", whole - 6_000)]);
+        assert!(books_hold(w).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i7_a_success_of_money_that_went_back_to_the_treasury_is_a_suspected_double_payment() {
+    on_both(async |w| {
+        w.polls(SPLIT);
+        for (at, state) in ["refunding", "refunded", "carried"].into_iter().enumerate() {
+            w.release(&draft(state, SPLIT, at * 10..at * 10 + 2)).await;
+            w.settle().await;
+            let slip = w.take_one(SPLIT);
+            w.answer(&slip, &[Word::Paid, LOST]);
+            w.settle().await;
+            // What the refund does to its line, without its money: only the bank's late word is looked at here.
+            w.sql(&format!("update instruction_state set state = '{state}' where batch = '{state}' and state = 'failed_final'")).await;
+            w.answer(&slip, &[Word::Paid, Word::Paid]);
+            w.collect(SPLIT).await;
+            w.now = w.now.plus_minutes(2);
+            w.collect(SPLIT).await;
+            bankgate::passes::stage::stage(&w.gateway, w.now).await.unwrap();
+            bankgate::passes::apply::apply(&w.gateway, w.now).await.unwrap();
+            assert_eq!(w.states(state).await[1], state, "no step leads from there");
+            assert_eq!(w.cases("double_payment_suspected").await, i64::try_from(at).unwrap() + 1);
+            assert_eq!(w.incidents("double_payment_suspected").await, i64::try_from(at).unwrap() + 1);
+            w.sql(&format!("update instruction_state set state = 'failed_final' where batch = '{state}' and state = '{state}'")).await;
+            w.sql(&format!(
+                "update instruction set live = 0 where batch = '{state}' and id in (select instruction_id from instruction_state)"
+            ))
+            .await;
+        }
+    })
+    .await;
+}
+
+/// Equations that do not hold, by the product's own account of them.
+pub async fn books_hold(w: &World) -> Vec<String> {
+    let books = w.gateway.store.read().await.unwrap().books().await.unwrap();
+    books.unequal().iter().map(|u| format!("{u:?}")).collect()
 }

@@ -516,8 +516,9 @@ impl World {
                      when v.state in ('unknown', 'conflict') then 'suspense:unknown' else '' end";
         let states = format!(
             "select {place} as kind, case when v.state in ('planned', 'sent', 'accepted') then v.bank else '' end as bank, b.department, b.project, a.year, \
-             sum(v.amount_fen) as fen from v_instruction v join batch b on b.number = v.batch join admission a on a.batch = v.batch \
-             where v.state not in ('pending', 'voided', 'reissued', 'refunded', 'carried') group by 1, 2, 3, 4, 5"
+             sum(v.amount_fen) as fen from (select v.batch, v.bank, v.state, v.class, coalesce(s.amount_fen, v.amount_fen) as amount_fen from v_instruction v \
+             left join instruction_state s on s.instruction_id = v.id union all select m.batch, '', m.state, m.class, m.amount_fen from remainder m) v \
+             join batch b on b.number = v.batch join admission a on a.batch = v.batch where v.state not in ('pending', 'voided', 'reissued', 'refunded', 'carried') group by 1, 2, 3, 4, 5"
         );
         let mut subledger: BTreeMap<String, i64> = BTreeMap::new();
         let wanted = format!(
