@@ -355,9 +355,10 @@ async fn i7_a_success_of_money_that_went_back_to_the_treasury_is_a_suspected_dou
             // What the refund does to its line, without its money: only the bank's late word is looked at here.
             w.sql(&format!("update instruction_state set state = '{state}' where batch = '{state}' and state = 'failed_final'")).await;
             w.answer(&slip, &[Word::Paid, Word::Paid]);
-            w.collect(SPLIT).await;
-            w.now = w.now.plus_minutes(2);
-            w.collect(SPLIT).await;
+            for _ in 0..2 {
+                w.now = w.now.plus_minutes(2);
+                bankgate::passes::collect::collect(&w.gateway, SPLIT, w.now).await.unwrap();
+            }
             bankgate::passes::stage::stage(&w.gateway, w.now).await.unwrap();
             bankgate::passes::apply::apply(&w.gateway, w.now).await.unwrap();
             assert_eq!(w.states(state).await[1], state, "no step leads from there");
