@@ -36,7 +36,6 @@ pub(super) struct Evidence {
 ///
 /// # Errors
 /// The database; a working day that nobody knows.
-#[expect(clippy::too_many_arguments, reason = "the interface that reconciling calls: what, how much, in which words, where it stands")]
 pub async fn credited_back(
     gateway: &Gateway,
     tx: &mut Tx,

@@ -113,9 +113,10 @@ impl Apply<'_> {
     async fn gone_twice(&self, tx: &mut Tx, instruction: i64, state: InstructionState) -> Result<(), PassError> {
         let today = self.gateway.today(self.now);
         let due_on = self.gateway.due_day(today, 1)?;
-        let words = match state {
-            InstructionState::Reissued => "已重新发放，又报成功 / it is paid again by its successor, and was paid after all",
-            _ => "款项已退国库，又报成功 / its money went back to the treasury, and it was paid after all",
+        let words = if state == InstructionState::Reissued {
+            "已重新发放，又报成功 / it is paid again by its successor, and was paid after all"
+        } else {
+            "款项已退国库，又报成功 / its money went back to the treasury, and it was paid after all"
         };
         let of = (self.file.purse.department.as_str(), self.file.bank.as_str());
         if tx.suspect_gone(instruction, words, of, (today, due_on), self.now).await? == 0 {

@@ -2,12 +2,10 @@
 //! moved on the account is explained or with somebody.
 
 use bankgate::domain::ids::EndToEndId;
-use bankgate::domain::refund::Why;
 use bankgate::passes::operate::matching::propose_match;
 use bankgate::passes::operate::propose::approve;
-use bankgate::passes::operate::refund::propose_refunds;
+use bankgate::passes::operate::refund::propose_due;
 use bankgate::passes::reconcile::report::replay;
-use bankgate::passes::refund::Ask;
 use bankgate::passes::{cases, collect, reconcile, stage};
 use bankgate::store::desk::Operator;
 
@@ -405,8 +403,7 @@ async fn r4_what_a_person_gives_back_and_what_the_treasury_gets_are_both_seen_on
         let (id, _) = propose_match(g, &finance("chen"), (2, 2), &to, "收款凭证2019-7", now).await.unwrap();
         approve(g, &finance("lin"), id, now).await.unwrap();
         assert_eq!(w.balance("suspense:ineligible").await, back);
-        let ask = Ask { department: "D1", project: "1", year: 2019, why: Why::Ineligible, month: "" };
-        let order = propose_refunds(g, &finance("chen"), &ask, now).await.unwrap().remove(0);
+        let order = propose_due(g, &finance("chen"), "D1", "1", Some(2019), now).await.unwrap().remove(0);
         let proposal = w.int("select proposal from refund_order").await;
         approve(g, &finance("lin"), proposal, now).await.unwrap();
         let mut tx = w.gateway.store.begin().await.unwrap();

@@ -379,3 +379,47 @@ pub async fn books_hold(w: &World) -> Vec<String> {
     let books = w.gateway.store.read().await.unwrap().books().await.unwrap();
     books.unequal().iter().map(|u| format!("{u:?}")).collect()
 }
+
+/// The bank's own reference stands behind the name's words here, so that two credits can be told apart.
+fn with_bank_refs(w: &mut World) {
+    w.polls(SPLIT);
+    let id = BANKS.iter().find(|(code, _)| *code == SPLIT).unwrap().1;
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("bank-formats").join(id).join("profile.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replace("response = \"replace\"", "response = \"cumulative\"");
+    let column = "    { name = \"单据号\", value = \"reference\", strip = \"both\" },\n";
+    let text = text.replace(column, &format!("{column}    {{ name = \"流水号\", value = \"bank_ref\", optional = true }},\n"));
+    let profile = Arc::new(Profile::read(&text, &file).unwrap());
+    w.change(|g| drop(g.profiles.insert(id.to_owned(), profile)));
+}
+
+/// A poll that says of one line that it was credited, under this reference of the bank.
+fn paid_as(w: &World, slip: &Slip, line: usize, bank_ref: &str) {
+    let stem = slip.path.strip_prefix("YHDF__").unwrap().strip_suffix(".TXT").unwrap();
+    let o = &slip.orders[line];
+    let mut name = gbk(&o.name);
+    name.resize(name.len().max(20), b' ');
+    let mut file = gbk(&format!("{}|", o.id));
+    file.extend(name);
+    file.extend(gbk(&format!("|{}|{}.{:02}|{}|{bank_ref}\n", o.id, o.fen / 100, o.fen % 100, o.reference)));
+    w.put(slip.bank, &format!("YHDFFK{stem}_S.TXT"), &file);
+    w.put(slip.bank, &format!("YHDFFK{stem}_F.TXT"), b"");
+}
+
+#[tokio::test]
+async fn i7_a_success_under_another_reference_of_the_bank_is_a_second_credit() {
+    on_both(async |w| {
+        with_bank_refs(w);
+        w.release(&draft("B", SPLIT, 0..2)).await;
+        w.settle().await;
+        let slip = w.take_one(SPLIT);
+        for (line, refs, state) in [(0, ["T1", "T1"], "paid"), (1, ["T20", "T300"], "conflict")] {
+            for bank_ref in refs {
+                paid_as(w, &slip, line, bank_ref);
+                w.settle().await;
+            }
+            assert_eq!(w.states("B").await[line], state);
+        }
+        assert_eq!((w.cases("conflict").await, w.incidents("conflict").await), (1, 1));
+    })
+    .await;
+}
