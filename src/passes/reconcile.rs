@@ -59,9 +59,8 @@ async fn account(gateway: &Gateway, of: &PayerAccount, now: Timestamp) -> Result
     let at = pulse(tx.account_pulse(of).await?);
     let lines = tx.lines_unexplained(of).await?;
     let (mut books, files) = load(gateway, &mut tx, of, &lines).await?;
-    let was_paid: BTreeSet<i64> = books.items.iter().filter(|(_, i)| i.is_paid).map(|(id, _)| *id).collect();
     let mut found = matching::match_lines(&lines, &mut books);
-    let matched = follow_and_keep(gateway, &mut tx, &lines, &mut found, &was_paid, now).await?;
+    let matched = follow_and_keep(gateway, &mut tx, &lines, &mut found, now).await?;
     let disputed = matching::disputed(&lines, &found, &books);
     for file in &files {
         if books.files.get(&file.id).is_some_and(|f| is_seen_whole(f) && !disputed.contains(&file.id)) {
@@ -94,18 +93,11 @@ fn is_seen_whole(file: &matching::FileDue) -> bool {
 }
 
 /// Does what each match proves, then writes the matches. A match that the books refuse becomes a break.
-async fn follow_and_keep(
-    gateway: &Gateway,
-    tx: &mut Tx,
-    lines: &[Line],
-    found: &mut [Found],
-    was_paid: &BTreeSet<i64>,
-    now: Timestamp,
-) -> Result<u64, PassError> {
+async fn follow_and_keep(gateway: &Gateway, tx: &mut Tx, lines: &[Line], found: &mut [Found], now: Timestamp) -> Result<u64, PassError> {
     let mut matches = Vec::new();
     for (line, found) in lines.iter().zip(found) {
         let Found::Match(kind, subject, how) = *found else { continue };
-        if let Some(refused) = follow::follow(gateway, tx, line, (kind, subject), was_paid.contains(&subject), now).await? {
+        if let Some(refused) = follow::follow(gateway, tx, line, (kind, subject), now).await? {
             *found = refused;
             continue;
         }

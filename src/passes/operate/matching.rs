@@ -69,7 +69,7 @@ pub(super) async fn explain(
             format!("the rows changed since {} was proposed; what would be done now is another thing: propose it anew", proposal.id),
         );
     }
-    if follow::follow(gateway, tx, &it.line, (it.kind, it.subject), it.was_paid, now).await?.is_some() {
+    if follow::follow(gateway, tx, &it.line, (it.kind, it.subject), now).await?.is_some() {
         return OperateError::refused(
             "账务不允许按此认定（金额或状态不符），未作任何更改",
             "the books refuse it: the amount or the state does not fit; nothing was changed",
@@ -97,7 +97,6 @@ struct Explained {
     line: Line,
     kind: MatchKind,
     subject: i64,
-    was_paid: bool,
     to: String,
 }
 
@@ -124,8 +123,7 @@ impl Explained {
                 ),
             );
         };
-        let was_paid = books.items.get(&subject).is_some_and(|i| i.is_paid);
-        Ok(Self { of, line, kind, subject, was_paid, to: to.to_owned() })
+        Ok(Self { of, line, kind, subject, to: to.to_owned() })
     }
 
     /// In words, from facts alone: the same rows give the same words.

@@ -5,7 +5,7 @@ use crate::domain::ids::EndToEndId;
 use crate::domain::matching::{BreakKind, Found, Line, MatchKind};
 use crate::domain::time::Timestamp;
 use crate::passes::refund::{self, Proof};
-use crate::passes::{Gateway, PassError, cases};
+use crate::passes::{Gateway, PassError, cases, returns};
 use crate::store::sql::Tx;
 
 /// Does what a match proves; gives the break that it is instead where the books refuse it.
@@ -14,14 +14,13 @@ pub(crate) async fn follow(
     tx: &mut Tx,
     line: &Line,
     (kind, subject): (MatchKind, i64),
-    was_paid: bool,
     now: Timestamp,
 ) -> Result<Option<Found>, PassError> {
     let (statement, number) = (line.statement, line.line);
     let words = if line.words.is_empty() { line.reference.as_str() } else { line.words.as_str() };
     let (done, subject) = match kind {
-        MatchKind::Return if was_paid => {
-            let done = others::credited_back(gateway, tx, subject, line.amount, words, statement, number, now).await?;
+        MatchKind::Return => {
+            let done = returns::credited_back(gateway, tx, subject, line.amount, words, statement, number, now).await?;
             (done, EndToEndId(subject).to_string())
         }
         MatchKind::Recovery => {
@@ -36,33 +35,10 @@ pub(crate) async fn follow(
         MatchKind::Instruction
         | MatchKind::File
         | MatchKind::Funding
-        | MatchKind::Return
         | MatchKind::ReturnFile
         | MatchKind::CreditBack
         | MatchKind::CreditBackFile
         | MatchKind::Other => return Ok(None),
     };
     Ok((!done).then(|| Found::Break { kind: BreakKind::Returned, subject, expected: None, candidates: Vec::new() }))
-}
-
-/// The part that is not here yet, by its signature.
-mod others {
-    use crate::domain::money::Fen;
-    use crate::domain::time::Timestamp;
-    use crate::passes::{Gateway, PassError};
-    use crate::store::sql::Tx;
-
-    #[expect(clippy::too_many_arguments, clippy::unused_async, reason = "the signature of the part that will be here")]
-    pub(super) async fn credited_back(
-        _: &Gateway,
-        _: &mut Tx,
-        _: i64,
-        _: Fen,
-        _: &str,
-        _: i64,
-        _: i64,
-        _: Timestamp,
-    ) -> Result<bool, PassError> {
-        Ok(false)
-    }
 }
