@@ -109,9 +109,14 @@ impl Wish<'_> {
                 .split_once(APART)
                 .and_then(|(code, words)| Reason::from_code(code).map(|reason| Wish::Reclassify(reason, words)))
                 .ok_or_else(|| PassError::Broken(format!("a proposal to reclassify names no reason: {kept:?}"))),
-            Act::ResolvePaid | Act::ResolveFailed | Act::ResolvePartly | Act::Opening | Act::Refund | Act::RefundReceipt | Act::RefundCancel | Act::Match => {
-                Err(PassError::Broken(format!("{} is no act on a case", act.code())))
-            }
+            Act::ResolvePaid
+            | Act::ResolveFailed
+            | Act::ResolvePartly
+            | Act::Opening
+            | Act::Refund
+            | Act::RefundReceipt
+            | Act::RefundCancel
+            | Act::Match => Err(PassError::Broken(format!("{} is no act on a case", act.code()))),
         }
     }
 }
