@@ -6,6 +6,7 @@ use super::admission::PaymentRow;
 use super::sql::{Row, Tx};
 use crate::args;
 use crate::domain::masked::{Account, IdNumber, Mobile, Name};
+use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
 
 /// A workbook that was taken.
@@ -64,6 +65,8 @@ pub struct Correctable {
     pub proposed_in: String,
     /// A refund order that it stands in.
     pub refund: String,
+    /// What of it was not paid, where a part was.
+    pub remainder: Option<Fen>,
 }
 
 fn correctable(r: &Row) -> Result<Correctable, StoreError> {
@@ -106,6 +109,7 @@ fn correctable(r: &Row) -> Result<Correctable, StoreError> {
         successor: None,
         proposed_in: r.string(14)?,
         refund: String::new(),
+        remainder: None,
     })
 }
 
@@ -159,6 +163,8 @@ impl Tx {
         if let Some(r) = self.opt(sql, args![instruction]).await? {
             found.refund = r.string(0)?;
         }
+        let rest = self.opt("select amount_fen from remainder where instruction_id = $1", args![instruction]).await?;
+        found.remainder = rest.map(|r| r.fen(0)).transpose()?;
         Ok(Some(found))
     }
 

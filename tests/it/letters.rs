@@ -285,12 +285,12 @@ fn only_the_correction_columns_are_open_and_a_formula_is_disarmed() {
     };
     assert!(sheet.contains("<sheetProtection") && sheet.contains("<autoFilter") && sheet.contains("state=\"frozen\""));
     assert!(sheet.contains("更正重发,通知本人,退回国库,待查"), "the drop-down");
-    // Row 4 is the first payment: D the name, J the amount, P to U the correction.
-    for cell in ["P4", "Q4", "R4", "S4", "T4", "U4"] {
+    // Row 4 is the first payment: D the name, J the amount, P to V the correction.
+    for cell in ["P4", "Q4", "R4", "S4", "T4", "U4", "V4"] {
         assert!(style_of(cell).contains("locked=\"0\""), "{cell}: {}", style_of(cell));
         assert!(style_of(cell).contains("numFmtId=\"49\""), "{cell} is not text: {}", style_of(cell));
     }
-    for cell in ["D4", "J4", "V4"] {
+    for cell in ["D4", "J4", "W4"] {
         assert!(!style_of(cell).contains("locked=\"0\""), "{cell}: {}", style_of(cell));
     }
     assert!(style_of("D5").contains("quotePrefix=\"1\"") && style_of("M5").contains("quotePrefix=\"1\""));

@@ -206,7 +206,7 @@ impl Desk<'_> {
                         "corrected, it is the same person, project and period as another row",
                     )
                 }
-                other => other,
+                other @ (Judged::Holds(_) | Judged::Unfilled(_) | Judged::Refused(_)) => other,
             };
             let (verdict, words) = match judged {
                 Judged::Holds(it) => {
@@ -298,6 +298,12 @@ impl Desk<'_> {
         if !it.refund.is_empty() {
             let order = &it.refund;
             return say(format!("该笔已列入退款单{order}，不再重发"), format!("it stands in the refund order {order}"));
+        }
+        if let Some(rest) = it.remainder {
+            return say(
+                format!("该笔部分到账，余额{rest}元由财政办理，不能用工作簿更正重发"),
+                format!("a part of it was paid; the remaining {rest} is settled by finance, and not by a workbook"),
+            );
         }
         match it.state.as_str() {
             "failed_final" if it.class == "IR" => say(
