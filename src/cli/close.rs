@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 use sha2::{Digest as _, Sha256};
 
@@ -11,7 +12,7 @@ use super::{Reader, decide, reader, words};
 use crate::config::Config;
 use crate::daemon::socket::Request;
 use crate::domain::closing::{ItemKind, Obstacle, PeriodState, Scope, Sum, UnpaidList};
-use crate::domain::language::Words;
+use crate::domain::language::{Language, Words};
 use crate::format::workbook::unpaid_workbook;
 use crate::passes::PassError;
 use crate::passes::close::ask::outlook;
@@ -19,6 +20,7 @@ use crate::passes::close::figures::{Standing, figures};
 use crate::passes::papers::certificate::{Header, certificate, file_stem};
 use crate::store::closing::trace::TraceRow;
 use crate::store::closing::{Period, Which};
+use crate::store::sql::Tx;
 
 /// What to close, or what to show of it.
 #[derive(Debug, Args)]
@@ -230,7 +232,7 @@ async fn show(r: &Reader<'_>, scope: Scope, which: &Which, figure: Option<&str>)
 }
 
 /// The rows behind a figure's name.
-async fn rows_of(tx: &mut crate::store::sql::Tx, period: &Period, figure: &str) -> Result<Vec<TraceRow>, Failure> {
+async fn rows_of(tx: &mut Tx, period: &Period, figure: &str) -> Result<Vec<TraceRow>, Failure> {
     let (from, to) = (period.from_entry, period.to_entry);
     for (ending, range, adds) in [("_added", (from, to), true), ("_removed", (from, to), false), ("_opening", (0, from), true)] {
         if let Some(kind) = figure.strip_suffix(ending).and_then(ItemKind::from_code) {
@@ -280,9 +282,13 @@ fn traced(r: &Reader<'_>, rows: &[TraceRow]) {
     r.out.show(&sheet, r.language.pick("（没有）", "(none)"));
 }
 
-/// Writes the papers of what is sealed, and says what is not.
-async fn print(r: &Reader<'_>, scope: Scope, which: &Which, dir: &Path) -> Result<Exit, Failure> {
-    let mut tx = r.store.read().await?;
+/// Writes the papers of what is sealed into a folder: their paths, how many periods there are, and how many are not sealed.
+pub(super) async fn write_papers(
+    tx: &mut Tx,
+    (scope, which): (Scope, &Which),
+    dir: &Path,
+    (language, zone): (Language, Tz),
+) -> Result<(Vec<String>, usize, usize), Failure> {
     let periods = tx.periods(scope, which).await?;
     let write = |name: String, bytes: &[u8]| {
         let path = dir.join(name);
@@ -291,7 +297,7 @@ async fn print(r: &Reader<'_>, scope: Scope, which: &Which, dir: &Path) -> Resul
     };
     std::fs::create_dir_all(dir).map_err(|e| Failure::failed(format!("{}: {e}", dir.display())))?;
     let mut written = Vec::new();
-    let mut open = 0_u32;
+    let mut open = 0;
     for period in &periods {
         let Some(sealed_at) = period.sealed_at else {
             open += 1;
@@ -299,7 +305,7 @@ async fn print(r: &Reader<'_>, scope: Scope, which: &Which, dir: &Path) -> Resul
         };
         let (department, project) = tx.purse_names(&period.department, &period.project).await?;
         let later = tx.later_events(period).await?;
-        let header = Header { department: department.clone(), project: project.clone(), language: r.language, zone: r.zone };
+        let header = Header { department: department.clone(), project: project.clone(), language, zone };
         let paper =
             certificate(&header, period, &later).map_err(|e| Failure::failed(format!("{}/{}: {e}", period.department, period.project)))?;
         for (end, text) in [("html", &paper.html), ("txt", &paper.text), ("json", &paper.json)] {
@@ -315,15 +321,22 @@ async fn print(r: &Reader<'_>, scope: Scope, which: &Which, dir: &Path) -> Resul
                 made: sealed_at,
                 rows: tx.unpaid(period.id).await?,
             };
-            let bytes = unpaid_workbook(&list, r.language).map_err(|e| Failure::failed(e.to_string()))?;
+            let bytes = unpaid_workbook(&list, language).map_err(|e| Failure::failed(e.to_string()))?;
             written.push(write(format!("{}.xlsx", file_stem(&number)), &bytes)?);
         }
     }
+    Ok((written, periods.len(), open))
+}
+
+/// Prints what is sealed, and says what is not.
+async fn print(r: &Reader<'_>, scope: Scope, which: &Which, dir: &Path) -> Result<Exit, Failure> {
+    let mut tx = r.store.read().await?;
+    let (written, all, open) = write_papers(&mut tx, (scope, which), dir, (r.language, r.zone)).await?;
     if r.out.json {
         r.out.value(&serde_json::json!({ "written": written, "not_sealed": open }));
     } else {
         written.iter().for_each(|path| r.out.line(path));
-        if open > 0 || periods.is_empty() {
+        if open > 0 || all == 0 {
             let words = Words::new(format!("{open}户尚未封存，不打印证明"), format!("{open} are not sealed and have no certificate"));
             r.out.note(words.in_language(r.language));
         }

@@ -92,6 +92,19 @@ pub struct NewAgreement {
     pub other_banks: bool,
 }
 
+/// Where refunds under an agreement go, and by which files.
+#[derive(Clone, Debug)]
+pub struct Treasury {
+    /// The profile of refund orders; empty: they are printed and carried.
+    pub profile: String,
+    /// The treasury's account (国库收款户).
+    pub account: Account,
+    /// Its holder.
+    pub name: String,
+    /// Its bank's clearing number.
+    pub bank: String,
+}
+
 /// A batch as it enters: unapproved.
 #[derive(Clone, Debug)]
 pub struct NewBatch {
@@ -248,6 +261,24 @@ impl Tx {
         let sql = "insert into ineligible (id_number, project, reason, from_date) values ($1, $2, $3, $4) \
                    on conflict (id_number, project) do update set reason = excluded.reason, from_date = excluded.from_date";
         self.exec(sql, args![id, project, reason, from]).await.map(|_| ())
+    }
+
+    /// Says where refunds under an agreement go, and of what kind its funds are: `quota` or `cash`.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn put_treasury(&mut self, agreement: &str, t: &Treasury, funds_model: &str) -> Result<bool, StoreError> {
+        let sql = "update agreement set refund_profile = $2, treasury_account = $3, treasury_name = $4, treasury_bank = $5, funds_model = $6 where number = $1";
+        self.exec_one(sql, args![agreement, &t.profile, &t.account, &t.name, &t.bank, funds_model]).await
+    }
+
+    /// Records that cash has arrived (实拨到账), and not a quota.
+    ///
+    /// # Errors
+    /// The database refused; an amount of nothing is a check violation.
+    pub async fn add_cash(&mut self, department: &str, project: &str, year: i32, amount: Fen, at: Timestamp) -> Result<i64, StoreError> {
+        let sql = "insert into funding (department, project, year, funds_model, amount_fen, arrived_at) values ($1, $2, $3, 'cash', $4, $5) returning id";
+        self.one(sql, args![department, project, year, amount, at]).await?.int(0)
     }
 
     /// Records that funds have arrived (额度到账).

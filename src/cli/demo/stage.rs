@@ -18,15 +18,16 @@ use crate::domain::time::Timestamp;
 use crate::format::list::write_csv;
 use crate::sandbox::{BankEndpoint, BankSpec, Behaviour, Customer, CustomerState, Layout, PayerAccount};
 use crate::store::desk::Operator;
-use crate::store::intake::{DepartmentRow, NewAgreement, NewBank, ProjectRow};
+use crate::store::intake::{DepartmentRow, NewAgreement, NewBank, ProjectRow, Treasury};
 use crate::store::{Address, Store};
 
 /// The first day, a Monday.
 const MONDAY: (i32, u32, u32) = (2019, 3, 18);
 /// What the formats, the calendar and the catalogue of this build say: the demo needs no files beside its binary.
-const PROFILES: [(&str, &str); 2] = [
+const PROFILES: [(&str, &str); 3] = [
     ("split-sf-noheader", include_str!("../../../bank-formats/split-sf-noheader/profile.toml")),
     ("fixed-gbk-bytes", include_str!("../../../bank-formats/fixed-gbk-bytes/profile.toml")),
+    (REFUNDS, include_str!("../../../bank-formats/refund-pipe-gbk/profile.toml")),
 ];
 const CALENDAR: [(&str, &str); 5] = [
     ("2019.toml", include_str!("../../../config/calendar/2019.toml")),
@@ -35,6 +36,8 @@ const CALENDAR: [(&str, &str); 5] = [
     ("2025.toml", include_str!("../../../config/calendar/2025.toml")),
     ("2026.toml", include_str!("../../../config/calendar/2026.toml")),
 ];
+/// The profile of refund orders at every bank.
+const REFUNDS: &str = "refund-pipe-gbk";
 const CATALOGUE: &str = include_str!("../../../config/catalogue.toml");
 
 /// A sandbox bank of the demo.
@@ -81,6 +84,7 @@ pub(in crate::cli) struct Stage {
     pub(in crate::cli) zone: Tz,
     first_day: NaiveDate,
     seed: u64,
+    is_for_months: bool,
 }
 
 impl Stage {
@@ -105,7 +109,8 @@ impl Stage {
             std::fs::write(dir.join("calendar").join(name), text)?;
         }
         std::fs::write(dir.join("catalogue.toml"), CATALOGUE)?;
-        Ok(Self { dir: dir.to_owned(), world, zone, first_day, seed: args.seed })
+        let is_for_months = matches!(days, DemoClock::Months);
+        Ok(Self { dir: dir.to_owned(), world, zone, first_day, seed: args.seed, is_for_months })
     }
 
     /// The instant at which the clock shows this on that day of the demo, from 0.
@@ -113,6 +118,11 @@ impl Stage {
         let date = self.first_day + Days::new(day);
         let local = date.and_hms_opt(hour, minute, 0).unwrap_or_default();
         Timestamp::from_local(local, self.zone)
+    }
+
+    /// Whether a department's money is cash on its account, and not a quota.
+    pub(in crate::cli) fn pays_cash(&self, department: &str) -> bool {
+        self.is_for_months && self.world.departments.first().is_some_and(|first| first.code == department)
     }
 
     /// The first day that is played.
@@ -260,7 +270,9 @@ impl Stage {
             })
             .await?;
             for d in &self.world.departments {
-                tx.put_agreement(&agreement(&bank, d.code)).await?;
+                let agreement = agreement(&bank, d.code, self.is_for_months);
+                tx.put_agreement(&agreement).await?;
+                tx.put_treasury(&agreement.number, &treasury(), if self.pays_cash(d.code) { "cash" } else { "quota" }).await?;
             }
         }
         for person in operators(&self.world) {
@@ -290,7 +302,18 @@ impl Stage {
     }
 }
 
-fn agreement(bank: &DemoBank, department: &str) -> NewAgreement {
+/// Where refunds go.
+fn treasury() -> Treasury {
+    Treasury {
+        profile: REFUNDS.to_owned(),
+        account: Account::new("6299990000000000900"),
+        name: "青禾县国库".to_owned(),
+        bank: "011999000013".to_owned(),
+    }
+}
+
+/// In the months one bank takes whole files and gives back what failed.
+fn agreement(bank: &DemoBank, department: &str, is_for_months: bool) -> NewAgreement {
     let profile = PROFILES.get(bank.profile).map_or("", |(id, _)| id);
     NewAgreement {
         number: format!("{}-{department}-2019", bank.code),
@@ -305,7 +328,7 @@ fn agreement(bank: &DemoBank, department: &str) -> NewAgreement {
         amount_max: Fen::ZERO,
         cutoff: "16:30".to_owned(),
         feedback_days: 2,
-        debit_model: "net".to_owned(),
+        debit_model: if is_for_months && bank.profile == 1 { "gross" } else { "net" }.to_owned(),
         other_banks: false,
     }
 }

@@ -22,6 +22,7 @@ use crate::passes::operate::propose::approve;
 use crate::passes::operate::{approve_batch, operator, release_batch, review_batch};
 use crate::passes::publication::posted;
 use crate::sandbox::{BankDays, BankSpec, Behaviour, Debits, Fault, Sandbox, When};
+use crate::store::sql::Tx;
 
 /// The finance bureau's second person, who approves what others proposed.
 pub(super) const FINANCE: [&str; 2] = ["caizheng.fuhe", "caizheng.shenpi"];
@@ -196,12 +197,28 @@ impl<'a> People<'a> {
         for plan in &self.plans {
             let total = world.head(plan).declared_total.unwrap_or_default();
             if total.is_positive() {
-                tx.add_funding(plan.department.code, plan.project.code, pay_on.year(), total, me.now()).await?;
+                self.fund(&mut tx, (plan.department.code, plan.project.code, pay_on.year()), total, me.now()).await?;
             }
             let path = self.stage.list_path(&plan.number);
             write_csv(std::io::BufWriter::new(std::fs::File::create(&path)?), world.rows(plan).map(|planned| planned.row))?;
         }
         tx.commit().await?;
+        Ok(())
+    }
+
+    /// The treasury gives a quota, or cash that the bank sees arrive.
+    pub(super) async fn fund(
+        &self,
+        tx: &mut Tx,
+        (department, project, year): (&str, &str, i32),
+        amount: Fen,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        if self.stage.pays_cash(department) {
+            tx.add_cash(department, project, year, amount, now).await?;
+        } else {
+            tx.add_funding(department, project, year, amount, now).await?;
+        }
         Ok(())
     }
 

@@ -54,7 +54,7 @@ pub(super) async fn correct(people: &mut People<'_>, me: &Participant, day: Naiv
         };
         let mut tx = people.gateway.store.begin().await?;
         if is_carried {
-            tx.add_funding(&department, &project, day.year(), total, me.now()).await?;
+            people.fund(&mut tx, (&department, &project, day.year()), total, me.now()).await?;
         }
         tx.insert_batch(&batch, me.now()).await?;
         tx.insert_payments(&number, &rows).await?;
