@@ -174,7 +174,9 @@ impl Span {
             "Q2" => (4, 3),
             "Q3" => (7, 3),
             "Q4" => (10, 3),
-            month if month.len() == 2 && month.bytes().all(|b| b.is_ascii_digit()) => (month.parse().ok().filter(|m| (1..=12).contains(m))?, 1),
+            month if month.len() == 2 && month.bytes().all(|b| b.is_ascii_digit()) => {
+                (month.parse().ok().filter(|m| (1..=12).contains(m))?, 1)
+            }
             _ => return None,
         };
         let from = NaiveDate::from_ymd_opt(year, first, 1)?;

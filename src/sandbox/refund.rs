@@ -1,7 +1,8 @@
 //! Refund orders (缴回国库): a file asks the bank to pay one sum from the payer's account to the treasury.
 //!
-//! Request `TKDD__<yyyymmdd><seq>.TXT`, GBK, LF, `|`: reference, payer account, treasury account, its name, yuan, and whatever else
-//! the payer tells, which the bank does not read. The answer `TKDDFK<yyyymmdd><seq>_R.TXT` is `reference|yuan|1 or 2|words`.
+//! Request `TK_<yyyymmdd><seq>.TXT`, GBK, LF, `|`: `voucher|unit|date|payer account|payer name|1|yuan`, then
+//! `reference|yuan|treasury account|its name|…`, of whose rest the bank reads nothing. `…_A.TXT` acknowledges: `code|1|yuan|words`;
+//! `…_R.TXT` is the result: `reference|yuan|treasury account|code|words|treasury voucher|day`.
 
 use std::fs;
 use std::io;
@@ -25,42 +26,70 @@ struct Order {
     amount: Fen,
 }
 
+/// Done, and taken.
+const DONE: &str = "0000";
+/// A reference or a file that was here before.
+const KNOWN: &str = "1001";
+const REFUSED: &str = "2001";
+
 /// Whether a file, by its name or its key, is a refund order.
 pub(super) fn is_order(name: &str) -> bool {
-    middle(name).is_some_and(|middle| middle.len() == 12 && middle.bytes().all(|b| b.is_ascii_digit()))
+    middle(name).and_then(|middle| middle.get(..12)).is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn middle(name: &str) -> Option<&str> {
-    name.strip_prefix("TKDD__")?.strip_suffix(".TXT")
+    name.strip_prefix("TK_")?.strip_suffix(".TXT")
 }
 
-fn read(bytes: &[u8], key: &str, today: &str) -> Result<Order, String> {
+fn read(bytes: &[u8], key: &str, today: &str) -> Result<Order, &'static str> {
     let date = middle(key).and_then(|middle| middle.get(..8)).unwrap_or_default();
     if !layout::is_date(date) || date > today {
-        return Err("日期不符".to_owned());
+        return Err("日期不符");
     }
+    let format = "文件格式错误";
     let (lines, ended) = lines(bytes, b"\n");
-    let ([line], true) = (lines.as_slice(), ended) else { return Err("文件格式错误".to_owned()) };
-    let columns: Vec<String> = gbk::decode(line).unwrap_or_default().split('|').map(str::to_owned).collect();
-    let [reference, payer, treasury, treasury_name, amount, ..] = columns.as_slice() else { return Err("文件格式错误".to_owned()) };
-    let amount = yuan(amount).filter(|_| [reference, payer, treasury].into_iter().all(|text| !text.is_empty()));
+    let ([head, detail], true) = (lines.as_slice(), ended) else { return Err(format) };
+    let (head, detail) = (columns(head), columns(detail));
+    let [_, _, on, payer, _, count, total] = head.as_slice() else { return Err(format) };
+    let [reference, amount, treasury, treasury_name, _, _, _] = detail.as_slice() else { return Err(format) };
+    if on != date || count != "1" || [reference, payer, treasury].into_iter().any(String::is_empty) {
+        return Err(format);
+    }
+    let amount = yuan(amount).filter(|amount| yuan(total) == Some(*amount)).ok_or("总金额不符")?;
     Ok(Order {
         reference: reference.clone(),
         payer: payer.clone(),
         treasury: treasury.clone(),
         treasury_name: treasury_name.clone(),
-        amount: amount.ok_or("文件格式错误")?,
+        amount,
     })
 }
 
-/// The answer: done, or why not. An order that cannot be read is answered with what it says of itself.
-fn answer(bytes: &[u8], key: &str, refused: Option<&str>) -> OutFile {
-    let text = gbk::decode(bytes).unwrap_or_default();
-    let columns: Vec<&str> = text.lines().next().unwrap_or_default().split('|').collect();
-    let column = |at: usize| columns.get(at).copied().unwrap_or_default();
-    let (status, words) = refused.map_or(("1", "交易成功"), |words| ("2", words));
-    let line = format!("{}|{}|{status}|{words}\n", column(0), column(4));
-    OutFile::new(format!("TKDDFK{}_R.TXT", middle(key).unwrap_or(key)), gbk::encode(&line).unwrap_or_default())
+fn columns(line: &[u8]) -> Vec<String> {
+    gbk::decode(line).unwrap_or_default().split('|').map(str::to_owned).collect()
+}
+
+fn code(refused: Option<&str>) -> &'static str {
+    match refused {
+        None => DONE,
+        Some(words) if words == Why::Duplicate.words(true) => KNOWN,
+        Some(_) => REFUSED,
+    }
+}
+
+/// The word on the file as a whole, at once.
+fn acknowledge(key: &str, amount: Fen, refused: Option<&str>) -> OutFile {
+    let line = format!("{}|1|{amount}|{}\n", code(refused), refused.unwrap_or("受理成功"));
+    OutFile::new(format!("TK_{}_A.TXT", middle(key).unwrap_or(key)), gbk::encode(&line).unwrap_or_default())
+}
+
+/// The result: done with the treasury's voucher and day, or why not.
+fn answer(order: &Order, key: &str, today: &str, refused: Option<&str>) -> OutFile {
+    let middle = middle(key).unwrap_or(key);
+    let done = if refused.is_none() { format!("GK{middle}|{today}") } else { "|".to_owned() };
+    let (reference, amount, treasury) = (&order.reference, order.amount, &order.treasury);
+    let line = format!("{reference}|{amount}|{treasury}|{}|{}|{done}\n", code(refused), refused.unwrap_or_default());
+    OutFile::new(format!("TK_{middle}_R.TXT"), gbk::encode(&line).unwrap_or_default())
 }
 
 impl Bank {
@@ -81,8 +110,13 @@ impl Bank {
             ..Line::default()
         };
         let mut told = vec![received];
-        told.extend(order.err().map(|text| Line { kind: Kind::Refused, file: key.to_owned(), text, ..Line::default() }));
-        self.books().record(&told)
+        let refused = order.err();
+        told.extend(refused.map(|text| Line { kind: Kind::Refused, file: key.to_owned(), text: text.to_owned(), ..Line::default() }));
+        self.books().record(&told)?;
+        if refused.is_some() || self.spec.behaviour.ack {
+            inbox::put_out(&self.root, &acknowledge(key, amount, refused))?;
+        }
+        Ok(())
     }
 
     /// Debits the payer if the money is there, and answers. What was decided before is not decided again.
@@ -90,8 +124,10 @@ impl Bank {
         let bytes = fs::read(inbox::processing(&self.root).join(key))?;
         self.decide_order(&bytes, key, now)?;
         let refused = self.books().file(key).and_then(|figures| figures.refused.clone());
-        if !silent {
-            inbox::put_out(&self.root, &answer(&bytes, key, refused.as_deref()))?;
+        let today = now.date(self.zone).format("%Y%m%d").to_string();
+        // What could not be read was refused in its acknowledgement.
+        if let (Ok(order), false) = (read(&bytes, key, &today), silent) {
+            inbox::put_out(&self.root, &answer(&order, key, &today, refused.as_deref()))?;
         }
         self.books().record(&[Line { kind: Kind::Settled, file: key.to_owned(), ..Line::default() }])?;
         inbox::lay_aside(&self.root, key)
@@ -105,7 +141,7 @@ impl Bank {
         let refuse = |words: String| Line { kind: Kind::Refused, file: key.to_owned(), text: words, ..Line::default() };
         let booked = self.booking_day(&books, now);
         let line = match read(bytes, key, &now.date(self.zone).format("%Y%m%d").to_string()) {
-            Err(words) => refuse(words),
+            Err(words) => refuse(words.to_owned()),
             Ok(order) => match (books.decided(&order.reference), books.balance(&order.payer)) {
                 (Some((file, true)), _) if file == key => return Ok(()),
                 (Some(_), _) => refuse(Why::Duplicate.words(true)),

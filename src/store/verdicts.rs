@@ -133,6 +133,15 @@ impl Tx {
         self.rows(sqlx::AssertSqlSafe(sql), args![&of.bank, &of.account, since]).await?.iter().map(run_row).collect()
     }
 
+    /// How many breaks of each kind were found and are closed.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn breaks_closed(&mut self) -> Result<Vec<(String, usize)>, StoreError> {
+        let rows = self.rows("select kind, count(*) from break_item where state = 'closed' group by kind order by kind", args![]).await?;
+        rows.iter().map(|r| Ok((r.string(0)?, usize::try_from(r.int(1)?).unwrap_or_default()))).collect()
+    }
+
     /// The newest run of each account for a day, or for its newest day.
     ///
     /// # Errors

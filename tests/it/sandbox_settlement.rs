@@ -308,22 +308,29 @@ async fn a_late_statement_comes_with_the_next_and_a_missing_one_when_asked_for()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_order_is_executed_once_and_refused_without_the_money() {
     let world = World::open(Layout::SplitPair, quick()).await;
-    let order = |reference: &str, yuan: &str| gbk(&format!("{reference}|{PAYER}|0990001|某市国库|{yuan}|摘要\n"));
-    world.put("/inbox/TKDD__202603100001.TXT", order("BG001", "300000.00")).await;
-    world.put("/inbox/TKDD__202603100002.TXT", order("BG002", "700000.01")).await;
-    world.put("/inbox/TKDD__202603100003.TXT", gbk("BG003|0000|0990001|某市国库|1.00\n")).await;
-    world.put("/inbox/TKDD__202603100004.TXT", gbk("BG004|x\n")).await;
+    let order = |reference: &str, payer: &str, yuan: &str| {
+        gbk(&format!("TK-1|{UNIT}|20260310|{payer}|某市某局|1|{yuan}\n{reference}|{yuan}|0990001|某市国库|011|耕地补贴|TK-1\n"))
+    };
+    world.put("/inbox/TK_202603100001.TXT", order("BG001", PAYER, "300000.00")).await;
+    world.put("/inbox/TK_202603100002.TXT", order("BG002", PAYER, "700000.01")).await;
+    world.put("/inbox/TK_202603100003.TXT", order("BG003", "0000", "1.00")).await;
+    world.put("/inbox/TK_202603100004.TXT", gbk("TK-1|x\n")).await;
     world.me.sleep_until(world.me.now().plus_minutes(25)).await;
     let world = world.reopen(Layout::SplitPair, quick()).await;
     world.hours(3).await;
-    assert_eq!(world.text("/outbox/TKDDFK202603100001_R.TXT").await, "BG001|300000.00|1|交易成功\n");
-    assert_eq!(world.text("/outbox/TKDDFK202603100002_R.TXT").await, "BG002|700000.01|2|付款账户余额不足\n");
-    assert_eq!(world.text("/outbox/TKDDFK202603100003_R.TXT").await, "BG003|1.00|2|付款账户不符\n");
-    assert_eq!(world.text("/outbox/TKDDFK202603100004_R.TXT").await, "BG004||2|文件格式错误\n");
-    // The same order in another file: not paid again.
-    world.put("/inbox/TKDD__202603100005.TXT", order("BG001", "300000.00")).await;
+    assert_eq!(world.text("/outbox/TK_202603100001_A.TXT").await, "0000|1|300000.00|受理成功\n");
+    assert_eq!(world.text("/outbox/TK_202603100004_A.TXT").await, "2001|1|0.00|文件格式错误\n");
+    assert_eq!(world.text("/outbox/TK_202603100001_R.TXT").await, "BG001|300000.00|0990001|0000||GK202603100001|20260310\n");
+    assert_eq!(world.text("/outbox/TK_202603100002_R.TXT").await, "BG002|700000.01|0990001|2001|付款账户余额不足||\n");
+    assert_eq!(world.text("/outbox/TK_202603100003_R.TXT").await, "BG003|1.00|0990001|2001|付款账户不符||\n");
+    // The same order in another file, and under its own name again: not paid again.
+    for name in ["TK_202603100005", "TK_202603100001"] {
+        world.put(&format!("/inbox/{name}.TXT"), order("BG001", PAYER, "300000.00")).await;
+    }
     world.hours(6).await;
-    assert_eq!(world.text("/outbox/TKDDFK202603100005_R.TXT").await, "BG001|300000.00|2|未处理记录重复\n");
+    for name in ["TK_202603100005", "TK_202603100001~2"] {
+        assert_eq!(world.text(&format!("/outbox/{name}_R.TXT")).await, "BG001|300000.00|0990001|1001|未处理记录重复||\n");
+    }
     let all = statements(&world);
     assert_eq!(all["20260310"].told(), [('D', 30_000_000, "BG001", "缴回国库 BG001")]);
     assert_eq!(all["20260310"].entries[0].counter, "0990001");

@@ -1,6 +1,7 @@
 //! The demo's account of what happened: the figures from the tables, the equations of law 2, and the banks' own books
 //! beside them. The demo holds only if every equation does and both sides agree to the fen.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use super::stage::{BANKS, Stage};
 use crate::cli::out::Out;
+use crate::domain::ledger::AccountKind;
 use crate::domain::money::Fen;
 use crate::passes::Gateway;
 use crate::sandbox::{BankLedger, Sandbox};
@@ -62,6 +64,7 @@ impl Account {
         for bank in BANKS {
             let theirs = sandbox.ledger(bank.code);
             let mut sums = BankSums::default();
+            let mut given_back = theirs.given_back.clone();
             for range in tx.bank_ranges(bank.code).await? {
                 let mut after = 0;
                 loop {
@@ -69,7 +72,7 @@ impl Account {
                     let Some(last) = page.last() else { break };
                     after = last.instruction;
                     for line in &page {
-                        compare(bank.code, line, &theirs, &mut sums, &mut disagreements);
+                        compare(bank.code, line, (&theirs, &mut given_back), &mut sums, &mut disagreements);
                     }
                 }
             }
@@ -88,6 +91,12 @@ impl Account {
             banks.push((bank.name.to_owned(), sums));
         }
         Ok(Self { dir: stage.dir.clone(), totals: books.totals(), books, counts, disagreements, banks, elapsed })
+    }
+
+    /// What nobody may keep and still lies with us.
+    pub(super) fn ineligible(&self) -> Fen {
+        let kind = AccountKind::SuspenseIneligible.code();
+        self.books.accounts.iter().filter(|a| a.kind == kind).map(|a| a.ledger).sum()
     }
 
     fn ledger_balanced(&self) -> bool {
@@ -114,7 +123,7 @@ impl Account {
         }
     }
 
-    fn json(&self) -> serde_json::Value {
+    pub(super) fn json(&self) -> serde_json::Value {
         let t = &self.totals;
         json!({
             "payments": t.payments.count, "total_fen": t.payments.fen,
@@ -233,8 +242,24 @@ impl Account {
 }
 
 /// One instruction of ours beside the bank's books: paid here is credited there, once, with this amount; and nothing else is.
-fn compare(bank: &str, line: &BankSide, theirs: &BankLedger, sums: &mut BankSums, wrong: &mut Vec<String>) {
+///
+/// What a person gave back stays credited at the bank, and is not paid any more with us.
+fn compare(
+    bank: &str,
+    line: &BankSide,
+    (theirs, given_back): (&BankLedger, &mut BTreeMap<String, Fen>),
+    sums: &mut BankSums,
+    wrong: &mut Vec<String>,
+) {
     let credit = theirs.credits.get(&line.reference);
+    if let (false, Some(fact)) = (line.is_paid, credit)
+        && let Some(rest) = given_back.get_mut(&fact.account)
+        && *rest >= fact.amount
+    {
+        *rest = Fen::new(rest.get() - fact.amount.get());
+        sums.their_paid = Share { count: sums.their_paid.count - 1, fen: Fen::new(sums.their_paid.fen.get() - fact.amount.get()) };
+        return;
+    }
     if line.is_paid {
         sums.our_paid += Share { count: 1, fen: line.amount };
     }

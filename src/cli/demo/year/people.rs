@@ -18,6 +18,7 @@ use crate::domain::time::Timestamp;
 use crate::format::list::write_csv;
 use crate::passes::Gateway;
 use crate::passes::operate::import::{ImportFacts, import_batch};
+use crate::passes::operate::matching::propose_match;
 use crate::passes::operate::propose::approve;
 use crate::passes::operate::{approve_batch, operator, release_batch, review_batch};
 use crate::passes::publication::posted;
@@ -26,6 +27,8 @@ use crate::store::sql::Tx;
 
 /// The finance bureau's second person, who approves what others proposed.
 pub(super) const FINANCE: [&str; 2] = ["caizheng.fuhe", "caizheng.shenpi"];
+/// So many days after a statement with an error the bank's letter is there.
+const LETTER_DAYS: u64 = 5;
 /// Yearly subsidies are paid in this month.
 const YEARLY_IN: u32 = 3;
 
@@ -128,7 +131,7 @@ impl<'a> People<'a> {
             }
             if self.gateway.calendar.is_working_day(day)? {
                 self.working_day += 1;
-                self.at_work(me, day).await?;
+                self.at_work(me, day, last).await?;
             }
         }
         // The last evening: statements come, books are compared.
@@ -141,17 +144,18 @@ impl<'a> People<'a> {
         Timestamp::from_local(day.and_hms_opt(hour, 0, 0).unwrap_or_default(), self.stage.zone)
     }
 
-    async fn at_work(&mut self, me: &Participant, day: NaiveDate) -> anyhow::Result<()> {
+    async fn at_work(&mut self, me: &Participant, day: NaiveDate, last: NaiveDate) -> anyhow::Result<()> {
         me.sleep_until(self.clock(day, 9)).await;
         tracing::info!(at = wall(me.now(), self.stage.zone), "a working day");
         self.approve_what_waits(me).await?;
         self.put_up_lists(me).await?;
+        self.explain_breaks(me, day).await?;
         match self.working_day {
             1 => self.plan_month(day, me).await?,
             2 => self.bring_lists(me, day).await?,
             3 => self.release_lists(me).await?,
             8 | 14 => reissue::correct(self, me, day).await?,
-            9 => reissue::find_ineligible(self, me, day).await?,
+            9 if !self.is_near_the_end(day, last) => reissue::find_ineligible(self, me, day).await?,
             _ => {}
         }
         self.give_back(day)?;
@@ -172,6 +176,24 @@ impl<'a> People<'a> {
         Ok(())
     }
 
+    /// What the bank did wrong on a statement and put right on a later one: with its letter in hand somebody at the finance
+    /// bureau says so of both lines, and another approves it.
+    async fn explain_breaks(&self, me: &Participant, day: NaiveDate) -> anyhow::Result<()> {
+        let breaks = self.gateway.store.read().await?.breaks("", "").await?;
+        let by = operator(self.gateway, FINANCE[1]).await?;
+        for one in breaks {
+            let (Some(statement), Some(line)) = (one.statement, one.line) else { continue };
+            if one.on_date + Days::new(LETTER_DAYS) > day {
+                continue;
+            }
+            let words = format!("银行来函说明并已更正（{}）", one.on_date);
+            if let Err(error) = propose_match(self.gateway, &by, (statement, line), "other", &words, me.now()).await {
+                tracing::info!(statement, line, %error, "not explained today");
+            }
+        }
+        Ok(())
+    }
+
     /// Each department puts up the lists of what was paid.
     async fn put_up_lists(&self, me: &Participant) -> anyhow::Result<()> {
         let waiting = self.gateway.store.read().await?.publication_views(true, 500).await?;
@@ -180,6 +202,11 @@ impl<'a> People<'a> {
             posted(self.gateway, &by, &one.batch, me.now()).await?;
         }
         Ok(())
+    }
+
+    /// The month's lists.
+    pub(super) fn lists(&self) -> &[BatchPlan] {
+        &self.plans
     }
 
     /// The login of one of a department's people.
@@ -286,8 +313,8 @@ impl<'a> People<'a> {
         day.checked_add_days(Days::new(4)).unwrap_or(day)
     }
 
-    /// Whether this is the last month but one, or later: nothing new is begun then that the end could not see settled.
-    pub(super) fn is_near_the_end(&self, day: NaiveDate, last: NaiveDate) -> bool {
+    /// Whether this is the last month: nothing new is begun then that the end could not see settled.
+    fn is_near_the_end(&self, day: NaiveDate, last: NaiveDate) -> bool {
         day.checked_add_months(Months::new(1)).is_none_or(|later| later > last)
     }
 }

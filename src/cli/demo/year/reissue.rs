@@ -5,13 +5,18 @@ use std::collections::BTreeMap;
 
 use chrono::{Datelike as _, NaiveDate};
 
-use super::people::People;
+use super::people::{FINANCE, People};
 use crate::clock::Participant;
 use crate::domain::ids::EndToEndId;
 use crate::domain::money::Fen;
+use crate::domain::publication::PublicRow;
+use crate::domain::reason::Reason;
+use crate::passes::operate::case::{Wish, propose};
+use crate::passes::operate::operator;
 use crate::store::admission::PaymentRow;
 use crate::store::intake::NewBatch;
 use crate::store::tallies::Waiting;
+use crate::store::views::Choice;
 
 /// More attempts than this at one payment teach nothing new.
 const ATTEMPTS_MAX: i64 = 3;
@@ -93,8 +98,44 @@ async fn corrected(people: &People<'_>, line: &Waiting) -> anyhow::Result<Option
     }))
 }
 
-/// Somebody turns out not to be entitled: one whose payment failed, and one who was paid and is asked to give it back.
-pub(super) async fn find_ineligible(people: &mut People<'_>, _me: &Participant, day: NaiveDate) -> anyhow::Result<()> {
-    _ = (people.is_near_the_end(day, day), people.promised(day));
+/// Somebody turns out not to be entitled: one whose payment failed, so that its money goes back at the month's close; and
+/// one who was paid, is put on the list of the ineligible, and gives the money back some days later (R4).
+pub(super) async fn find_ineligible(people: &mut People<'_>, me: &Participant, day: NaiveDate) -> anyhow::Result<()> {
+    let choice = Choice { batch: "", bank: "", department: "", state: "open", id: 0, limit: 500 };
+    let mut tx = people.gateway.store.read().await?;
+    let cases = tx.cases(&choice).await?;
+    let waiting = tx.waiting_for_people(2000).await?;
+    drop(tx);
+    let may_be_judged = |id: Option<i64>| waiting.iter().any(|w| Some(w.id) == id && w.state == "failed_final" && w.year == day.year());
+    let dead = cases.iter().find(|c| c.class == "BA" && matches!(c.kind.as_str(), "failed" | "returned") && may_be_judged(c.instruction));
+    if let Some(case) = dead {
+        let by = operator(people.gateway, FINANCE[1]).await?;
+        let wish = Wish::Reclassify(Reason::Deceased, "民政殡葬信息比对：本人已去世");
+        propose(people.gateway, &by, case.id, wish, me.now()).await?;
+    }
+    let Some(row) = somebody_paid(people, day).await? else { return Ok(()) };
+    let from = day.with_day(1).unwrap_or(day);
+    let mut tx = people.gateway.store.begin().await?;
+    tx.put_ineligible(&row.1.payee_id, &row.0, Reason::Ineligible.code(), from).await?;
+    tx.commit().await?;
+    if let Some(customer) = people.truth.customer(&row.1.account) {
+        let on = people.promised(day);
+        people.giving_back.push((on, customer, row.1.amount));
+    }
     Ok(())
+}
+
+/// Another one each month: the project's code and the payment, out of the month's lists.
+async fn somebody_paid(people: &People<'_>, day: NaiveDate) -> anyhow::Result<Option<(String, PublicRow)>> {
+    let lists = people.lists();
+    let Some(plan) = usize::try_from(day.month()).ok().and_then(|n| lists.get(n % lists.len().max(1))) else { return Ok(None) };
+    let mut tx = people.gateway.store.read().await?;
+    let shape = tx.list_shape(&plan.number).await?;
+    for block in &shape.blocks {
+        let (_, rows) = tx.public_page(&shape, block.1, block.0 - 1, 200).await?;
+        if let Some(row) = rows.into_iter().filter(|row| !row.is_by_other).nth(usize::try_from(day.month()).unwrap_or(0) % 7) {
+            return Ok(Some((plan.project.code.to_owned(), row)));
+        }
+    }
+    Ok(None)
 }
