@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{Datelike as _, Days, Months, NaiveDate};
 use indicatif::ProgressBar;
 
+use super::super::people::put_up_lists;
 use super::super::stage::Stage;
 use super::super::wall;
 use super::reissue;
@@ -21,7 +22,6 @@ use crate::passes::operate::import::{ImportFacts, import_batch};
 use crate::passes::operate::matching::propose_match;
 use crate::passes::operate::propose::approve;
 use crate::passes::operate::{approve_batch, operator, release_batch, review_batch};
-use crate::passes::publication::posted;
 use crate::sandbox::{BankDays, BankSpec, Behaviour, Debits, Fault, Sandbox, When};
 use crate::store::sql::Tx;
 
@@ -148,7 +148,7 @@ impl<'a> People<'a> {
         me.sleep_until(self.clock(day, 9)).await;
         tracing::info!(at = wall(me.now(), self.stage.zone), "a working day");
         self.approve_what_waits(me).await?;
-        self.put_up_lists(me).await?;
+        put_up_lists(self.gateway, me.now()).await?;
         self.explain_breaks(me, day).await?;
         match self.working_day {
             1 => self.plan_month(day, me).await?,
@@ -190,16 +190,6 @@ impl<'a> People<'a> {
             if let Err(error) = propose_match(self.gateway, &by, (statement, line), "other", &words, me.now()).await {
                 tracing::info!(statement, line, %error, "not explained today");
             }
-        }
-        Ok(())
-    }
-
-    /// Each department puts up the lists of what was paid.
-    async fn put_up_lists(&self, me: &Participant) -> anyhow::Result<()> {
-        let waiting = self.gateway.store.read().await?.publication_views(true, 500).await?;
-        for one in waiting.into_iter().filter(|one| one.edition > 0 && one.rows > 0 && one.posted_on.is_empty()) {
-            let by = operator(self.gateway, &self.hand(&one.department, "jingban")).await?;
-            posted(self.gateway, &by, &one.batch, me.now()).await?;
         }
         Ok(())
     }
