@@ -626,6 +626,11 @@ async fn succeed(
     if !is_free {
         return Ok(Err(refuse(Reason::DupBenefit, "原支付尚未最终失败，不得重发", format!("{id} has not finally failed: {state:?}"))));
     }
+    if let ("carried", Some(successor)) = (state, previous.successor) {
+        let successor = EndToEndId(successor);
+        let en = format!("{id} was carried and is paid again by {successor} already: name that one");
+        return Ok(Err(refuse(Reason::DupBenefit, format!("原支付结转后已由{successor}再次发放，请按该支付办理"), en)));
+    }
     if state == "failed_final" && previous.year != year {
         let en = format!(
             "{id} belongs to fiscal year {}: its money goes back to the treasury first, then it is paid from new funds",

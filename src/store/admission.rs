@@ -567,7 +567,9 @@ impl Tx {
     /// The database refused.
     pub async fn predecessor(&mut self, id: i64) -> Result<Option<Predecessor>, StoreError> {
         let sql = "select i.id, i.root_payment_id, i.claim_key, i.attempt, coalesce(s.amount_fen, i.amount_fen), coalesce(s.state, ''), i.live, b.department, b.project, a.year, \
-                   coalesce(m.state, ''), coalesce(m.amount_fen, 0) from instruction i left join remainder m on m.instruction_id = i.id join batch b on b.number = i.batch join admission a on a.batch = i.batch left join instruction_state s on s.instruction_id = i.id where i.id = $1";
+                   coalesce(m.state, ''), coalesce(m.amount_fen, 0), \
+                   (select max(n.id) from instruction n left join instruction_state v on v.instruction_id = n.id and v.state = 'voided' \
+                   where n.previous_id = i.id and v.instruction_id is null) from instruction i left join remainder m on m.instruction_id = i.id join batch b on b.number = i.batch join admission a on a.batch = i.batch left join instruction_state s on s.instruction_id = i.id where i.id = $1";
         let Some(r) = self.opt(sql, args![id]).await? else { return Ok(None) };
         Ok(Some(Predecessor {
             id: r.int(0)?,
@@ -581,6 +583,7 @@ impl Tx {
             project: r.string(8)?,
             year: i32::try_from(r.int(9)?).map_err(|_| StoreError::column(9, "a year"))?,
             remainder: (r.string(10)?, r.fen(11)?),
+            successor: r.opt_int(12)?,
         }))
     }
 
@@ -649,6 +652,8 @@ pub struct Predecessor {
     pub year: i32,
     /// What remains of it where it was paid in part: where that stands, how much; else empty and nothing.
     pub remainder: (String, Fen),
+    /// What paid it again last, whatever came of that.
+    pub successor: Option<i64>,
 }
 
 fn agreement(r: &Row) -> Result<Agreement, StoreError> {

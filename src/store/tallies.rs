@@ -69,7 +69,8 @@ impl Tx {
         let sql = "select i.id, i.attempt, i.batch, p.seq, b.department, b.project, b.period, a.year, s.state, s.class, s.amount_fen from instruction_state s \
                    join instruction i on i.id = s.instruction_id join payment p on p.id = i.payment_id join batch b on b.number = i.batch \
                    join admission a on a.batch = i.batch where s.state in ('failed_final', 'carried') and i.live = 0 \
-                   and not exists (select 1 from instruction n where n.previous_id = i.id and n.live = 1) order by i.id limit $1";
+                   and not exists (select 1 from instruction n left join instruction_state v on v.instruction_id = n.id and v.state = 'voided' \
+                   where n.previous_id = i.id and v.instruction_id is null) order by i.id limit $1";
         let rows = self.rows(sql, args![limit]).await?;
         rows.iter()
             .map(|r| {

@@ -30,7 +30,7 @@ use crate::sandbox::Sandbox;
 const MONTHLY_SHARE: (usize, usize) = (32, 60);
 
 /// How often the daemon looks by itself: seldomer than any real one may.
-const LOOKS_EVERY: Duration = Duration::from_secs(2 * 60 * 60);
+const LOOKS_EVERY: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// Plays the months, then draws the account of them. `Ok(false)`: it ran, and something does not hold.
 pub(super) async fn play_months(args: &DemoArgs, months: u32, out: &Out) -> anyhow::Result<bool> {

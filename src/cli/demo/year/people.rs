@@ -82,11 +82,11 @@ pub(super) fn banks(stage: &mut Stage) -> anyhow::Result<Vec<BankSpec>> {
         let faults = if is_first {
             vec![(When::Nth(9), Fault::Charge(Fen::new(1_000))), (When::Nth(40), Fault::Miss), (When::Nth(90), Fault::Late)]
         } else {
-            vec![(When::Nth(12), Fault::Double), (When::Nth(55), Fault::MisKey), (When::Nth(120), Fault::Charge(Fen::new(250)))]
+            vec![(When::Nth(12), Fault::Double), (When::Nth(30), Fault::MisKey), (When::Nth(120), Fault::Charge(Fen::new(250)))]
         };
         spec.behaviour = Behaviour {
             busy_per_mille: 8,
-            pickup_every_minutes: 60,
+            pickup_every_minutes: 120,
             debits: if is_first { Debits::Net } else { Debits::Gross { one_by_one: false } },
             return_per_mille: 6,
             return_after_days: 3..=45,
@@ -187,7 +187,10 @@ impl<'a> People<'a> {
                 continue;
             }
             let words = format!("银行来函说明并已更正（{}）", one.on_date);
-            if let Err(error) = propose_match(self.gateway, &by, (statement, line), "other", &words, me.now()).await {
+            // A debit that was keyed wrong is that file's all the same; its correction is a line of its own.
+            let file = one.subject.split(' ').take(2).collect::<Vec<_>>().join(" ");
+            let to = if one.kind == "amount" { file.as_str() } else { "other" };
+            if let Err(error) = propose_match(self.gateway, &by, (statement, line), to, &words, me.now()).await {
                 tracing::info!(statement, line, %error, "not explained today");
             }
         }
