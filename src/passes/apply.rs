@@ -136,7 +136,7 @@ impl<'a> Apply<'a> {
         // On record before anything moves: whichever of the two words came first, a success that was sent back is known for one.
         self.note_returns(tx, &doubtful).await?;
         let mut is_whole = false;
-        if self.kind == InboundKind::Result {
+        if self.says_what_became() {
             self.successes_too_late(tx).await?;
             is_whole = self.words(tx).await? == Some(Event::BankPaid);
         }
@@ -216,6 +216,15 @@ impl<'a> Apply<'a> {
             );
         }
         Ok(problems)
+    }
+
+    /// Whether a line says what became of its payment: a result does, and so does the answer to an enquiry. A file of returns
+    /// says only what came back.
+    fn says_what_became(&self) -> bool {
+        match self.kind {
+            InboundKind::Result | InboundKind::Enquiry => true,
+            InboundKind::Ack | InboundKind::Return | InboundKind::Statement => false,
+        }
     }
 
     fn answers_everything(&self) -> Result<bool, PassError> {

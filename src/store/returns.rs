@@ -234,7 +234,7 @@ impl Tx {
             return Ok(ids);
         }
         let sql = format!(
-            "select l.instruction_id from answer_line l where l.file_in in (select f.id from file_in f where f.file_out = $1 and f.kind = 'result' and f.state = 'applied') \
+            "select l.instruction_id from answer_line l where l.file_in in (select f.id from file_in f where f.file_out = $1 and f.kind in ('result', 'enquiry') and f.state = 'applied') \
              and l.outcome = 'paid' and l.is_final = 1 and l.bank_ref <> '' and l.instruction_id in ({}) group by l.instruction_id having count(distinct l.bank_ref) > 1",
             list(&ids)
         );
@@ -251,7 +251,9 @@ impl Tx {
         if self.opt(sqlx::AssertSqlSafe(sql), args![]).await?.is_none() {
             return Ok(Vec::new());
         }
-        let sql = format!("select id from file_in where file_out = $1 and kind = 'result' and state = 'applied' and id not in ({ids})");
+        let sql = format!(
+            "select id from file_in where file_out = $1 and kind in ('result', 'enquiry') and state = 'applied' and id not in ({ids})"
+        );
         let before: Vec<i64> =
             self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(|r| r.int(0)).collect::<Result<_, _>>()?;
         if before.is_empty() {
@@ -300,7 +302,7 @@ impl Tx {
             "select x.instruction_id, x.payment_id, x.root_payment_id, x.own_fen, x.reason, x.class, x.raw_text, x.money_on, coalesce(p.on_date, '') \
              from ({}) x join transition t on t.state = x.own_state and t.event = 'bank_returned' and t.next <> t.state left join \
              (select l.instruction_id, max(l.on_date) as on_date from answer_line l join waiting_return w on w.instruction_id = l.instruction_id \
-             where l.file_in in (select f.id from file_in f where f.file_out = $1 and f.kind = 'result' and f.state = 'applied') and l.outcome = 'paid' \
+             where l.file_in in (select f.id from file_in f where f.file_out = $1 and f.kind in ('result', 'enquiry') and f.state = 'applied') and l.outcome = 'paid' \
              and l.is_final = 1 and l.on_date <> '' and w.settled_at is null group by l.instruction_id) p on p.instruction_id = x.instruction_id \
              order by x.instruction_id",
             meeting(twice)
@@ -365,7 +367,7 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn told_at(&mut self, file: i64) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "select min(seen_at) from file_in where file_out = $1 and kind = 'result' and state = 'applied'";
+        let sql = "select min(seen_at) from file_in where file_out = $1 and kind in ('result', 'enquiry') and state = 'applied'";
         self.one(sql, args![file]).await?.opt_time(0)
     }
 

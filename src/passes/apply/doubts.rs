@@ -34,8 +34,7 @@ impl Apply<'_> {
     /// Says which. `None`: too many.
     pub(super) async fn doubts(&self, tx: &mut Tx) -> Result<Option<BTreeSet<i64>>, PassError> {
         let rows = tx.echoes_that_differ(&self.ids, DIFFERING_MAX + 1).await?;
-        let again =
-            if self.kind == InboundKind::Result { tx.second_credits(&self.ids, &self.file, DIFFERING_MAX + 1).await? } else { Vec::new() };
+        let again = if self.says_what_became() { tx.second_credits(&self.ids, &self.file, DIFFERING_MAX + 1).await? } else { Vec::new() };
         if [rows.len(), again.len()].into_iter().any(|n| i64::try_from(n).map_or(true, |n| n > DIFFERING_MAX)) {
             return Ok(None);
         }
