@@ -18,6 +18,8 @@ use sha2::{Digest as _, Sha256};
 
 /// 10:00 in Leshan on a Tuesday without a holiday.
 const START: i64 = 1_552_960_800_000;
+/// The day of the start: nothing is late.
+const PAY_ON: &str = "2019-03-19";
 pub const LEASE_MILLIS: i64 = 60_000;
 
 /// No flag, no ack, no folder.
@@ -220,13 +222,13 @@ impl World {
         self.next_id += rows;
         let mut tx = self.store.begin().await.unwrap();
         let sql = "insert into batch (number, kind, department, project, period, pay_on, declared_count, declared_fen, created_at) \
-                   values ($1, 'first', '511100', 'P', '2019', '2019-03-01', $2, $3, 0)";
-        tx.exec(sql, args![&number, rows, rows * 100]).await.unwrap();
+                   values ($1, 'first', '511100', 'P', '2019', $4, $2, $3, 0)";
+        tx.exec(sql, args![&number, rows, rows * 100, PAY_ON]).await.unwrap();
         let sql = "insert into admission (batch, state, digest, year, admitted_count, admitted_fen, decided_at) values ($1, 'admitted', 'x', 2019, $2, $3, 0)";
         tx.exec(sql, args![&number, rows, rows * 100]).await.unwrap();
         let sql = "insert into tranche (batch, agreement, bank, kind, first_id, next_id, last_id, open_fen, not_before, created_at) \
-                   values ($1, $2, $2, 'first', $3, $3, $4, $5, '2019-03-01', 0)";
-        tx.exec(sql, args![&number, bank, first, last, rows * 100]).await.unwrap();
+                   values ($1, $2, $2, 'first', $3, $3, $4, $5, $6, 0)";
+        tx.exec(sql, args![&number, bank, first, last, rows * 100, PAY_ON]).await.unwrap();
         const COLUMNS: [&str; 12] = [
             "id",
             "payment_id",
