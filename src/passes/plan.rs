@@ -57,7 +57,7 @@ pub async fn plan(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done,
 }
 
 /// The day for which a file of this agreement may go out now; `None`: none may.
-fn open_day(gateway: &Gateway, agreement: &Agreement, now: Timestamp) -> Result<Option<NaiveDate>, PassError> {
+pub(crate) fn open_day(gateway: &Gateway, agreement: &Agreement, now: Timestamp) -> Result<Option<NaiveDate>, PassError> {
     let hours: Hours = agreement
         .cutoff
         .parse()
@@ -231,7 +231,7 @@ async fn give_up_stale(gateway: &Gateway, bank: &str, today: NaiveDate, now: Tim
             Err(PassError::Broken(_) | PassError::Calendar(_)) => stale.business_date < today,
             Err(e) => return Err(e),
         };
-        if !is_stale || stale.kind != FileKind::Instruction {
+        if !is_stale {
             continue;
         }
         let mut tx = gateway.store.begin().await?;

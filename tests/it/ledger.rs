@@ -41,6 +41,12 @@ pub fn hledger_balances(journal: &Path) -> BTreeMap<String, i64> {
 
 async fn busy(w: &mut World) {
     w.sql("insert into department (code, name) values ('D:3 ;局', '怪局')").await;
+    // Funds count only where an agreement works by their model.
+    w.sql(&format!(
+        "insert into agreement (number, department, bank, payer_account, payer_name, profile) \
+         select 'A-3', 'D:3 ;局', bank, '510601012345678903', '怪局', profile from agreement where bank = '{SPLIT}'"
+    ))
+    .await;
     w.sql(&format!(
         "insert into funding (department, project, year, amount_fen, arrived_at) values ('D:3 ;局', '2', 2019, 4321, {})",
         w.now.millis()

@@ -3,7 +3,6 @@
 //! waits for another.
 
 use super::super::{Done, Gateway, PassError};
-use crate::domain::calendar::Cutoff;
 use crate::domain::exchange::BatchFacts;
 use crate::domain::file::FileOutState;
 use crate::domain::language::Words;
@@ -43,14 +42,8 @@ async fn plan_order(gateway: &Gateway, order: &Order, now: Timestamp) -> Result<
     }
     let agreement = tx.agreement(&order.agreement).await?;
     let treasury = tx.treasury_of(&order.agreement).await?;
-    let today = gateway.today(now);
-    let cutoff: Cutoff = agreement
-        .cutoff
-        .parse()
-        .map_err(|e| PassError::Broken(format!("agreement {}: cutoff {:?}: {e}", agreement.number, agreement.cutoff)))?;
-    if gateway.calendar.execution_date(today, cutoff, now.local(gateway.zone()))? != today {
-        return Ok(Done::default());
-    }
+    // The bank's hours are those of its payments: within a window over midnight, the file's day is the one on which it opened.
+    let Some(today) = super::super::plan::open_day(gateway, &agreement, now)? else { return Ok(Done::default()) };
     if treasury.account.is_empty() || treasury.name.is_empty() {
         return Err(PassError::Broken(format!(
             "agreement {} names no treasury account (treasury_account, treasury_name)",

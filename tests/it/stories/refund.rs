@@ -27,6 +27,8 @@ async fn one_of_each(w: &mut World, profile: &str, funds: &str) -> Slip {
          treasury_name = '国家金库乐山市中心支库', treasury_bank = '011665000016'"
     ))
     .await;
+    // Funds of another model than the agreements' are set aside.
+    w.sql(&format!("update funding set funds_model = '{funds}'")).await;
     w.release(&draft("B", SPLIT, 0..3)).await;
     w.sql("update batch set budget_line = '2130122', voucher = '川财农-17'").await;
     w.settle().await;

@@ -302,7 +302,12 @@ async fn i5_a_partial_return_leaves_the_payment_paid_for_the_rest_and_the_part_c
             again.seal();
             w.release(&again).await;
             w.settle().await;
-            assert_eq!(w.int(&format!("select count(*) from instruction where batch = '{number}'")).await, admitted, "{number}");
+            assert_eq!(
+                w.int(&format!("select count(*) from instruction where batch = '{number}'")).await,
+                admitted,
+                "{number} {:?}",
+                w.refusals().await
+            );
         }
         assert_eq!(w.texts("select state from remainder").await, ["reissued"]);
         let second = w.take_one(SPLIT);
