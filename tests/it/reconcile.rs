@@ -196,6 +196,9 @@ fn fees_by_their_words() {
     }
 }
 
+/// What is told, the statements, the opening, whether it is the first, the gaps.
+type Continuity = (&'static str, Vec<Sheet>, Option<i64>, bool, Vec<Gap>);
+
 #[test]
 fn a_day_is_complete_when_its_statement_adds_up_and_continues() {
     let sheet = Sheet {
@@ -214,7 +217,7 @@ fn a_day_is_complete_when_its_statement_adds_up_and_continues() {
         how(&mut s);
         s
     };
-    let table: Vec<(&str, Vec<Sheet>, Option<i64>, bool, Vec<Gap>)> = vec![
+    let table: Vec<Continuity> = vec![
         ("whole", vec![sheet.clone()], Some(1000), false, vec![]),
         ("the first", vec![sheet.clone()], None, false, vec![]),
         ("none", vec![], Some(1000), false, vec![Gap::NoStatement]),

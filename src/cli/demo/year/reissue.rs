@@ -18,6 +18,9 @@ use crate::store::intake::NewBatch;
 use crate::store::tallies::Waiting;
 use crate::store::views::Choice;
 
+/// Department, subsidy and period of a corrected list, and whether it pays what was carried over the year's end.
+type List = (String, String, String, bool);
+
 /// More attempts than this at one payment teach nothing new.
 const ATTEMPTS_MAX: i64 = 3;
 /// The month from which on carried entitlements are paid from the new year's money.
@@ -26,7 +29,7 @@ const CARRIED_FROM: u32 = 2;
 /// A department's corrected list, one a subsidy and period, as the platform would write it.
 pub(super) async fn correct(people: &mut People<'_>, me: &Participant, day: NaiveDate) -> anyhow::Result<()> {
     let waiting = people.gateway.store.read().await?.waiting_for_people(2000).await?;
-    let mut lists: BTreeMap<(String, String, String, bool), Vec<(Waiting, PaymentRow)>> = BTreeMap::new();
+    let mut lists: BTreeMap<List, Vec<(Waiting, PaymentRow)>> = BTreeMap::new();
     for line in waiting {
         let is_carried = line.state == "carried";
         let is_due = if is_carried { line.year < day.year() && day.month() >= CARRIED_FROM } else { line.year == day.year() };
