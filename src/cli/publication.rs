@@ -188,7 +188,7 @@ async fn print(r: &Reader<'_>, batch: &str, dir: &Path) -> Result<Exit, Failure>
     drop(tx);
     let name = format!("{}_{batch}", r.language.pick("发放结果公示", "published"));
     let book = publication_workbook(&list, r.language).map_err(|e| Failure::failed(e.to_string()))?;
-    let page = papers::list_page(&list, r.language).html().map_err(|e| Failure::failed(e.to_string()))?;
+    let page = papers::list_html(&list, r.language).map_err(|e| Failure::failed(e.to_string()))?;
     write(r.out, dir, &[(format!("{name}.xlsx"), book), (format!("{name}.html"), page.into_bytes())])
 }
 

@@ -332,7 +332,7 @@ fn letter(list: &PublicList, edition: i64, contact: &str, language: Language) ->
     if is_small && total.count > 0 {
         let name = |ext: &str| letters::file_name(&format!("{}_{batch}_{edition}.{ext}", language.pick("发放结果公示", "published")));
         attachments.push(Attachment { name: name("xlsx"), mime: letters::XLSX.to_owned(), bytes: publication_workbook(list, language)? });
-        let html = papers::list_page(list, language).html()?.into_bytes();
+        let html = papers::list_html(list, language)?.into_bytes();
         attachments.push(Attachment { name: name("html"), mime: "text/html".to_owned(), bytes: html });
     }
     letters::letter(subject, &Page { language, title, blocks }, attachments)

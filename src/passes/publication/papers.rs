@@ -22,8 +22,16 @@ fn table(head: &[(&'static str, &'static str, bool)], rows: Vec<Vec<String>>, ha
     Table { head: head.iter().map(|(zh, en, is_number)| (language.pick(zh, en).to_owned(), *is_number)).collect(), rows, has_sum }
 }
 
+/// The list as HTML to print.
+///
+/// # Errors
+/// The HTML could not be written.
+pub fn list_html(list: &PublicList, language: Language) -> io::Result<String> {
+    list_page(list, language).html()
+}
+
 /// The whole list as one page: sums by township, then a table a village.
-pub(crate) fn list_page(list: &PublicList, language: Language) -> Page {
+fn list_page(list: &PublicList, language: Language) -> Page {
     let total = list.total();
     let facts = [
         (language.pick("部门", "Department"), list.department.clone()),

@@ -163,3 +163,46 @@ async fn r5_the_printed_list_and_statements_are_masked_and_sum_up() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn r1_money_goes_to_the_persons_own_card_the_heads_or_a_proxys_with_a_mandate() {
+    on_both(async |w| {
+        w.sql("update project set payee_kind = 'household' where code = '1'").await;
+        let mut d = draft("B", SPLIT, 0..5);
+        let other = d.rows[3].clone();
+        let entitle = |row: &mut bankgate::store::admission::PaymentRow, who: usize, id: &str| {
+            row.entitled_name = bankgate::domain::masked::Name::new(format!("某某{who}"));
+            row.entitled_id = IdNumber::new(id);
+        };
+        // The head of the household receives for a member; a proxy, with a mandate, for a person without an identity number.
+        "head".clone_into(&mut d.rows[1].payee_role);
+        "000001".clone_into(&mut d.rows[1].household_no);
+        entitle(&mut d.rows[1], 1, &id_number(501));
+        "proxy".clone_into(&mut d.rows[2].payee_role);
+        "SQ-2019-001".clone_into(&mut d.rows[2].mandate_no);
+        entitle(&mut d.rows[2], 2, "");
+        // Not so: a proxy without a mandate, and another person's card under one's own name.
+        "proxy".clone_into(&mut d.rows[3].payee_role);
+        entitle(&mut d.rows[3], 3, "");
+        d.rows[4].payee_name = other.payee_name;
+        d.rows[4].payee_id = IdNumber::new(id_number(700));
+        d.seal();
+        w.release(&d).await;
+        w.settle().await;
+        assert_eq!(w.states("B").await, ["sent", "sent", "sent", "rejected", "rejected"], "{:?}", w.refusals().await);
+        w.answer(&w.take_one(SPLIT), &[Word::Paid; 3]);
+        w.settle().await;
+        publish(w).await;
+        // The public list names receiver and entitled person, both masked.
+        let mut tx = w.gateway.store.read().await.unwrap();
+        let one = tx.publication_of("B").await.unwrap().unwrap();
+        let list = bankgate::passes::publication::read_list(&w.gateway, &mut tx, &one, w.now).await.unwrap();
+        let rows: Vec<_> =
+            list.villages.values().flatten().map(|r| (r.is_by_other, r.entitled_name.to_string(), r.payee_name.to_string())).collect();
+        let row = |by_other, entitled: &str, payee: &str| (by_other, entitled.to_owned(), payee.to_owned());
+        assert_eq!(rows, [row(false, "王*", "王*"), row(true, "某**", "李*"), row(true, "某**", "阿****")]);
+        let page = bankgate::passes::publication::papers::list_html(&list, bankgate::domain::language::Language::Zh).unwrap();
+        assert!(page.contains("某**") && page.contains("李*") && !page.contains("某某"), "{page}");
+    })
+    .await;
+}
