@@ -502,7 +502,8 @@ impl<'a> Gate<'a> {
             }
             // A corrected identity number may be that of somebody who is paid already.
             let (project, period) = (&self.batch.project, &self.batch.period);
-            if own != new.claim_key && !self.several && tx.is_paid_elsewhere(&row.entitled_id, project, period, new.claim_key).await? {
+            let named = new.previous_id.unwrap_or_default();
+            if own != new.claim_key && !self.several && tx.is_paid_elsewhere(&row.entitled_id, project, period, named).await? {
                 return Ok(Err(repeat(false)));
             }
         }

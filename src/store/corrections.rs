@@ -168,14 +168,16 @@ impl Tx {
         Ok(Some(found))
     }
 
-    /// Whether a person is paid in this project and period by another entitlement than this one already.
+    /// Whether a person is paid in this project and period by another entitlement already than the one that this instruction
+    /// pays. A part that was paid is of the same entitlement as the rest, though each is a claim of its own.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn is_paid_elsewhere(&mut self, id: &IdNumber, project: &str, period: &str, claim_key: i64) -> Result<bool, StoreError> {
+    pub async fn is_paid_elsewhere(&mut self, id: &IdNumber, project: &str, period: &str, instruction: i64) -> Result<bool, StoreError> {
         let sql = "select i.id from payment p join batch b on b.number = p.batch join instruction i on i.payment_id = p.id \
-                   where p.entitled_id = $1 and b.project = $2 and b.period = $3 and i.live = 1 and i.claim_key <> $4 limit 1";
-        Ok(self.opt(sql, args![id, project, period, claim_key]).await?.is_some())
+                   where p.entitled_id = $1 and b.project = $2 and b.period = $3 and i.live = 1 \
+                   and i.root_payment_id <> (select o.root_payment_id from instruction o where o.id = $4) limit 1";
+        Ok(self.opt(sql, args![id, project, period, instruction]).await?.is_some())
     }
 
     /// Rows of a batch whose person a correction made the payee of another entitlement for this project and period.

@@ -361,7 +361,7 @@ impl Desk<'_> {
             return Ok(Judged::Refused(words));
         }
         let is_another = new.entitled_id != it.row.entitled_id || new.entitled_name != it.row.entitled_name;
-        if is_another && !it.several && tx.is_paid_elsewhere(&new.entitled_id, &it.project, &it.period, it.claim_key).await? {
+        if is_another && !it.several && tx.is_paid_elsewhere(&new.entitled_id, &it.project, &it.period, it.instruction).await? {
             return Ok(refuse(
                 "更正后的身份证号在同一项目、同一所属期已另有发放，属重复领取",
                 "the corrected person is paid in this project and period already",

@@ -86,6 +86,12 @@ async fn back(w: &World) -> (i64, i64) {
     (w.balance("suspense:correctable").await, w.int("select count(*) from entry where kind = 'return'").await)
 }
 
+/// What is told of payments, files and returns. A statement that did not come, or that explains nothing, is another story.
+async fn open_incidents(w: &World) -> Vec<String> {
+    w.texts("select kind || ' ' || key from incident where state = 'open' and kind not in ('statement_overdue', 'reconcile') order by id")
+        .await
+}
+
 #[tokio::test]
 async fn i5_a_return_after_40_days_across_a_month_goes_back_to_suspense_and_is_paid_again() {
     on_both(async |w| {
@@ -121,7 +127,7 @@ async fn i5_a_return_after_40_days_across_a_month_goes_back_to_suspense_and_is_p
         w.settle().await;
         assert_eq!(w.states("R").await, ["paid"], "{:?}", w.refusals().await);
         assert_eq!(back(w).await, (0, 1));
-        assert_eq!(w.int("select count(*) from incident where state = 'open'").await, 0);
+        assert_eq!(open_incidents(w).await, [""; 0]);
     })
     .await;
 }
@@ -154,7 +160,7 @@ async fn i5_the_same_return_twice_counts_once() {
         assert_eq!(w.states("B").await, ["paid", "failed_final", "failed_final"]);
         assert_eq!(back(w).await, (slip.orders[1].fen + slip.orders[2].fen, 2));
         assert_eq!(w.texts("select reason || ' ' || class from failure_case order by id").await, ["LATE_RETURN UR", "LATE_RETURN UR"]);
-        assert_eq!(w.int("select count(*) from incident where state = 'open'").await, 0);
+        assert_eq!(open_incidents(w).await, [""; 0]);
     })
     .await;
 }
