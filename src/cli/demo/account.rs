@@ -135,7 +135,7 @@ impl Account {
             "unknown": t.unknown.count, "unknown_fen": t.unknown.fen,
             "awaiting_case": t.awaiting_case.count, "retries": t.retries,
             "files_out": self.counts.files_out, "files_in": self.counts.files_in, "quarantined": self.counts.quarantined,
-            "mails": self.counts.mails, "ledger_balanced": self.ledger_balanced(), "banks_agree": self.disagreements.is_empty(),
+            "mails": self.counts.mails, "ledger_balanced": self.ledger_balanced(), "banks_agree": self.disagreements.is_empty(), "disagreements": self.disagreements.iter().take(20).collect::<Vec<_>>(),
             "elapsed_ms": u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX), "dir": self.dir,
         })
     }
