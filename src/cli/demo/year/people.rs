@@ -80,7 +80,7 @@ pub(super) fn banks(stage: &mut Stage) -> anyhow::Result<Vec<BankSpec>> {
     let mut specs = stage.bank_specs();
     for (spec, is_first) in specs.iter_mut().zip([true, false]) {
         let faults = if is_first {
-            vec![(When::Nth(9), Fault::Charge(Fen::new(1_000))), (When::Nth(40), Fault::Miss), (When::Nth(41), Fault::Late)]
+            vec![(When::Nth(9), Fault::Charge(Fen::new(1_000))), (When::Nth(40), Fault::Miss), (When::Nth(90), Fault::Late)]
         } else {
             vec![(When::Nth(12), Fault::Double), (When::Nth(30), Fault::MisKey), (When::Nth(120), Fault::Charge(Fen::new(250)))]
         };
