@@ -15,6 +15,7 @@ use crate::harness::postgres::Postgres;
 
 on_both! {
     the_view_gives_the_reference_that_a_reissue_names
+    every_table_and_view_is_described
 }
 
 const INTAKE: [&str; 9] = ["department", "operator", "project", "bank", "agreement", "batch", "payment", "funding", "ineligible"];
@@ -137,6 +138,38 @@ async fn every_column_of_the_intake_is_documented() {
         columns.sort();
         assert_eq!(found, columns, "{table}");
     }
+}
+
+/// The names at the beginnings of lines that begin like this, up to the mark that ends a name there.
+fn named(text: &str, begin: &str, end: char) -> Vec<String> {
+    let heads = text.lines().filter_map(|line| line.strip_prefix(begin)).map(|line| line.split(end).next().unwrap());
+    let word = |word: &str| word.trim_matches('`').to_owned();
+    heads.flat_map(|head| head.split([' ', '（']).map(word).collect::<Vec<_>>()).collect()
+}
+
+/// Whoever meets a table in the database finds it in the document, and the document speaks of none that is not there.
+async fn every_table_and_view_is_described(w: World) {
+    w.store.migrate().await.unwrap();
+    let sql = match w.store.engine() {
+        "SQLite" => "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite%' order by name",
+        _ => "select table_name from information_schema.tables where table_schema = 'bankgate' order by table_name",
+    };
+    let found: Vec<String> = w.rows(sql).await.iter().map(|r| r.string(0).unwrap()).filter(|name| name != "_sqlx_migrations").collect();
+    assert!(found.len() > 50, "{found:?}");
+    let text = document();
+    let (_, own) = text.split_once("\n## The gateway's own tables\n").unwrap();
+    let own = named(own.split("\n## ").next().unwrap(), "| `", '|');
+    let told = [named(&text, "### ", '('), named(&text, "**`", '*'), own.clone()].concat();
+    let silent: Vec<_> = found.iter().filter(|name| !told.contains(name)).collect();
+    assert!(silent.is_empty(), "docs/DATABASE.md does not describe {silent:?}");
+    let gone: Vec<_> = own.iter().filter(|name| !name.is_empty() && !found.contains(name)).collect();
+    assert!(gone.is_empty(), "docs/DATABASE.md describes {gone:?}, which is not there");
+    let mut kept: Vec<_> =
+        text.split("¹ `").nth(1).unwrap().split('.').next().unwrap().split(['`', ' ', '\n']).filter(|w| !w.is_empty()).collect();
+    let mut history = HISTORY.to_vec();
+    kept.sort_unstable();
+    history.sort_unstable();
+    assert_eq!(kept, history, "the roles' first footnote");
 }
 
 /// A reissue names the failed instruction by a reference with a check digit: the view must give it as the code reads it.
