@@ -2,13 +2,12 @@
 //! the accounts. Tables as CSV in UTF-8 or GB18030, read as a stream; each fault has its line and column, and nothing is guessed.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 use std::ops::ControlFlow;
 
 use chrono::NaiveDate;
-use encoding_rs::GB18030;
 
-use super::list::{Charset, FAULTS_KEPT, ListError, ListFault, ListSummary};
+use super::list::{FAULTS_KEPT, ListError, ListFault, ListSummary, Records};
 use crate::domain::batch::is_period;
 use crate::domain::ids::check_id_number;
 use crate::domain::ledger::AccountKind;
@@ -215,21 +214,13 @@ fn date(at: usize, text: &str, faults: &mut Vec<Fault>) -> Option<NaiveDate> {
 /// A row's amount and whether to go on, or what is wrong with it.
 type Took = Result<(Fen, ControlFlow<()>), Vec<Fault>>;
 
-fn visit<R: Read + Seek>(
-    mut reader: R,
-    columns: &[Column],
-    take: &mut dyn FnMut(u64, &[String]) -> Took,
-) -> Result<ListSummary, ListError> {
-    let charset = charset(&mut reader)?;
-    reader.seek(SeekFrom::Start(0))?;
+fn visit<R: Read + Seek>(reader: R, columns: &[Column], take: &mut dyn FnMut(u64, &[String]) -> Took) -> Result<ListSummary, ListError> {
+    let (mut records, charset) = Records::open(reader)?;
     let mut summary = ListSummary { charset: Some(charset), total: Some(Fen::ZERO), ..ListSummary::default() };
-    // Neither a comma nor a quote nor a line's end is ever a part of a character of these charsets: cells are split, then read.
-    let mut records = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(BufReader::new(reader));
-    let mut record = csv::ByteRecord::new();
+    let mut record = csv::StringRecord::new();
     let mut places: Option<BTreeMap<usize, usize>> = None;
-    while records.read_byte_record(&mut record).map_err(std::io::Error::other)? {
-        let line = record.position().map_or(0, csv::Position::line);
-        let cells = record.iter().map(|raw| text(raw, charset).ok_or(ListError::Charset { line })).collect::<Result<Vec<_>, _>>()?;
+    while let Some(line) = records.next(&mut record)? {
+        let cells: Vec<String> = record.iter().map(|cell| cell.trim().to_owned()).collect();
         if cells.iter().all(String::is_empty) {
             continue;
         }
@@ -296,28 +287,6 @@ fn header(line: u64, cells: &[String], columns: &[Column], summary: &mut ListSum
     places
 }
 
-/// UTF-8 where every line is, else GB18030.
-fn charset<R: Read + Seek>(reader: &mut R) -> Result<Charset, ListError> {
-    reader.seek(SeekFrom::Start(0))?;
-    let mut lines = BufReader::with_capacity(1 << 16, reader);
-    let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line)? > 0 {
-        if std::str::from_utf8(&line).is_err() {
-            return Ok(Charset::Gb18030);
-        }
-        line.clear();
-    }
-    Ok(Charset::Utf8)
-}
-
-fn text(raw: &[u8], charset: Charset) -> Option<String> {
-    let text = match charset {
-        Charset::Utf8 => std::str::from_utf8(raw).ok()?.to_owned(),
-        Charset::Gb18030 => GB18030.decode_without_bom_handling_and_without_replacement(raw)?.into_owned(),
-    };
-    Some(text.trim_start_matches('\u{feff}').trim().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
@@ -370,5 +339,19 @@ mod tests {
         assert!(!format!("{:?}", summary.faults).contains("110105194912310021"));
         let (_, summary) = read("project,peroid\n".as_bytes());
         assert!(summary.faults.iter().any(|f| f.column == "peroid") && summary.faults.len() == 6, "{:?}", summary.faults);
+    }
+
+    #[test]
+    fn a_line_is_counted_with_the_blank_ones_before_it() {
+        let row = "0901,2019-03,李珅,11010519491231002X,12.30,2019-03-08";
+        let bad = row.replace("12.30", "12.345");
+        for end in ["\n", "\r\n"] {
+            for tail in ["", end] {
+                let lines = ["", "项目代码,所属期,享受人姓名,享受人身份证号,金额（元）,发放日期", "", ",,,,,", row, "", "", &bad];
+                let (rows, summary) = read(format!("{}{tail}", lines.join(end)).as_bytes());
+                assert_eq!(rows.iter().map(|r| r.line).collect::<Vec<_>>(), [5], "{end:?} {tail:?}");
+                assert_eq!(summary.faults.iter().map(|f| f.line).collect::<Vec<_>>(), [8], "{end:?} {tail:?}");
+            }
+        }
     }
 }

@@ -28,6 +28,7 @@ mod rows;
 mod sheet;
 mod write;
 
+pub(in crate::format) use delimited::Records;
 pub use delimited::read_csv;
 pub use write::{write_csv, write_json};
 

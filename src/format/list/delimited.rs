@@ -21,24 +21,11 @@ const CHUNK: usize = 64 * 1024;
 /// # Errors
 /// When it is no CSV in a charset that is read here, or the sink stops. Faults in its rows are in the summary.
 pub fn read_csv<R: Read + Seek>(mut reader: R, sink: &mut dyn FnMut(ListRow) -> ControlFlow<()>) -> Result<ListSummary, ListError> {
-    let opening = opening(&mut reader)?;
-    let start = u64::try_from(if opening.starts_with(UTF8_MARK) { UTF8_MARK.len() } else { 0 }).unwrap_or(0);
-    let charset = charset(&mut reader, start)?;
-    reader.seek(SeekFrom::Start(start))?;
-    let mut records = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .terminator(csv::Terminator::Any(b'\n'))
-        .delimiter(delimiter(&opening))
-        .from_reader(Utf8Lines::new(reader, decoder(charset)));
+    let (mut records, charset) = Records::open(&mut reader)?;
     let mut rows = Rows::new(sink);
     let mut record = csv::StringRecord::new();
     let mut header: Option<Header> = None;
-    // Line breaks inside cells: they make the file longer than the spreadsheet.
-    let mut breaks = 0;
-    while records.read_record(&mut record).map_err(io::Error::from)? {
-        breaks += u64::try_from(record.iter().flat_map(str::bytes).filter(|b| *b == b'\n').count()).unwrap_or(0);
-        let line = records.position().line().saturating_sub(1).saturating_sub(breaks);
+    while let Some(line) = records.next(&mut record)? {
         if record.iter().all(str::is_empty) {
             continue;
         }
@@ -54,6 +41,46 @@ pub fn read_csv<R: Read + Seek>(mut reader: R, sink: &mut dyn FnMut(ListRow) -> 
         return Err(ListError::Empty);
     }
     Ok(rows.finish(ListHead::default(), Some(charset)))
+}
+
+/// Records of a text with delimiters, in whichever of the two charsets the whole file is; each with its row, as a spreadsheet
+/// program counts rows: blank lines count, line breaks inside cells do not.
+pub(in crate::format) struct Records<R: Read> {
+    records: csv::Reader<Utf8Lines<R>>,
+    breaks: u64,
+}
+
+impl<R: Read + Seek> Records<R> {
+    /// Proves the file's characters, then starts at its first record.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no text in a charset that is read here.
+    pub(in crate::format) fn open(mut reader: R) -> Result<(Self, Charset), ListError> {
+        let opening = opening(&mut reader)?;
+        let start = u64::try_from(if opening.starts_with(UTF8_MARK) { UTF8_MARK.len() } else { 0 }).unwrap_or(0);
+        let charset = charset(&mut reader, start)?;
+        reader.seek(SeekFrom::Start(start))?;
+        let records = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .terminator(csv::Terminator::Any(b'\n'))
+            .delimiter(delimiter(&opening))
+            .from_reader(Utf8Lines::new(reader, decoder(charset)));
+        Ok((Self { records, breaks: 0 }, charset))
+    }
+
+    /// The next record's row; none at the end.
+    ///
+    /// # Errors
+    /// It cannot be read, or was changed since its characters were proven.
+    pub(in crate::format) fn next(&mut self, record: &mut csv::StringRecord) -> io::Result<Option<u64>> {
+        if !self.records.read_record(record)? {
+            return Ok(None);
+        }
+        self.breaks += u64::try_from(record.iter().flat_map(str::bytes).filter(|b| *b == b'\n').count()).unwrap_or(0);
+        // The position behind the record: the one that it carries itself lies before the blank lines that were skipped.
+        Ok(Some(self.records.position().line().saturating_sub(1).saturating_sub(self.breaks)))
+    }
 }
 
 fn take(line: u64, header: &Header, record: &csv::StringRecord, rows: &mut Rows<'_>) -> Result<(), ListError> {
