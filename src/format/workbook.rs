@@ -11,6 +11,7 @@
 //!
 //! Rows stream to a temporary file (constant memory). The same facts give the same bytes.
 
+mod columns;
 mod public;
 
 use rust_xlsxwriter::{
@@ -27,6 +28,10 @@ use crate::domain::report::{
 use crate::domain::scrub::scrub_bank_text;
 use crate::domain::time::Timestamp;
 
+use columns::{
+    COMPLETED_COLUMNS, CORRECTION_COLUMNS, Column, FAILURE_COLUMNS, Kind, REASON_COLUMNS, RECOVERY_COLUMNS, RESULT_COLUMNS, UNPAID_COLUMNS,
+    column,
+};
 pub use public::{publication_workbook, statements_workbook};
 
 /// The hidden sheet that describes the workbook: keys in its first column, values in the second.
@@ -59,127 +64,6 @@ pub enum WorkbookError {
     #[error("cannot write the workbook: {0}. Look for room in the temporary directory, then run again")]
     Xlsx(#[from] XlsxError),
 }
-
-/// One column: its key in `_bankgate`, its title, its width in pixels, and what its cells are.
-struct Column {
-    key: &'static str,
-    zh: &'static str,
-    en: &'static str,
-    width: u32,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Money,
-    Count,
-    /// Unlocked, for the department.
-    Input,
-    /// Unlocked, with the drop-down of decisions.
-    Decision,
-    Hidden,
-}
-
-const fn column(key: &'static str, zh: &'static str, en: &'static str, width: u32, kind: Kind) -> Column {
-    Column { key, zh, en, width, kind }
-}
-
-const FAILURE_COLUMNS: [Column; 25] = [
-    column("seq", "序号", "No.", 45, Kind::Count),
-    column("township", "镇乡", "Township", 85, Kind::Text),
-    column("village", "村", "Village", 85, Kind::Text),
-    column("payee_name", "户主/姓名", "Payee", 95, Kind::Text),
-    column("id_last_four", "身份证号后四位", "ID, last four", 75, Kind::Text),
-    column("account_last_four", "卡号后四位", "Card, last four", 75, Kind::Text),
-    column("payment_no", "支付编号", "Payment no.", 110, Kind::Text),
-    column("batch_no", "批次号", "Batch", 120, Kind::Text),
-    column("project", "项目", "Project", 140, Kind::Text),
-    column("amount", "金额（元）", "Amount (yuan)", 90, Kind::Money),
-    column("kind", "失败环节", "Failed at", 95, Kind::Text),
-    column("reason", "失败原因", "Reason", 150, Kind::Text),
-    column("bank_words", "银行说明", "Bank's words", 150, Kind::Text),
-    column("advice", "处理办法", "What to do", 220, Kind::Text),
-    column("due", "办理期限", "By when", 85, Kind::Text),
-    column("new_name", "更正姓名", "Corrected name", 95, Kind::Input),
-    column("new_id_number", "更正身份证号", "Corrected ID number", 150, Kind::Input),
-    column("new_account", "更正卡号", "Corrected card", 160, Kind::Input),
-    column("new_bank_code", "更正开户行号", "Corrected bank no.", 110, Kind::Input),
-    column("new_mobile", "更正手机号", "Corrected mobile", 110, Kind::Input),
-    column("decision", "处理意见", "Decision", 100, Kind::Decision),
-    column("note", "备注", "Note", 160, Kind::Input),
-    column("reference", "原支付指令号", "Failed instruction", 140, Kind::Hidden),
-    column("reason_code", "原因代码", "Reason code", 120, Kind::Hidden),
-    column("class", "处理类别", "Class", 60, Kind::Hidden),
-];
-
-const COMPLETED_COLUMNS: [Column; 12] = [
-    column("seq", "序号", "No.", 45, Kind::Count),
-    column("township", "镇乡", "Township", 85, Kind::Text),
-    column("village", "村", "Village", 85, Kind::Text),
-    column("payee_name", "户主/姓名", "Payee", 95, Kind::Text),
-    column("id_last_four", "身份证号后四位", "ID, last four", 75, Kind::Text),
-    column("account_last_four", "卡号后四位", "Card, last four", 75, Kind::Text),
-    column("payment_no", "支付编号", "Payment no.", 110, Kind::Text),
-    column("bank", "银行", "Bank", 130, Kind::Text),
-    column("amount", "金额（元）", "Amount (yuan)", 90, Kind::Money),
-    column("result", "结果", "Result", 100, Kind::Text),
-    column("paid_on", "到账日期", "Credited on", 85, Kind::Text),
-    column("reason", "原因", "Reason", 170, Kind::Text),
-];
-
-const REASON_COLUMNS: [Column; 4] = [
-    column("reason", "失败原因", "Reason", 220, Kind::Text),
-    column("count", "笔数", "Count", 70, Kind::Count),
-    column("amount", "金额（元）", "Amount (yuan)", 110, Kind::Money),
-    column("advice", "处理办法", "What to do", 380, Kind::Text),
-];
-
-const CORRECTION_COLUMNS: [Column; 6] = [
-    column("line", "行号", "Row", 60, Kind::Text),
-    column("payment_no", "支付编号", "Payment no.", 160, Kind::Text),
-    column("verdict", "处理结果", "Result", 85, Kind::Text),
-    column("words", "说明", "Why", 420, Kind::Text),
-    column("batch", "重发批次", "Reissue batch", 170, Kind::Text),
-    column("seq", "批内序号", "Row there", 70, Kind::Text),
-];
-
-const RECOVERY_COLUMNS: [Column; 13] = [
-    column("seq", "序号", "No.", 45, Kind::Count),
-    column("case", "案件编号", "Case", 75, Kind::Text),
-    column("township", "镇乡", "Township", 85, Kind::Text),
-    column("village", "村", "Village", 85, Kind::Text),
-    column("payee_name", "户主/姓名", "Payee", 95, Kind::Text),
-    column("id_last_four", "身份证号后四位", "ID, last four", 75, Kind::Text),
-    column("account_last_four", "卡号后四位", "Card, last four", 75, Kind::Text),
-    column("payment_no", "支付编号", "Payment no.", 110, Kind::Text),
-    column("project", "项目", "Project", 140, Kind::Text),
-    column("amount", "金额（元）", "Amount (yuan)", 90, Kind::Money),
-    column("told_on", "发放日期", "Paid on", 85, Kind::Text),
-    column("reason", "不应发放原因", "Why not due", 170, Kind::Text),
-    column("due", "追回期限", "By when", 85, Kind::Text),
-];
-
-const RESULT_COLUMNS: [Column; 3] = [
-    column("result", "结果", "Result", 160, Kind::Text),
-    column("count", "笔数", "Count", 80, Kind::Count),
-    column("amount", "金额（元）", "Amount (yuan)", 130, Kind::Money),
-];
-
-const UNPAID_COLUMNS: [Column; 12] = [
-    column("seq", "序号", "No.", 45, Kind::Count),
-    column("township", "镇乡", "Township", 85, Kind::Text),
-    column("village", "村", "Village", 85, Kind::Text),
-    column("payee_name", "姓名", "Payee", 95, Kind::Text),
-    column("id_number", "身份证号", "ID number", 130, Kind::Text),
-    column("reference", "支付指令号", "Instruction", 140, Kind::Text),
-    column("batch", "批次", "Batch", 110, Kind::Text),
-    column("amount", "金额（元）", "Amount (yuan)", 90, Kind::Money),
-    column("reason", "原因", "Reason", 150, Kind::Text),
-    column("case", "案件", "Case", 60, Kind::Text),
-    column("order", "退款单", "Refund order", 110, Kind::Text),
-    column("state", "现状", "State", 100, Kind::Text),
-];
 
 /// What a cell holds.
 enum Cell {

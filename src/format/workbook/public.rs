@@ -1,40 +1,11 @@
 //! Workbooks for the public list (再公示) and for people's statements (对账单): everything masked, nothing to fill in.
 
-use super::{Book, Cell, Column, Kind, WorkbookError, column, fits, text};
+use super::columns::{PUBLIC_COLUMNS, STATEMENT_COLUMNS, TOWNSHIP_COLUMNS};
+use super::{Book, Cell, WorkbookError, fits, text};
 use crate::domain::language::Language;
 use crate::domain::money::Fen;
 use crate::domain::publication::{PersonStatement, PublicList, PublicRow};
 use crate::domain::time::Timestamp;
-
-const TOWNSHIP_COLUMNS: [Column; 3] = [
-    column("township", "镇乡", "Township", 160, Kind::Text),
-    column("count", "笔数", "Count", 80, Kind::Count),
-    column("amount", "金额（元）", "Amount (yuan)", 130, Kind::Money),
-];
-const ROW_COLUMNS: [Column; 11] = [
-    column("seq", "序号", "No.", 50, Kind::Count),
-    column("township", "镇乡", "Township", 90, Kind::Text),
-    column("village", "村", "Village", 90, Kind::Text),
-    column("group", "组", "Group", 60, Kind::Text),
-    column("household_no", "户编号", "Household", 80, Kind::Text),
-    column("entitled_name", "享受对象", "Entitled", 90, Kind::Text),
-    column("payee_name", "收款人", "Received by", 90, Kind::Text),
-    column("payee_id", "收款人身份证号", "Receiver's ID", 160, Kind::Text),
-    column("account_last_four", "卡号后四位", "Card, last four", 80, Kind::Text),
-    column("amount", "金额（元）", "Amount (yuan)", 110, Kind::Money),
-    column("note", "备注", "Note", 120, Kind::Text),
-];
-const STATEMENT_COLUMNS: [Column; 9] = [
-    column("township", "镇乡", "Township", 90, Kind::Text),
-    column("village", "村", "Village", 90, Kind::Text),
-    column("name", "姓名", "Name", 90, Kind::Text),
-    column("id_number", "身份证号", "ID", 160, Kind::Text),
-    column("on", "入账日期", "Credited on", 90, Kind::Text),
-    column("project", "补贴项目", "Subsidy", 200, Kind::Text),
-    column("period", "所属期", "Period", 80, Kind::Text),
-    column("account_last_four", "卡号后四位", "Card, last four", 80, Kind::Text),
-    column("amount", "金额（元）", "Amount (yuan)", 110, Kind::Money),
-];
 
 /// The public list of a batch: sums by township, then every row by village.
 ///
@@ -60,7 +31,7 @@ pub fn publication_workbook(list: &PublicList, language: Language) -> Result<Vec
     sums.push(sum(language.pick("合计", "Total"), total.count, total.amount));
     book.sheet(language.pick("镇乡汇总", "By township"), &title, "", &TOWNSHIP_COLUMNS, sums.into_iter())?;
     let rows = list.villages.values().flatten().zip(1..).map(|(row, n)| public_cells(row, n, language));
-    book.sheet(language.pick("村级明细", "By village"), &title, "", &ROW_COLUMNS, rows)?;
+    book.sheet(language.pick("村级明细", "By village"), &title, "", &PUBLIC_COLUMNS, rows)?;
     book.bytes()
 }
 
