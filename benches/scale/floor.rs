@@ -1,0 +1,159 @@
+//! The floors: the bare work on the same rows, with nothing checked, kept or booked.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use bankgate::clock::Stopwatch;
+use bankgate::transport::Transport;
+
+use crate::bank;
+use crate::harness::postgres::Postgres;
+use crate::harness::run;
+use crate::harness::sshd::Sshd;
+
+/// How long each bare step took.
+#[derive(Debug)]
+pub struct Floors {
+    /// The payment columns of a file, out of a table.
+    pub copy_to: Duration,
+    /// The same into a logged table with a primary key.
+    pub copy_from: Duration,
+    /// The results into a logged table with a primary key.
+    pub copy_results: Duration,
+    /// The payment files, by OpenSSH's own client.
+    pub sftp_put: Duration,
+    /// The result files, likewise.
+    pub sftp_get: Duration,
+}
+
+/// The bare exchange by a Python script.
+#[derive(Debug)]
+pub struct Python {
+    /// Database to the bank's folder.
+    pub out: Duration,
+    /// From the bank's folder to the database.
+    pub back: Duration,
+}
+
+/// One large file there and back, by us and by OpenSSH's client.
+#[derive(Debug)]
+pub struct Wire {
+    /// Ours, up and down.
+    pub ours: [Duration; 2],
+    /// Theirs, up and down.
+    pub theirs: [Duration; 2],
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let watch = Stopwatch::start();
+    work();
+    watch.elapsed()
+}
+
+/// The columns that a payment file needs, as a table that is filled by the same arithmetic as the city's list.
+const SOURCE: &str = "create table source as select n as id, n as seq, 'P' || lpad(n::text, 15, '0') as reference, \
+     (array['王珅','李小明','阿牛·木呷','欧阳億'])[n % 4 + 1] as payee_name, '51112319700101' || lpad((n % 10000)::text, 4, '0') as payee_id, \
+     '62170012' || lpad(n::text, 11, '0') as account, '102665000015' as bank_code, '138' || lpad((n % 100000000)::text, 8, '0') as mobile, \
+     (10000 + n % 977)::bigint as amount_fen, '耕地补贴' as remark from generate_series(1::bigint, $N) n";
+
+const COLUMNS: &str = "id, seq, reference, payee_name, payee_id, account, bank_code, mobile, amount_fen, remark";
+
+/// Does the bare work, step by step.
+pub fn measure(postgres: &Postgres, url: &str, sshd: &Sshd, root: &Path, payments: usize) -> Floors {
+    postgres.psql(url, &SOURCE.replace("$N", &payments.to_string()));
+    postgres.psql(url, "create table target (like source, primary key (id))");
+    postgres.psql(
+        url,
+        "create table result (file_in bigint, line bigint, instruction_id bigint, account text, amount_fen bigint, outcome text, \
+         reason text, class text, raw_code text, raw_text text, primary key (file_in, line))",
+    );
+    postgres.psql(url, "vacuum analyze source");
+    let (rows, results) = (root.join("floor.rows"), root.join("floor.results"));
+    let copy = |sql: &str, to: &str, path: &Path| {
+        postgres.psql(url, &format!("\\copy {sql} {to} '{}'", path.display()));
+    };
+    let copy_to = timed(|| copy(&format!("(select {COLUMNS} from source order by id)"), "to", &rows));
+    let copy_from = timed(|| copy(&format!("target ({COLUMNS})"), "from", &rows));
+    let said = "(select 1, id, id, account, amount_fen, case when id % 50 = 0 then 'failed' else 'paid' end, \
+                case when id % 50 = 0 then 'ACCT_NOT_FOUND' else '' end, '', case when id % 50 = 0 then 'CB1004' else '00000000' end, '' from source)";
+    copy(said, "to", &results);
+    let copy_results = timed(|| copy("result", "from", &results));
+
+    let sent = bank::requests(&sshd.root);
+    let mine = root.join("floor.sftp");
+    std::fs::create_dir_all(&mine).unwrap();
+    std::fs::create_dir_all(sshd.root.join("floor")).unwrap();
+    open_to_all(&sshd.root.join("floor"));
+    let (mut put, mut get) = (String::new(), String::new());
+    for (at, name) in sent.iter().enumerate() {
+        std::fs::copy(sshd.root.join("inbox").join(name), mine.join(at.to_string())).unwrap();
+        put.push_str(&format!("put {}/{at} floor/{at}\n", mine.display()));
+        get.push_str(&format!("get outbox/{} {}/back-{at}\n", name.display(), mine.display()));
+    }
+    Floors { copy_to, copy_from, copy_results, sftp_put: timed(|| sftp(sshd, root, &put)), sftp_get: timed(|| sftp(sshd, root, &get)) }
+}
+
+fn open_to_all(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+}
+
+/// OpenSSH's own client on a batch of commands.
+fn sftp(sshd: &Sshd, root: &Path, batch: &str) {
+    let (list, known) = (root.join("sftp.batch"), root.join("known_hosts"));
+    std::fs::write(&list, batch).unwrap();
+    std::fs::write(&known, format!("[127.0.0.1]:{} {}\n", sshd.port, sshd.host_key_line)).unwrap();
+    let mut command = Command::new("sftp");
+    command.args(["-q", "-P", &sshd.port.to_string(), "-o", "BatchMode=yes", "-o"]);
+    command.arg(format!("UserKnownHostsFile={}", known.display())).arg("-i").arg(root.join("key")).arg("-b").arg(&list);
+    run(command.arg(format!("{}@127.0.0.1", sshd.user)));
+}
+
+/// The bare exchange as a good script does it.
+pub fn python(postgres: &Postgres, url: &str, sshd: &Sshd, root: &Path) -> Python {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let venv = house.join("target/venv-bench");
+    let python = venv.join("bin/python");
+    if !python.exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&venv));
+    }
+    let requirements = house.join("benches/requirements.txt");
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements));
+    postgres.psql(url, "create table answered (reference text primary key, code text, fen bigint)");
+    let script = house.join("benches/bare_exchange.py");
+    let said = run(Command::new(&python)
+        .arg(script)
+        .args(["--url", url, "--port", &sshd.port.to_string(), "--user", &sshd.user, "--key"])
+        .arg(root.join("key"))
+        .arg("--scratch")
+        .arg(root));
+    let millis: Vec<u64> = said.split_whitespace().map(|word| word.parse().unwrap_or_else(|_| panic!("{said}"))).collect();
+    let [out, back] = millis[..] else { panic!("{said}") };
+    Python { out: Duration::from_millis(out), back: Duration::from_millis(back) }
+}
+
+/// One file of 200 MB there and back, medians of three, each time by both.
+pub fn wire(sshd: &Sshd, root: &Path, runtime: &tokio::runtime::Runtime) -> Wire {
+    const ROUNDS: usize = 3;
+    let source: PathBuf = root.join("wire");
+    std::fs::write(&source, vec![b'7'; 200 << 20]).unwrap();
+    let transport = Transport::Sftp(sshd.endpoint());
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    for round in 0..ROUNDS {
+        let (up, down) = (format!("floor/wire-{round}"), root.join(format!("wire-{round}")));
+        times[0].push(timed(|| {
+            runtime.block_on(async { transport.open().await.unwrap().put_new(&up, &source).await.unwrap() });
+        }));
+        times[1].push(timed(|| {
+            runtime.block_on(async { transport.open().await.unwrap().get(&up, &down).await.unwrap() });
+        }));
+        times[2].push(timed(|| sftp(sshd, root, &format!("put {} {up}-theirs\n", source.display()))));
+        times[3].push(timed(|| sftp(sshd, root, &format!("get {up}-theirs {}-theirs\n", down.display()))));
+    }
+    let [a, b, c, d] = times.map(|mut of| {
+        of.sort_unstable();
+        of[ROUNDS / 2]
+    });
+    Wire { ours: [a, b], theirs: [c, d] }
+}

@@ -1,0 +1,163 @@
+//! What was measured, as a table for people and one object for programs.
+
+use std::time::Duration;
+
+use crate::floor::{Floors, Python, Wire};
+use crate::product::Timed;
+use crate::{Engine, Options};
+
+/// Everything that a run measured.
+#[derive(Debug)]
+pub struct Report {
+    payments: usize,
+    engine: Engine,
+    legs: Vec<(String, Vec<Timed>, Option<u64>)>,
+    floors: Option<Floors>,
+    python: Option<Python>,
+    wire: Option<Wire>,
+}
+
+impl Report {
+    /// An empty one.
+    pub const fn new(options: &Options) -> Self {
+        Self { payments: options.payments, engine: options.engine, legs: Vec::new(), floors: None, python: None, wire: None }
+    }
+
+    /// A leg of the product, with what it wrote to the log.
+    pub fn leg(&mut self, name: &str, stages: Vec<Timed>, wal: Option<u64>) {
+        self.legs.push((name.to_owned(), stages, wal));
+    }
+
+    /// The bare work.
+    pub fn floors(&mut self, floors: Floors) {
+        self.floors = Some(floors);
+    }
+
+    /// The script.
+    pub fn python(&mut self, python: Python) {
+        self.python = Some(python);
+    }
+
+    /// The wire alone.
+    pub fn wire(&mut self, wire: Wire) {
+        self.wire = Some(wire);
+    }
+
+    fn sum(&self, stages: &[&str]) -> f64 {
+        let all = self.legs.iter().flat_map(|(_, timed, _)| timed);
+        all.filter(|t| stages.contains(&t.stage.as_str())).map(|t| t.time().as_secs_f64()).sum()
+    }
+
+    fn outbound(&self) -> f64 {
+        self.sum(&["admit", "plan", "seal", "publish"])
+    }
+
+    fn inbound(&self) -> f64 {
+        self.sum(&["collect", "stage", "apply"])
+    }
+
+    /// The most that a process of the product's ever held, in MiB, over the legs of a payment's way out and back.
+    fn peak_mib(&self) -> f64 {
+        let legs = self.legs.iter().filter(|(name, _, _)| name != "after");
+        legs.flat_map(|(_, timed, _)| timed).map(|t| t.peak_kib as f64 / 1024.0).fold(0.0, f64::max)
+    }
+
+    fn ratios(&self) -> Vec<(&'static str, Option<f64>, &'static str)> {
+        let floors = self.floors.as_ref();
+        let floor = |of: fn(&Floors) -> [Duration; 3]| floors.map(|f| of(f).iter().map(Duration::as_secs_f64).sum::<f64>());
+        let out_floor = floor(|f| [f.copy_to, f.copy_from, f.sftp_put]);
+        let in_floor = floor(|f| [f.sftp_get, f.copy_results, Duration::ZERO]);
+        let script = self.python.as_ref().map(|p| (p.out + p.back).as_secs_f64());
+        let wire = self.wire.as_ref();
+        let slower = |way: usize| wire.map(|w| w.ours[way].as_secs_f64() / w.theirs[way].as_secs_f64());
+        vec![
+            ("outbound_ratio", out_floor.map(|f| self.outbound() / f), "admit to publish, over COPY TO + COPY FROM + sftp put; at most 2"),
+            (
+                "inbound_ratio",
+                in_floor.map(|f| self.inbound() / f),
+                "collect to apply, over sftp get + COPY FROM of the results; at most 2",
+            ),
+            (
+                "python_ratio",
+                script.map(|s| s / (self.outbound() + self.inbound())),
+                "the bare script, over all of the product's way; at least 2",
+            ),
+            ("sftp_ratio", slower(0).zip(slower(1)).map(|(up, down)| up.max(down)), "our SFTP over OpenSSH's, the worse way; at most 1.1"),
+        ]
+    }
+
+    /// One object.
+    pub fn json(&self) -> String {
+        let mut object = serde_json::Map::new();
+        object.insert("payments".to_owned(), self.payments.into());
+        object.insert("engine".to_owned(), format!("{:?}", self.engine).to_lowercase().into());
+        for (name, ratio, _) in self.ratios() {
+            object.insert(name.to_owned(), ratio.map(|r| (r * 1000.0).round() / 1000.0).into());
+        }
+        object.insert("peak_mib".to_owned(), self.peak_mib().round().into());
+        let wal: Option<u64> = self.legs.iter().map(|(_, _, wal)| *wal).sum();
+        object.insert("wal_bytes_per_payment".to_owned(), wal.map(|w| w / self.payments as u64).into());
+        let stages = self.legs.iter().flat_map(|(leg, timed, _)| {
+            timed.iter().map(move |t| {
+                serde_json::json!({ "leg": leg, "stage": t.stage, "seconds": t.time().as_secs_f64(),
+                    "rows_per_s": (self.payments as f64 / t.time().as_secs_f64()).round(), "peak_mib": (t.peak_kib as f64 / 1024.0).round() })
+            })
+        });
+        object.insert("stages".to_owned(), stages.collect());
+        if let Some(f) = &self.floors {
+            let s = |d: Duration| d.as_secs_f64();
+            object.insert(
+                "floors".to_owned(),
+                serde_json::json!({ "copy_to": s(f.copy_to), "copy_from": s(f.copy_from), "copy_results": s(f.copy_results),
+                    "sftp_put": s(f.sftp_put), "sftp_get": s(f.sftp_get) }),
+            );
+        }
+        if let Some(p) = &self.python {
+            object.insert("python".to_owned(), serde_json::json!({ "out": p.out.as_secs_f64(), "back": p.back.as_secs_f64() }));
+        }
+        serde_json::Value::Object(object).to_string()
+    }
+
+    /// A table.
+    pub fn table(&self) -> String {
+        let mut text = format!("{} payments, {:?}\n\n", self.payments, self.engine);
+        let mut line = |what: &str, time: Duration, more: &str| {
+            let rate = self.payments as f64 / time.as_secs_f64() / 1000.0;
+            text.push_str(&format!("{what:<34}{:>9.2} s {rate:>9.0} krows/s {more}\n", time.as_secs_f64()));
+        };
+        for (leg, stages, wal) in &self.legs {
+            for stage in stages {
+                line(&format!("{leg}: {}", stage.stage), stage.time(), &format!("peak {} MiB", stage.peak_kib / 1024));
+            }
+            if let Some(wal) = wal {
+                line(
+                    &format!("{leg}: in all"),
+                    stages.iter().map(Timed::time).sum(),
+                    &format!("WAL {} bytes a payment", wal / self.payments as u64),
+                );
+            }
+        }
+        if let Some(f) = &self.floors {
+            for (what, time) in [
+                ("floor: COPY TO", f.copy_to),
+                ("floor: COPY FROM", f.copy_from),
+                ("floor: COPY FROM of results", f.copy_results),
+                ("floor: sftp put", f.sftp_put),
+                ("floor: sftp get", f.sftp_get),
+            ] {
+                line(what, time, "");
+            }
+        }
+        if let Some(p) = &self.python {
+            line("script: out", p.out, "");
+            line("script: back", p.back, "");
+        }
+        text.push('\n');
+        for (name, ratio, what) in self.ratios() {
+            let ratio = ratio.map_or_else(|| "-".to_owned(), |r| format!("{r:.2}"));
+            text.push_str(&format!("{name:<16}{ratio:>8}   {what}\n"));
+        }
+        text.push_str(&format!("{:<16}{:>8.0}   the daemon's peak memory in MiB, out and in; at most 64\n", "peak_mib", self.peak_mib()));
+        text
+    }
+}
