@@ -15,6 +15,7 @@ use super::workbook::{DECISIONS, SHEET_ABOUT, failure_key, reads_as_formula};
 use crate::domain::ids::check_id_number;
 use crate::domain::language::Words;
 use crate::domain::masked::{Account, IdNumber, Mobile, Name};
+use crate::domain::money::Fen;
 
 /// Rows of a sheet that are read; a workbook of ours has fewer.
 const ROWS_MAX: u32 = 100_000;
@@ -39,6 +40,8 @@ pub struct ReturnedRow {
     pub reference: String,
     /// The payment number that stands in it for people.
     pub payment_no: String,
+    /// How much failed, as it stands in it: of a payment that was parted it tells the one part from the other.
+    pub amount: Option<Fen>,
     /// What was filled in.
     pub filled: Correction,
     /// What the department decided.
@@ -279,9 +282,13 @@ fn read_row(line: u64, columns: &BTreeMap<&'static str, u32>, row: &SheetRow) ->
         }
     };
     let (reference, payment_no) = (plain("reference"), plain("payment_no"));
+    let amount = match at("amount") {
+        Some(Cell::Text(text) | Cell::Number(text)) => Fen::parse_yuan(text).ok(),
+        Some(Cell::Formula | Cell::Other) | None => None,
+    };
     let says = !filled.is_empty() || decision.is_some() || !taking.faults.is_empty();
     let is_payment = !reference.is_empty() || !payment_no.is_empty();
-    (says || is_payment).then_some(ReturnedRow { line, reference, payment_no, filled, decision, faults: taking.faults })
+    (says || is_payment).then_some(ReturnedRow { line, reference, payment_no, amount, filled, decision, faults: taking.faults })
 }
 
 struct Taking {

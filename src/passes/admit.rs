@@ -618,16 +618,12 @@ async fn succeed(
             format!("{id} is of department {}, project {}", previous.department, previous.project),
         )));
     }
-    // What remains of one that was paid in part is a claim of its own: its number, negative.
-    let (is_rest, state, amount, claim) = match &previous.remainder {
-        (rest, amount) if previous.state == "paid" && !rest.is_empty() => (true, rest.as_str(), *amount, -previous.id),
-        _ => (false, previous.state.as_str(), previous.amount, previous.claim_key),
-    };
-    let is_free = matches!(state, "failed_final" | "carried") && (is_rest || !previous.is_live);
-    if !is_free {
+    let part = previous.part(row.amount);
+    let state = part.state.as_str();
+    if !part.is_free() {
         return Ok(Err(refuse(Reason::DupBenefit, "原支付尚未最终失败，不得重发", format!("{id} has not finally failed: {state:?}"))));
     }
-    if let ("carried", Some(successor)) = (state, previous.successor) {
+    if let ("carried", Some(successor)) = (state, part.successor) {
         let successor = EndToEndId(successor);
         let en = format!("{id} was carried and is paid again by {successor} already: name that one");
         return Ok(Err(refuse(Reason::DupBenefit, format!("原支付结转后已由{successor}再次发放，请按该支付办理"), en)));
@@ -639,14 +635,15 @@ async fn succeed(
         );
         return Ok(Err(refuse(Reason::NotFixedInYear, format!("原支付属{}年度，须先退回国库结转后再以新年度资金发放", previous.year), en)));
     }
-    if amount != row.amount {
+    if part.amount != row.amount {
+        let amount = part.amount;
         let en = format!("{id} was {amount}, the reissue says {}", row.amount);
         return Ok(Err(refuse(Reason::AmountInvalid, format!("与原支付金额{amount}元不一致"), en)));
     }
     new.root_payment_id = previous.root_payment_id;
     new.previous_id = Some(previous.id);
     new.attempt = previous.attempt + 1;
-    new.claim_key = claim;
+    new.claim_key = part.claim_key;
     Ok(Ok(()))
 }
 

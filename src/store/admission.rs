@@ -561,32 +561,6 @@ impl Tx {
         self.bulk("failure_case", COLUMNS, rows.collect()).await
     }
 
-    /// The instruction that a reissue names, if it can be paid again: (id, root payment, claim, attempt, amount, state, taken).
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn predecessor(&mut self, id: i64) -> Result<Option<Predecessor>, StoreError> {
-        let sql = "select i.id, i.root_payment_id, i.claim_key, i.attempt, coalesce(s.amount_fen, i.amount_fen), coalesce(s.state, ''), i.live, b.department, b.project, a.year, \
-                   coalesce(m.state, ''), coalesce(m.amount_fen, 0), \
-                   (select max(n.id) from instruction n left join instruction_state v on v.instruction_id = n.id and v.state = 'voided' \
-                   where n.previous_id = i.id and v.instruction_id is null) from instruction i left join remainder m on m.instruction_id = i.id join batch b on b.number = i.batch join admission a on a.batch = i.batch left join instruction_state s on s.instruction_id = i.id where i.id = $1";
-        let Some(r) = self.opt(sql, args![id]).await? else { return Ok(None) };
-        Ok(Some(Predecessor {
-            id: r.int(0)?,
-            root_payment_id: r.int(1)?,
-            claim_key: r.int(2)?,
-            attempt: r.int(3)?,
-            amount: r.fen(4)?,
-            state: r.string(5)?,
-            is_live: r.int(6)? == 1,
-            department: r.string(7)?,
-            project: r.string(8)?,
-            year: i32::try_from(r.int(9)?).map_err(|_| StoreError::column(9, "a year"))?,
-            remainder: (r.string(10)?, r.fen(11)?),
-            successor: r.opt_int(12)?,
-        }))
-    }
-
     /// Funds that arrived, of a model that an agreement of their department works by, and are not in the ledger: key,
     /// department, project, year, amount.
     ///
@@ -625,35 +599,6 @@ pub struct NewTranche<'a> {
     pub open: Fen,
     /// Not in a file before this date.
     pub not_before: chrono::NaiveDate,
-}
-
-/// An instruction that a reissue names.
-#[derive(Clone, Debug)]
-pub struct Predecessor {
-    /// Its number.
-    pub id: i64,
-    /// The payment that the entitlement began with.
-    pub root_payment_id: i64,
-    /// The claim.
-    pub claim_key: i64,
-    /// The how-manieth attempt it was.
-    pub attempt: i64,
-    /// How much.
-    pub amount: Fen,
-    /// Where it stands, if otherwise than its file.
-    pub state: String,
-    /// Whether it holds the claim.
-    pub is_live: bool,
-    /// Whose money it is: department.
-    pub department: String,
-    /// Whose money it is: project.
-    pub project: String,
-    /// Whose money it is: fiscal year.
-    pub year: i32,
-    /// What remains of it where it was paid in part: where that stands, how much; else empty and nothing.
-    pub remainder: (String, Fen),
-    /// What paid it again last, whatever came of that.
-    pub successor: Option<i64>,
 }
 
 fn agreement(r: &Row) -> Result<Agreement, StoreError> {

@@ -95,6 +95,7 @@ impl Tx {
             let sql = "update instruction set live = 0 where live = 1 and id >= $1 and id <= $2 and id in \
                        (select instruction_id from instruction_state where file_out = $3 and state = 'failed_final')";
             self.exec(sql, args![file.first_id, file.last_id, file.id]).await?;
+            self.suspects_hold_their_claims().await?;
         }
         Ok(moved)
     }
@@ -104,11 +105,11 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn transients(&mut self, limit: i64) -> Result<Vec<Transient>, StoreError> {
-        let sql = "select i.id, i.attempt, s.reason, s.file_out, f.agreement, f.bank, i.batch, b.department, i.amount_fen, \
+        let sql = "select i.id, i.attempt, s.reason, s.file_out, f.agreement, f.bank, i.batch, b.department, s.amount_fen, \
                    case when exists (select 1 from instruction o where o.claim_key = i.claim_key and o.live = 1) then 1 else 0 end from instruction_state s \
                    join instruction i on i.id = s.instruction_id join file_out f on f.id = s.file_out join batch b on b.number = f.batch \
                    where s.state = 'failed_final' and s.class = 'BT' \
-                   and not exists (select 1 from instruction n where n.previous_id = i.id and n.live = 1) \
+                   and not exists (select 1 from instruction n where n.previous_id = i.id and n.live = 1 and n.claim_key <> -i.id) \
                    and not exists (select 1 from failure_case c where c.instruction_id = i.id) order by i.id limit $1";
         let rows = self.rows(sql, args![limit]).await?;
         rows.iter()
@@ -140,7 +141,8 @@ impl Tx {
             let sql = format!(
                 "insert into instruction (id, payment_id, root_payment_id, previous_id, attempt, claim_key, batch, payee_name, payee_id, account, bank_code, mobile, \
                  amount_fen, remark) select $1 - 1 + row_number() over (order by i.id), i.payment_id, i.root_payment_id, i.id, i.attempt + 1, i.claim_key, i.batch, \
-                 i.payee_name, i.payee_id, i.account, i.bank_code, i.mobile, i.amount_fen, i.remark from instruction i where i.id in ({list})"
+                 i.payee_name, i.payee_id, i.account, i.bank_code, i.mobile, coalesce(s.amount_fen, i.amount_fen), i.remark from instruction i \
+                 left join instruction_state s on s.instruction_id = i.id where i.id in ({list})"
             );
             let start = first + i64::try_from(written).unwrap_or_default();
             written += self.exec(sqlx::AssertSqlSafe(sql), args![start]).await?;

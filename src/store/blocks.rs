@@ -52,6 +52,29 @@ impl Tx {
         self.exec_one(sql, args![instruction]).await
     }
 
+    /// Claims that came free go back to whoever is said to have been paid after all, until persons have cleared it: what was
+    /// paid again in the meantime failed, and must not be tried a third time.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn suspects_hold_their_claims(&mut self) -> Result<u64, StoreError> {
+        let sql = "update instruction set live = 1 where live = 0 and id in (select max(d.id) from failure_case c join instruction d on d.id = c.instruction_id \
+                   where c.state = 'open' and c.kind = 'double_payment_suspected' group by d.claim_key) \
+                   and not exists (select 1 from instruction o where o.claim_key = instruction.claim_key and o.live = 1)";
+        self.exec(sql, args![]).await
+    }
+
+    /// Persons cleared that an instruction whose money went elsewhere was not paid after all: the claim that it held for their
+    /// sake is free.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn suspect_cleared(&mut self, instruction: i64) -> Result<bool, StoreError> {
+        let sql = "update instruction set live = 0 where id = $1 and live = 1 and exists (select 1 from instruction_state s where s.instruction_id = $1 \
+                   and s.state in ('reissued', 'refunded', 'carried'))";
+        self.exec_one(sql, args![instruction]).await
+    }
+
     /// Gives every line that stands as its file stands a row of its own in this state: how many, and their sum.
     ///
     /// # Errors

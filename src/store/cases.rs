@@ -214,7 +214,8 @@ pub struct RecoveryCandidate {
 }
 
 /// Cases that nobody is reminded of: they are being paid again, or their money is on its way back.
-const RESTS: &str = "c.successor is not null or exists (select 1 from instruction_state s where s.instruction_id = c.instruction_id and s.state = 'refunding')";
+const RESTS: &str = "c.successor is not null or (c.kind <> 'partial' and exists (select 1 from instruction_state s where s.instruction_id = c.instruction_id \
+     and s.state = 'refunding')) or (c.kind = 'partial' and exists (select 1 from remainder m where m.instruction_id = c.instruction_id and m.state = 'refunding'))";
 const CANDIDATE: &str = "select c.id, c.instruction_id, c.department, b.project, c.amount_fen, c.business_date from failure_case c \
      join batch b on b.number = c.batch join instruction i on i.id = c.instruction_id left join instruction_state s on s.instruction_id = i.id \
      where c.state = 'open' and c.kind = 'recovery' and coalesce(s.state, 'paid') = 'paid'";
@@ -343,9 +344,14 @@ impl Tx {
     /// The database refused.
     pub async fn being_reissued(&mut self, range: (i64, i64)) -> Result<(), StoreError> {
         let sql = "update failure_case set successor = (select max(n.id) from instruction n where n.previous_id = failure_case.instruction_id \
-                   and n.id >= $1 and n.id <= $2) where state = 'open' and kind in ('failed', 'returned', 'partial') and instruction_id in \
-                   (select n.previous_id from instruction n where n.id >= $1 and n.id <= $2 and n.previous_id is not null)";
-        self.exec(sql, args![range.0, range.1]).await.map(|_| ())
+                   and n.id >= $1 and n.id <= $2 and n.claim_key {}) where state = 'open' and kind in ({}) and instruction_id in \
+                   (select n.previous_id from instruction n where n.id >= $1 and n.id <= $2 and n.previous_id is not null and n.claim_key {})";
+        // The case of what remains follows the claim of what remains.
+        for (whose, kinds) in [("<> -n.previous_id", "'failed', 'returned'"), ("= -n.previous_id", "'partial'")] {
+            let sql = sql.replacen("{}", whose, 1).replacen("{}", kinds, 1).replacen("{}", whose, 1);
+            self.exec(sqlx::AssertSqlSafe(sql), args![range.0, range.1]).await?;
+        }
+        Ok(())
     }
 
     /// Open cases whose reissue is under way, with where it stands.
@@ -541,7 +547,7 @@ impl Tx {
     pub async fn case_facts(&mut self, id: i64) -> Result<Option<CaseFacts>, StoreError> {
         let sql = "select c.id, c.kind, c.payment_id, c.instruction_id, c.batch, p.seq, c.department, c.amount_fen, c.reason, c.class, \
                    case when c.state = 'open' then 1 else 0 end, c.successor, case when exists (select 1 from refund_line l where l.instruction_id = c.instruction_id \
-                   and l.live = 1) then 1 else 0 end, c.note, c.assignee from failure_case c join payment p on p.id = c.payment_id where c.id = $1";
+                   and l.part = case when c.kind = 'partial' then 1 else 0 end and l.live = 1) then 1 else 0 end, c.note, c.assignee from failure_case c join payment p on p.id = c.payment_id where c.id = $1";
         let row = self.opt(sql, args![id]).await?;
         row.map(|r| {
             Ok(CaseFacts {
@@ -622,12 +628,21 @@ impl Tx {
         self.exec_one(sql, args![case, reason.code(), reason.class().code(), owner]).await
     }
 
-    /// Gives a line another reason and class, where it still stands as read.
+    /// Gives a line, or what remains of it, another reason and class, where it still stands as read.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn reclassify_line(&mut self, instruction: i64, state: InstructionState, reason: Reason) -> Result<bool, StoreError> {
-        let sql = "update instruction_state set reason = $3, class = $4 where instruction_id = $1 and state = $2";
+    pub async fn reclassify_line(
+        &mut self,
+        (instruction, is_rest): (i64, bool),
+        state: InstructionState,
+        reason: Reason,
+    ) -> Result<bool, StoreError> {
+        let sql = if is_rest {
+            "update remainder set reason = $3, class = $4 where instruction_id = $1 and state = $2"
+        } else {
+            "update instruction_state set reason = $3, class = $4 where instruction_id = $1 and state = $2"
+        };
         self.exec_one(sql, args![instruction, state.code(), reason.code(), reason.class().code()]).await
     }
 
@@ -637,6 +652,14 @@ impl Tx {
     /// The database refused.
     pub async fn keep_case(&mut self, case: i64, assignee: &str, note: &str) -> Result<bool, StoreError> {
         self.exec_one("update failure_case set assignee = $2, note = $3 where id = $1", args![case, assignee, note]).await
+    }
+}
+
+impl CaseFacts {
+    /// Whether it is about what remains of a partly paid instruction, and not about the instruction.
+    #[must_use]
+    pub fn is_of_rest(&self) -> bool {
+        self.kind == "partial"
     }
 }
 

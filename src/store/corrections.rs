@@ -3,6 +3,7 @@
 
 use super::StoreError;
 use super::admission::PaymentRow;
+use super::remainders::is_settled;
 use super::sql::{Row, Tx};
 use crate::args;
 use crate::domain::masked::{Account, IdNumber, Mobile, Name};
@@ -31,6 +32,8 @@ pub struct Taken {
 pub struct Correctable {
     /// The failed instruction.
     pub instruction: i64,
+    /// Whether it is about what remains of it, a part of it having been paid. What is said below is of that then.
+    pub is_rest: bool,
     /// Where it stands.
     pub state: String,
     /// The class of its failure.
@@ -65,33 +68,32 @@ pub struct Correctable {
     pub proposed_in: String,
     /// A refund order that it stands in.
     pub refund: String,
-    /// What of it was not paid, where a part was.
-    pub remainder: Option<Fen>,
 }
 
 fn correctable(r: &Row) -> Result<Correctable, StoreError> {
     let row = PaymentRow {
-        id: r.int(15)?,
-        seq: r.int(16)?,
-        township: r.string(17)?,
-        village: r.string(18)?,
-        village_group: r.string(19)?,
-        household_no: r.string(20)?,
-        entitled_name: Name::new(r.text(21)?),
-        entitled_id: IdNumber::new(r.text(22)?),
-        payee_name: Name::new(r.text(23)?),
-        payee_id: IdNumber::new(r.text(24)?),
-        payee_role: r.string(25)?,
-        mandate_no: r.string(26)?,
-        account: Account::new(r.text(27)?),
-        bank: r.string(28)?,
-        mobile: Mobile::new(r.text(29)?),
-        amount: r.fen(30)?,
-        remark: r.string(31)?,
+        id: r.int(14)?,
+        seq: r.int(15)?,
+        township: r.string(16)?,
+        village: r.string(17)?,
+        village_group: r.string(18)?,
+        household_no: r.string(19)?,
+        entitled_name: Name::new(r.text(20)?),
+        entitled_id: IdNumber::new(r.text(21)?),
+        payee_name: Name::new(r.text(22)?),
+        payee_id: IdNumber::new(r.text(23)?),
+        payee_role: r.string(24)?,
+        mandate_no: r.string(25)?,
+        account: Account::new(r.text(26)?),
+        bank: r.string(27)?,
+        mobile: Mobile::new(r.text(28)?),
+        amount: r.fen(29)?,
+        remark: r.string(30)?,
         reissue_of: String::new(),
     };
     Ok(Correctable {
         instruction: r.int(0)?,
+        is_rest: false,
         state: r.string(1)?,
         class: r.string(2)?,
         is_live: r.int(3)? == 1,
@@ -107,9 +109,8 @@ fn correctable(r: &Row) -> Result<Correctable, StoreError> {
         several: r.int(13)? == 1,
         row,
         successor: None,
-        proposed_in: r.string(14)?,
+        proposed_in: String::new(),
         refund: String::new(),
-        remainder: None,
     })
 }
 
@@ -142,30 +143,46 @@ impl Tx {
         self.exec(sql, values).await.map(|_| ())
     }
 
-    /// A failed instruction with its payment, and what happened to it since.
+    /// A failed instruction with its payment, and what happened to it since. Where it was parted: what remains of it, if that
+    /// is what the amount names, or if nothing else of it failed.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn correctable(&mut self, instruction: i64, reference: &str) -> Result<Option<Correctable>, StoreError> {
+    pub async fn correctable(&mut self, instruction: i64, reference: &str, amount: Option<Fen>) -> Result<Option<Correctable>, StoreError> {
         let sql = "select v.id, v.state, v.class, v.live, i.claim_key, b.number, b.department, b.project, b.period, coalesce(a.year, 0), b.budget_line, b.voucher, \
-                   j.payee_kind, j.several_per_period, coalesce((select min(n.batch) from payment n join batch o on o.number = n.batch \
-                   left join admission m on m.batch = o.number where n.reissue_of = $2 and n.reissue_of <> '' and (m.batch is null or m.state = 'held')), ''), \
+                   j.payee_kind, j.several_per_period, \
                    p.id, p.seq, p.township, p.village, p.village_group, p.household_no, p.entitled_name, p.entitled_id, p.payee_name, p.payee_id, p.payee_role, \
-                   p.mandate_no, p.account, p.bank, p.mobile, v.amount_fen, p.remark \
+                   p.mandate_no, p.account, p.bank, p.mobile, coalesce(s.amount_fen, v.amount_fen), p.remark \
                    from v_instruction v join instruction i on i.id = v.id join payment p on p.id = v.payment_id join batch b on b.number = v.batch \
-                   join project j on j.code = b.project left join admission a on a.batch = b.number where v.id = $1";
-        let Some(row) = self.opt(sql, args![instruction, reference]).await? else { return Ok(None) };
+                   join project j on j.code = b.project left join admission a on a.batch = b.number left join instruction_state s on s.instruction_id = v.id where v.id = $1";
+        let Some(row) = self.opt(sql, args![instruction]).await? else { return Ok(None) };
         let mut found = correctable(&row)?;
-        let sql = "select v.id, v.state, v.batch from v_instruction v where v.previous_id = $1 and v.previous_id is not null and v.state <> 'voided' order by v.id desc limit 1";
-        let next = self.opt(sql, args![instruction]).await?;
+        self.take_rest(&mut found, amount).await?;
+        let sql = "select coalesce(min(n.batch), '') from payment n join batch o on o.number = n.batch left join admission m on m.batch = o.number \
+                   where n.reissue_of = $1 and n.reissue_of <> '' and n.amount_fen = $2 and (m.batch is null or m.state = 'held')";
+        found.proposed_in = self.one(sql, args![reference, found.row.amount]).await?.string(0)?;
+        let sql = "select v.id, v.state, v.batch from v_instruction v join instruction n on n.id = v.id where n.previous_id = $1 and n.previous_id is not null \
+                   and n.claim_key = $2 and v.state <> 'voided' order by v.id desc limit 1";
+        let next = self.opt(sql, args![instruction, found.claim_key]).await?;
         found.successor = next.map(|r| Ok::<_, StoreError>((r.int(0)?, r.string(1)?, r.string(2)?))).transpose()?;
-        let sql = "select o.number from refund_line l join refund_order o on o.id = l.refund_order where l.instruction_id = $1 and l.live = 1 limit 1";
-        if let Some(r) = self.opt(sql, args![instruction]).await? {
+        let sql = "select o.number from refund_line l join refund_order o on o.id = l.refund_order where l.instruction_id = $1 and l.part = $2 and l.live = 1 limit 1";
+        if let Some(r) = self.opt(sql, args![instruction, i64::from(found.is_rest)]).await? {
             found.refund = r.string(0)?;
         }
-        let rest = self.opt("select amount_fen from remainder where instruction_id = $1", args![instruction]).await?;
-        found.remainder = rest.map(|r| r.fen(0)).transpose()?;
         Ok(Some(found))
+    }
+
+    /// Turns to what remains of a parted instruction, where that is meant.
+    async fn take_rest(&mut self, found: &mut Correctable, amount: Option<Fen>) -> Result<(), StoreError> {
+        let sql = "select state, class, amount_fen from remainder where instruction_id = $1";
+        let Some(rest) = self.opt(sql, args![found.instruction]).await? else { return Ok(()) };
+        let whole_failed = matches!(found.state.as_str(), "failed_final" | "carried");
+        let whole_is_named = whole_failed && amount == Some(found.row.amount);
+        if is_settled(&found.state) && !whole_is_named && (!whole_failed || amount == Some(rest.fen(2)?)) {
+            (found.is_rest, found.is_live, found.claim_key) = (true, false, -found.instruction);
+            (found.state, found.class, found.row.amount) = (rest.string(0)?, rest.string(1)?, rest.fen(2)?);
+        }
+        Ok(())
     }
 
     /// Whether a person is paid in this project and period by another entitlement already than the one that this instruction

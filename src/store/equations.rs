@@ -274,11 +274,12 @@ macro_rules! live_files {
          where state not in ('voided', 'abandoned') and kind = 'instruction')"
     };
 }
-/// Instructions that have a successor, which is not voided.
+/// Instructions that have a successor, which is not voided. What pays a remainder again follows the remainder, and not the
+/// instruction: its claim is that one's number, negative.
 macro_rules! successors {
     () => {
         "(select n.previous_id as id, n.batch as batch from instruction n left join instruction_state v on v.instruction_id = n.id and v.state = 'voided' \
-         where n.previous_id is not null and v.instruction_id is null)"
+         where n.previous_id is not null and n.claim_key <> -n.previous_id and v.instruction_id is null)"
     };
 }
 
@@ -312,12 +313,11 @@ const OWN_COVERED: &str = concat!(
 const OWN: &str = "select x.batch, cast(sum(x.n) as bigint), cast(sum(x.fen) as bigint) from (select batch, 1 as n, amount_fen as fen from instruction_state \
      union all select batch, 0, amount_fen from remainder) x group by x.batch";
 const SUPERSEDED: &str = concat!(
-    "select x.batch, x.state, x.elsewhere, count(*), cast(sum(x.amount_fen) as bigint) from (select p.batch as batch, p.amount_fen as amount_fen, \
+    "select x.batch, x.state, x.elsewhere, count(*), cast(sum(x.amount_fen) as bigint) from (select p.batch as batch, coalesce(s.amount_fen, p.amount_fen) as amount_fen, \
      case when n.batch = p.batch then 0 else 1 end as elsewhere, coalesce(s.state, (select f.lines_state from file_out f where f.first_id <= p.id \
      and f.last_id >= p.id and f.state not in ('voided', 'abandoned') order by f.first_id desc limit 1), 'pending') as state from ",
     successors!(),
-    " n join instruction p on p.id = n.id left join instruction_state s on s.instruction_id = p.id \
-     where not exists (select 1 from remainder m where m.instruction_id = p.id)) x group by x.batch, x.state, x.elsewhere"
+    " n join instruction p on p.id = n.id left join instruction_state s on s.instruction_id = p.id) x group by x.batch, x.state, x.elsewhere"
 );
 const FAILED: &str = concat!(
     "select x.batch, case when c.instruction_id is null then 'none' when c.is_open = 1 then 'open' else c.closed_as end, x.class, count(*), \

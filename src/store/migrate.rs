@@ -41,6 +41,7 @@ const VERSIONS: &[Version] = &[
         sqlite: &[include_str!("migrations/0002_sqlite.sql")],
     },
     Version { number: 3, name: "settlement views", both: &[include_str!("migrations/0003_views.sql")], postgres: &[], sqlite: &[] },
+    Version { number: 4, name: "parted claims", both: &[include_str!("migrations/0004_parted.sql")], postgres: &[], sqlite: &[] },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

@@ -198,7 +198,7 @@ macro_rules! due {
              join admission a on a.batch = b.number join remainder r on r.batch = b.number join instruction i on i.id = r.instruction_id \
              join file_out f on f.id = r.file_out join agreement g on g.number = f.agreement where b.department = $1 and b.project = $2 and a.year = $3 and ",
             $rest,
-            " and not exists (select 1 from instruction o where o.previous_id = i.id and o.live = 1) \
+            " and not exists (select 1 from instruction o where o.previous_id = i.id and o.claim_key = -i.id and o.live = 1) \
              and not exists (select 1 from refund_line l where l.instruction_id = i.id and l.part = 1 and l.live = 1) \
              and (g.debit_model <> 'gross' or exists (select 1 from statement_match m where (m.kind in ('credit_back', 'return') and m.subject = i.id) \
              or (m.kind in ('credit_back_file', 'return_file') and m.subject = r.file_out)))) x"
@@ -325,6 +325,10 @@ impl Tx {
             now
         ];
         self.exec(sql, values).await?;
+        // A reissue of what remains holds it too before it looks here (`predecessor`).
+        let sql = "update remainder set since = since where state in ('failed_final', 'lapsed', 'recovered') and batch in \
+                   (select number from batch where department = $1 and project = $2)";
+        self.exec(sql, args![department, project]).await?;
         let sql = format!(
             "insert into refund_line (refund_order, line, instruction_id, part, case_id, amount_fen) \
              select $4, row_number() over (order by x.instruction_id, x.part), x.instruction_id, x.part, \
@@ -464,7 +468,8 @@ impl Tx {
                    on s.instruction_id = l.instruction_id where l.refund_order = $1 and l.part = 0 and l.live = 1 \
                    and s.state in ('failed_final', 'lapsed', 'refunded', 'carried'))";
         self.exec(sql, args![id]).await?;
-        self.exec("update refund_line set live = 0 where refund_order = $1 and live = 1", args![id]).await.map(|_| ())
+        self.exec("update refund_line set live = 0 where refund_order = $1 and live = 1", args![id]).await?;
+        self.suspects_hold_their_claims().await.map(|_| ())
     }
 
     /// Closes the cases of an order's lines.

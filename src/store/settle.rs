@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::StoreError;
 use super::desk::Proposal;
 use super::outbound::FileOut;
-use super::sql::Tx;
+use super::sql::{Row, Tx};
 use crate::args;
 use crate::domain::instruction::InstructionState;
 use crate::domain::money::Fen;
@@ -26,7 +26,7 @@ pub struct Standing {
     pub seq: i64,
     /// The department.
     pub department: String,
-    /// How much.
+    /// How much: of one that was parted, the part that stands here.
     pub amount: Fen,
     /// Where it stands.
     pub state: InstructionState,
@@ -48,33 +48,47 @@ impl Proposal {
     }
 }
 
+fn standing(r: &Row) -> Result<Standing, StoreError> {
+    Ok(Standing {
+        id: r.int(0)?,
+        payment_id: r.int(1)?,
+        root_payment_id: r.int(2)?,
+        batch: r.string(3)?,
+        seq: r.int(4)?,
+        department: r.string(5)?,
+        amount: r.fen(6)?,
+        state: r.code(7, InstructionState::from_code, "an instruction's state")?,
+        class: r.string(8)?,
+        file_out: r.opt_int(9)?,
+        is_live: r.int(10)? == 1,
+        successor: r.opt_int(11)?,
+    })
+}
+
 impl Tx {
-    /// Where an instruction stands; `None` when there is none of this number.
+    /// Where an instruction stands; `None` when there is none of this number. Of one that was parted: what stands beside its
+    /// remainder.
     ///
     /// # Errors
     /// The database refused.
     pub async fn standing(&mut self, id: i64) -> Result<Option<Standing>, StoreError> {
-        let sql = "select v.id, v.payment_id, v.root_payment_id, v.batch, p.seq, b.department, v.amount_fen, v.state, v.class, v.file_out, v.live, \
-                   (select max(n.id) from instruction n where n.previous_id = v.id and n.live = 1) \
-                   from v_instruction v join payment p on p.id = v.payment_id join batch b on b.number = v.batch where v.id = $1";
-        let row = self.opt(sql, args![id]).await?;
-        row.map(|r| {
-            Ok(Standing {
-                id: r.int(0)?,
-                payment_id: r.int(1)?,
-                root_payment_id: r.int(2)?,
-                batch: r.string(3)?,
-                seq: r.int(4)?,
-                department: r.string(5)?,
-                amount: r.fen(6)?,
-                state: r.code(7, InstructionState::from_code, "an instruction's state")?,
-                class: r.string(8)?,
-                file_out: r.opt_int(9)?,
-                is_live: r.int(10)? == 1,
-                successor: r.opt_int(11)?,
-            })
-        })
-        .transpose()
+        let sql = "select v.id, v.payment_id, v.root_payment_id, v.batch, p.seq, b.department, coalesce(s.amount_fen, v.amount_fen), v.state, v.class, v.file_out, \
+                   v.live, (select max(n.id) from instruction n where n.previous_id = v.id and n.live = 1 and n.claim_key <> -v.id) \
+                   from v_instruction v join payment p on p.id = v.payment_id join batch b on b.number = v.batch \
+                   left join instruction_state s on s.instruction_id = v.id where v.id = $1";
+        self.opt(sql, args![id]).await?.as_ref().map(standing).transpose()
+    }
+
+    /// Where what remains of an instruction stands, told as an instruction's own standing is.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn standing_of_rest(&mut self, id: i64) -> Result<Option<Standing>, StoreError> {
+        let sql = "select v.id, v.payment_id, v.root_payment_id, v.batch, p.seq, b.department, m.amount_fen, m.state, m.class, m.file_out, v.live, \
+                   (select max(n.id) from instruction n where n.previous_id = v.id and n.live = 1 and n.claim_key = -v.id) \
+                   from remainder m join v_instruction v on v.id = m.instruction_id join payment p on p.id = v.payment_id join batch b on b.number = v.batch \
+                   where v.id = $1";
+        self.opt(sql, args![id]).await?.as_ref().map(standing).transpose()
     }
 
     /// The instruction that paid a batch's payment last: by batch and number, newest attempt first.
@@ -125,23 +139,24 @@ impl Tx {
         self.exec_one("update instruction set live = 1 where id = $1 and live = 0", args![id]).await
     }
 
-    /// Closes the open cases of an instruction.
+    /// Closes the open cases of an instruction; that of its remainder goes its own way.
     ///
     /// # Errors
     /// The database refused.
     pub async fn close_cases(&mut self, instruction: i64, closed_as: &str, now: Timestamp) -> Result<u64, StoreError> {
-        let sql = "update failure_case set state = 'closed', closed_at = $3, closed_as = $2 where instruction_id = $1 and state = 'open'";
+        let sql = "update failure_case set state = 'closed', closed_at = $3, closed_as = $2 where instruction_id = $1 and state = 'open' \
+                   and kind <> 'partial'";
         self.exec(sql, args![instruction, closed_as, now]).await
     }
 
-    /// Opens a closed case of this kind again. Says whether there was one.
+    /// Opens a closed case of this kind again, over what stands there now. Says whether there was one.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn reopen_case(&mut self, instruction: i64, kind: &str, due_on: chrono::NaiveDate) -> Result<bool, StoreError> {
-        let sql = "update failure_case set state = 'open', closed_at = null, closed_as = '', due_on = $3, money_on = '', remind_at = null, escalated_at = null, \
+    pub async fn reopen_case(&mut self, line: &Standing, kind: &str, due_on: chrono::NaiveDate) -> Result<bool, StoreError> {
+        let sql = "update failure_case set state = 'open', amount_fen = $4, closed_at = null, closed_as = '', due_on = $3, money_on = '', remind_at = null, escalated_at = null, \
              successor = null where instruction_id = $1 and kind = $2";
-        self.exec_one(sql, args![instruction, kind, due_on]).await
+        self.exec_one(sql, args![line.id, kind, due_on, line.amount]).await
     }
 
     /// Withdraws an open proposal. Says whether it was open.

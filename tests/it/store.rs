@@ -50,14 +50,15 @@ on_both! {
 }
 
 async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: World) {
-    let first = [(1, "first"), (2, "settlement"), (3, "settlement views")].map(|(n, name)| (n, name.to_owned())).to_vec();
+    let first =
+        [(1, "first"), (2, "settlement"), (3, "settlement views"), (4, "parted claims")].map(|(n, name)| (n, name.to_owned())).to_vec();
     let dry = w.store.migration_plan().await.unwrap();
     assert_eq!((dry.had.as_slice(), &dry.applied), ([].as_slice(), &first));
     assert_eq!(w.tables().await, BTreeSet::new(), "a dry run made tables");
     assert!(matches!(w.store.check_schema().await, Err(StoreError::SchemaOlder { wanted: 1 })));
     assert_eq!(w.store.migrate().await.unwrap(), dry);
     let again = w.store.migrate().await.unwrap();
-    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ([1, 2, 3].as_slice(), [].as_slice()));
+    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ([1, 2, 3, 4].as_slice(), [].as_slice()));
     w.store.check_schema().await.unwrap();
     assert!(w.tables().await.contains("instruction_state"));
 }
@@ -72,9 +73,9 @@ async fn a_newer_or_altered_schema_is_refused(w: World) {
     }
     w.must("update _sqlx_migrations set checksum = (select checksum from kept where kept.version = _sqlx_migrations.version)").await;
     w.store.check_schema().await.unwrap();
-    w.must("update _sqlx_migrations set version = 99 where version = 3").await;
+    w.must("update _sqlx_migrations set version = 99 where version = 4").await;
     for said in [w.store.migrate().await.err(), w.store.check_schema().await.err(), w.store.migration_plan().await.err()] {
-        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 3 })), "{said:?}");
+        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 4 })), "{said:?}");
     }
 }
 
@@ -179,11 +180,13 @@ async fn a_failed_instruction_is_paid_again_once(w: World) {
     let second = tx.insert_instructions("B-1", &[again(1002, 502)]).await;
     assert!(second.is_err_and(|e| e.is_unique_violation()), "two successors of one failed instruction");
     tx.rollback_part().await.unwrap();
+    // What remains of it is another claim, and has a successor of its own: one.
+    tx.insert_instructions("B-1", &[again(1003, -1)]).await.unwrap();
     // A successor that never left the house (voided) gives its place back.
     tx.exec("update instruction set live = 0 where id = 1001", args![]).await.unwrap();
     tx.insert_instructions("B-1", &[again(1002, 502)]).await.unwrap();
     let one = tx.predecessor(1).await.unwrap().unwrap();
-    assert_eq!((one.state.as_str(), one.is_live, one.attempt), ("failed", true, 1));
+    assert_eq!((one.whole.state.as_str(), one.whole.is_taken, one.attempt), ("failed", true, 1));
 }
 
 async fn a_path_is_used_once_and_given_back_when_it_recurs(w: World) {

@@ -40,6 +40,10 @@ impl Apply<'_> {
         }
         for instruction in tx.contradicted(&self.ids).await? {
             self.reclaim(tx, instruction).await?;
+            // What pays it again failed since, or is at a bank: nobody moves this one any more, and somebody must know.
+            if tx.own_line(instruction).await?.is_some_and(|own| own.state == InstructionState::Reissued) {
+                self.gone_twice(tx, instruction, InstructionState::Reissued).await?;
+            }
         }
         let mut doubtful = BTreeSet::new();
         for row in rows.iter().filter(|row| self.differs(row)) {
@@ -100,11 +104,14 @@ impl Apply<'_> {
     /// Successes of lines whose money is on its way back to the treasury, or there: it left twice, and a person must know.
     pub(super) async fn successes_too_late(&self, tx: &mut Tx) -> Result<(), PassError> {
         for (instruction, state) in tx.paid_and_gone(&self.ids).await? {
-            if state == InstructionState::Carried {
-                // Its entitlement may be being paid again by now.
+            if matches!(state, InstructionState::Carried | InstructionState::Refunded) {
+                // Its entitlement is free, and may be being paid again by now.
                 self.reclaim(tx, instruction).await?;
             }
             self.gone_twice(tx, instruction, state).await?;
+        }
+        for instruction in tx.parted_and_paid(&self.ids, &self.file).await? {
+            self.gone_twice(tx, instruction, InstructionState::Paid).await?;
         }
         Ok(())
     }
@@ -114,6 +121,8 @@ impl Apply<'_> {
         let due_on = self.gateway.due_day(today, 1)?;
         let words = if state == InstructionState::Reissued {
             "已重新发放，又报成功 / it is paid again by its successor, and was paid after all"
+        } else if state == InstructionState::Paid {
+            "已认定部分到账，又报全额成功 / persons settled that a part was paid, and the bank says all of it"
         } else {
             "款项已退国库，又报成功 / its money went back to the treasury, and it was paid after all"
         };

@@ -7,7 +7,7 @@
 
 use super::OperateError;
 use super::duty::{self, Duty};
-use super::propose::Act;
+use super::propose::{Act, is_unchanged};
 use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::{Figure, InstructionState};
 use crate::domain::ledger::{EntryKind, Movement};
@@ -181,12 +181,7 @@ pub(super) async fn done(
     let wish = Wish::of(act, &proposal.reason)?;
     let plan = Plan::of(tx, case, wish).await?;
     let effect = plan.effect(wish);
-    if effect != proposal.effect || !proposal.is_of(&effect) {
-        return OperateError::refused(
-            format!("事项{}提出后数据已变，效果不再相同；请撤回后重新提出", proposal.id),
-            format!("the rows changed since {} was proposed; what would be done now is another thing: propose it anew", proposal.id),
-        );
-    }
+    is_unchanged(proposal, &effect)?;
     let words = format!("{}; {} + {}", wish.words(), proposal.proposed_by, by.login);
     match wish {
         Wish::Recover(_) => {
@@ -199,7 +194,12 @@ pub(super) async fn done(
         }
         Wish::Reclassify(reason, _) => plan.reclassify(tx, reason, now).await?,
         Wish::Cancel(_) => plan.reclassify(tx, Reason::Ineligible, now).await?,
-        Wish::Close(_) => drop(tx.close_case(id, "evidence", now).await?),
+        Wish::Close(_) => {
+            tx.close_case(id, "evidence", now).await?;
+            if let (true, Some(line)) = (plan.holds_for_suspicion(), &plan.line) {
+                tx.suspect_cleared(line.id).await?;
+            }
+        }
     }
     let what = act.code().rsplit('.').next().unwrap_or_default();
     written(tx, by, (what, &words), id, now).await?;
@@ -231,6 +231,7 @@ async fn written(tx: &mut Tx, by: &Operator, (what, words): (&str, &str), id: i6
 /// What would be done, from the rows as they are.
 struct Plan {
     case: CaseFacts,
+    /// Where its payment stands; in a case of what remains of a partly paid one, where that does.
     line: Option<Standing>,
 }
 
@@ -241,6 +242,7 @@ impl Plan {
             return OperateError::refused(format!("案件{id}已结"), format!("case {id} is closed"));
         }
         let line = match case.instruction {
+            Some(instruction) if case.is_of_rest() => tx.standing_of_rest(instruction).await?,
             Some(instruction) => tx.standing(instruction).await?,
             None => None,
         };
@@ -278,7 +280,7 @@ impl Plan {
                 );
             }
         }
-        let kind_may = matches!(self.case.kind.as_str(), "rejected" | "failed" | "returned");
+        let kind_may = matches!(self.case.kind.as_str(), "rejected" | "failed" | "returned" | "partial");
         let line_may = self.line.as_ref().is_none_or(|l| l.state == InstructionState::FailedFinal && l.successor.is_none());
         if !kind_may || !line_may || self.case.successor.is_some() || self.case.in_refund {
             let state = self.line.as_ref().map_or("", |l| l.state.code());
@@ -312,6 +314,14 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether the payment's claim is held for nothing but the suspicion that it was made after all.
+    fn holds_for_suspicion(&self) -> bool {
+        let is_gone = |l: &Standing| {
+            l.is_live && matches!(l.state, InstructionState::Reissued | InstructionState::Refunded | InstructionState::Carried)
+        };
+        self.case.kind == "double_payment_suspected" && self.line.as_ref().is_some_and(is_gone)
+    }
+
     /// In words, from facts alone: the same rows give the same words.
     fn effect(&self, wish: Wish<'_>) -> String {
         let c = &self.case;
@@ -323,6 +333,7 @@ impl Plan {
                 format!("{} ({}) -> {} ({}); {words}", c.reason, c.class, reason.code(), reason.class().code())
             }
             Wish::Cancel(words) => format!("will not be paid; {words}"),
+            Wish::Close(words) if self.holds_for_suspicion() => format!("closed by evidence, and its payment may be made again: {words}"),
             Wish::Close(words) => format!("closed by evidence: {words}"),
         };
         format!("case {} ({}{reference}, batch {}, row {}, {} yuan, {state}): {what}", c.id, c.kind, c.batch, c.seq, c.amount)
@@ -337,7 +348,7 @@ impl Plan {
         let Some(line) = &self.line else { return Ok(()) };
         let Some(file) = line.file_out else { return gone() };
         let file = tx.file(file).await?;
-        if !tx.hold_file(&file, now).await? || !tx.reclassify_line(line.id, line.state, reason).await? {
+        if !tx.hold_file(&file, now).await? || !tx.reclassify_line((line.id, self.case.is_of_rest()), line.state, reason).await? {
             return gone();
         }
         let accounts = (line.state.account(ReasonClass::from_code(&line.class)), line.state.account(Some(reason.class())));

@@ -195,7 +195,7 @@ impl Desk<'_> {
         let (mut seen, mut claims) = (BTreeSet::new(), BTreeSet::new());
         for row in returned.rows {
             let judged = match self.judge_row(tx, &row).await? {
-                Judged::Holds(it) if !seen.insert(it.0.instruction) => {
+                Judged::Holds(it) if !seen.insert((it.0.instruction, it.0.is_rest)) => {
                     drop(it);
                     refuse("同一笔支付在工作簿中出现了两次；请只保留一行", "the same payment stands twice: keep one row")
                 }
@@ -259,7 +259,7 @@ impl Desk<'_> {
                 refuse("原支付指令号被改动或不完整；请在原工作簿上填写", "the reference was changed: fill in the workbook as it came")
             });
         };
-        let Some(it) = tx.correctable(id, &row.reference).await?.filter(|it| it.department == self.department) else {
+        let Some(it) = tx.correctable(id, &row.reference, row.amount).await?.filter(|it| it.department == self.department) else {
             return Ok(refuse("原支付指令号不属于本部门", "the reference is none of this department's"));
         };
         let number = format!("{}-{:06}", it.batch, it.row.seq);
@@ -298,12 +298,6 @@ impl Desk<'_> {
         if !it.refund.is_empty() {
             let order = &it.refund;
             return say(format!("该笔已列入退款单{order}，不再重发"), format!("it stands in the refund order {order}"));
-        }
-        if let Some(rest) = it.remainder {
-            return say(
-                format!("该笔部分到账，余额{rest}元由财政办理，不能用工作簿更正重发"),
-                format!("a part of it was paid; the remaining {rest} is settled by finance, and not by a workbook"),
-            );
         }
         match it.state.as_str() {
             "failed_final" if it.class == "IR" => say(
@@ -458,6 +452,10 @@ fn persons<'a>(it: &Correctable, row: &'a PaymentRow) -> Persons<'a> {
     }
 }
 
+/// What remains of a payment is a claim of its own, beside that of what was paid.
 fn claim(it: &Correctable, row: &PaymentRow) -> i64 {
+    if it.is_rest {
+        return it.claim_key;
+    }
     persons(it, row).claim_key(&it.project, &it.period, it.several.then_some(it.row.id))
 }

@@ -3,7 +3,7 @@
 
 use super::OperateError;
 use super::duty::{self, Duty};
-use super::propose::Act;
+use super::propose::{Act, is_unchanged};
 use crate::domain::exchange::Side;
 use crate::domain::ids::EndToEndId;
 use crate::domain::masked::Account;
@@ -63,12 +63,7 @@ pub(super) async fn explain(
     let at = (statement.parse().map_err(|_| broken())?, line.parse().map_err(|_| broken())?);
     let it = Explained::of(gateway, tx, at, to).await?;
     let effect = it.effect(&proposal.reason);
-    if effect != proposal.effect || !proposal.is_of(&effect) {
-        return OperateError::refused(
-            format!("事项{}提出后数据已变，效果不再相同；请撤回后重新提出", proposal.id),
-            format!("the rows changed since {} was proposed; what would be done now is another thing: propose it anew", proposal.id),
-        );
-    }
+    is_unchanged(proposal, &effect)?;
     if follow::follow(gateway, tx, &it.line, (it.kind, it.subject), now).await?.is_some() {
         return OperateError::refused(
             "账务不允许按此认定（金额或状态不符），未作任何更改",

@@ -3,7 +3,7 @@
 
 use super::OperateError;
 use super::duty::{self, Duty};
-use super::propose::{Act, claim_again, end_of_file, has_evidence, none_open};
+use super::propose::{Act, claim_again, end_of_file, has_evidence, is_unchanged, put_forward};
 use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::{Event, InstructionState, step};
 use crate::domain::money::Fen;
@@ -33,15 +33,10 @@ pub async fn propose_partly(
     duty::require(by, Duty::Decide, "")?;
     let evidence = has_evidence(evidence)?;
     let mut tx = gateway.store.begin().await?;
-    let parting = Parting::of(&mut tx, instruction, paid).await?;
-    let (subject, effect) = (EndToEndId(instruction).to_string(), parting.effect(evidence));
-    none_open(&mut tx, &subject).await?;
+    let effect = Parting::of(&mut tx, instruction, paid).await?.effect(evidence);
+    let subject = EndToEndId(instruction).to_string();
     // The amount stands before the evidence: it is read from there when it is approved, and the hash covers both.
-    let id = tx.propose(Act::ResolvePartly.code(), &subject, &format!("{paid}; {evidence}"), &effect, by, now).await?;
-    tx.audit(&by.login, "propose", &format!("proposal {id}"), &effect, now).await?;
-    tx.commit().await?;
-    tracing::info!(proposal = id, by = by.login, act = Act::ResolvePartly.code(), subject, "proposed");
-    Ok((id, effect))
+    put_forward(tx, by, (Act::ResolvePartly, &subject), &format!("{paid}; {evidence}"), effect, now).await
 }
 
 /// What would be done, from the rows as they are.
@@ -108,12 +103,7 @@ pub(super) async fn resolve(
     let (paid, evidence) = proposal.reason.split_once("; ").ok_or_else(broken)?;
     let it = Parting::of(tx, instruction, Fen::parse_yuan(paid).map_err(|_| broken())?).await?;
     let effect = it.effect(evidence);
-    if effect != proposal.effect || !proposal.is_of(&effect) {
-        return OperateError::refused(
-            format!("事项{}提出后数据已变，效果不再相同；请撤回后重新提出", proposal.id),
-            format!("the rows changed since {} was proposed; what would be done now is another thing: propose it anew", proposal.id),
-        );
-    }
+    is_unchanged(proposal, &effect)?;
     if !tx.hold_file(&it.file, now).await? {
         return OperateError::refused("文件状态刚刚改变，请重试", "the file moved just now: try again");
     }

@@ -89,14 +89,37 @@ pub async fn propose_resolve(
     duty::require(by, Duty::Decide, "")?;
     let evidence = has_evidence(evidence)?;
     let mut tx = gateway.store.begin().await?;
-    let settlement = Settlement::of(&mut tx, instruction, act).await?;
-    let (subject, effect) = (EndToEndId(instruction).to_string(), settlement.effect(evidence));
-    none_open(&mut tx, &subject).await?;
-    let id = tx.propose(act.code(), &subject, evidence, &effect, by, now).await?;
+    let effect = Settlement::of(&mut tx, instruction, act).await?.effect(evidence);
+    let subject = EndToEndId(instruction).to_string();
+    put_forward(tx, by, (act, &subject), evidence, effect, now).await
+}
+
+/// Writes a proposal about an instruction down, where none waits for its second person already. Says its number and effect.
+pub(super) async fn put_forward(
+    mut tx: Tx,
+    by: &Operator,
+    (act, subject): (Act, &str),
+    kept: &str,
+    effect: String,
+    now: Timestamp,
+) -> Result<(i64, String), OperateError> {
+    none_open(&mut tx, subject).await?;
+    let id = tx.propose(act.code(), subject, kept, &effect, by, now).await?;
     tx.audit(&by.login, "propose", &format!("proposal {id}"), &effect, now).await?;
     tx.commit().await?;
     tracing::info!(proposal = id, by = by.login, act = act.code(), subject, "proposed");
     Ok((id, effect))
+}
+
+/// Refuses where what would be done now is not word for word what was proposed.
+pub(super) fn is_unchanged(proposal: &Proposal, effect: &str) -> Result<(), OperateError> {
+    if effect == proposal.effect && proposal.is_of(effect) {
+        return Ok(());
+    }
+    OperateError::refused(
+        format!("事项{}提出后数据已变，效果不再相同；请撤回后重新提出", proposal.id),
+        format!("the rows changed since {} was proposed; what would be done now is another thing: propose it anew", proposal.id),
+    )
 }
 
 /// The evidence, where there is any.
@@ -112,7 +135,7 @@ pub(super) fn has_evidence(evidence: &str) -> Result<&str, OperateError> {
 }
 
 /// Refuses where another settlement of the same instruction waits for its second person.
-pub(super) async fn none_open(tx: &mut Tx, subject: &str) -> Result<(), OperateError> {
+async fn none_open(tx: &mut Tx, subject: &str) -> Result<(), OperateError> {
     for other in Act::ALL {
         if let Some(open) = tx.proposal_open(other.code(), subject).await? {
             return OperateError::refused(
@@ -256,12 +279,7 @@ async fn resolve(
     };
     let it = Settlement::of(tx, instruction, act).await?;
     let effect = it.effect(&proposal.reason);
-    if effect != proposal.effect || !proposal.is_of(&effect) {
-        return OperateError::refused(
-            format!("事项{}提出后数据已变，效果不再相同；请撤回后重新提出", proposal.id),
-            format!("the rows changed since {} was proposed; what would be done now is another thing: propose it anew", proposal.id),
-        );
-    }
+    is_unchanged(proposal, &effect)?;
     if !tx.hold_file(&it.file, now).await? {
         return OperateError::refused("文件状态刚刚改变，请重试", "the file moved just now: try again");
     }
@@ -319,7 +337,7 @@ async fn settled_as_failed(
     let today = gateway.today(now);
     let due_on = gateway.calendar.add_working_days(today, gateway.config.cases.due_days).map_err(PassError::from)?;
     tx.close_cases(l.id, "evidence", now).await?;
-    if tx.reopen_case(l.id, "failed", due_on).await? {
+    if tx.reopen_case(l, "failed", due_on).await? {
         return Ok(());
     }
     let case = NewCase {

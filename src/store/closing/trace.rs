@@ -78,18 +78,23 @@ const UNPAID: &str = "select i.instruction_id, i.batch, p.seq, p.township, p.vil
      left join instruction_state s on s.instruction_id = i.instruction_id left join remainder m on m.instruction_id = i.instruction_id \
      where i.period = $1 and i.kind = 'lapsed' order by i.batch, p.seq, i.part";
 
-/// Whether nothing pays a line again: no successor, no refund order, and no retry that comes by itself.
+/// Whether nothing pays a line again, or what remains of one: no successor by its claim, no refund order, and no retry that comes
+/// by itself.
 macro_rules! nobody_has {
-    ($line:literal) => {
+    ($line:literal, $claim:literal, $part:literal) => {
         concat!(
             $line,
             ".state = 'failed_final' and ",
             $line,
             ".class <> 'IR' and not exists (select 1 from instruction n where n.previous_id = ",
             $line,
-            ".instruction_id and n.live = 1) and not exists (select 1 from refund_line r where r.instruction_id = ",
+            ".instruction_id and n.live = 1 and n.claim_key ",
+            $claim,
+            " -n.previous_id) and not exists (select 1 from refund_line r where r.instruction_id = ",
             $line,
-            ".instruction_id and r.live = 1) and (",
+            ".instruction_id and r.live = 1 and r.part = ",
+            $part,
+            ") and (",
             $line,
             ".class <> 'BT' or exists (select 1 from failure_case c where c.instruction_id = ",
             $line,
@@ -101,12 +106,12 @@ macro_rules! nobody_has {
 }
 const LAPSE_LINES: &str = concat!(
     "update instruction_state set state = t.next, since = $4 from transition t where t.event = 'lapse' and t.state = instruction_state.state and ",
-    nobody_has!("instruction_state"),
+    nobody_has!("instruction_state", "<>", "0"),
     " returning file_out, batch, amount_fen"
 );
 const LAPSE_REMAINDERS: &str = concat!(
     "update remainder set state = t.next, since = $4 from transition t where t.event = 'lapse' and t.state = remainder.state and ",
-    nobody_has!("remainder"),
+    nobody_has!("remainder", "=", "1"),
     " returning file_out, batch, amount_fen"
 );
 

@@ -228,6 +228,46 @@ async fn a_wrong_row_breaks_an_equation() {
 }
 
 #[tokio::test]
+async fn what_was_parted_counts_by_its_parts() {
+    for w in worlds().await {
+        by_hand(&w).await;
+        let mut tx = w.gateway.store.begin().await.unwrap();
+        // Of the fifth forty yuan came back first, then the sixty that had stayed paid.
+        for sql in [
+            "update instruction_state set amount_fen = 6000, state = 'failed_final' where instruction_id = 5",
+            "update instruction set live = 0 where id = 5",
+            "insert into remainder (instruction_id, file_out, batch, state, amount_fen, reason, class, since) \
+             select 5, file_out, batch, 'failed_final', 4000, 'LATE_RETURN', 'UR', 0 from instruction_state where instruction_id = 5",
+        ] {
+            assert_eq!(tx.exec(sql, args![]).await.unwrap(), 1, "{sql}");
+        }
+        let payment = tx.one("select payment_id from instruction where id = 5", args![]).await.unwrap().int(0).unwrap();
+        tx.insert_cases(&[NewCase { amount: Fen::new(4_000), ..case("partial", payment, Some(5)) }], NOW).await.unwrap();
+        assert_eq!(books(&mut tx).await.unequal(), []);
+        // The sixty are tried again: they count where that stands, and the forty still wait for somebody.
+        let again = NewInstruction { amount: Fen::new(6_000), ..instruction(11, payment, Some(5)) };
+        tx.insert_instructions("H-1", &[again]).await.unwrap();
+        let tranche = NewTranche {
+            batch: "H-1",
+            agreement: "A1",
+            bank: "K1",
+            kind: "retry",
+            first_id: 11,
+            last_id: 11,
+            open: Fen::new(6_000),
+            not_before: "2019-03-19".parse().unwrap(),
+        };
+        tx.insert_tranche(&tranche, NOW).await.unwrap();
+        let b = books(&mut tx).await;
+        assert_eq!(b.unequal(), []);
+        let owed = b.batches[0].owed;
+        assert_eq!((owed.pending, owed.open_cases), (Share { count: 4, fen: Fen::new(36_000) }, Share { count: 1, fen: Fen::new(14_000) }));
+        tx.exec("update remainder set amount_fen = amount_fen + 1", args![]).await.unwrap();
+        assert!(!books(&mut tx).await.unequal().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_word_against_the_books_is_explained_by_its_conflict_and_nothing_more() {
     let w = world(None).await;
     by_hand(&w).await;

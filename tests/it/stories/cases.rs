@@ -17,7 +17,7 @@ use super::world::{COUNTER, SPLIT, World, at, draft, id_number, on_both, reissue
 /// The account is another person's.
 const MISMATCH: Word = Word::Failed("户名不符");
 
-fn who(login: &str) -> Operator {
+pub(super) fn who(login: &str) -> Operator {
     let (role, department) = match login {
         "bureau" | "chief" => ("finance", ""),
         "other" => ("department", "D2"),
@@ -27,7 +27,7 @@ fn who(login: &str) -> Operator {
 }
 
 impl World {
-    async fn cases_pass(&self) -> u64 {
+    pub(super) async fn cases_pass(&self) -> u64 {
         let mut changed = 0;
         for _ in 0..2 {
             changed += self.one("cases", cases::cases(&self.gateway, self.now).await.unwrap()).await;
@@ -41,25 +41,25 @@ impl World {
     }
 
     /// The workbook that went out with the failures of the day.
-    async fn workbook(&mut self) -> Sheets {
+    pub(super) async fn workbook(&mut self) -> Sheets {
         self.now = at("2019-03-14", "18:00:00");
         report::report(&self.gateway, self.now).await.unwrap();
         Sheets::of_mail(&self.mails("failure_report").await.last().unwrap().2)
     }
 
-    async fn bring(&self, login: &str, bytes: Vec<u8>) -> Result<Corrected, OperateError> {
+    pub(super) async fn bring(&self, login: &str, bytes: Vec<u8>) -> Result<Corrected, OperateError> {
         let facts = CorrectionFacts { file_name: "更正.xlsx".into(), ..CorrectionFacts::default() };
         import_correction(&self.gateway, &who(login), &facts, bytes, self.now).await
     }
 
     /// Three hands.
-    async fn hands(&self, batch: &str) {
+    pub(super) async fn hands(&self, batch: &str) {
         approve_batch(&self.gateway, &who("li"), batch, self.now).await.unwrap();
         review_batch(&self.gateway, &who("bureau"), batch, self.now).await.unwrap();
         release_batch(&self.gateway, &who("zhao"), batch, self.now).await.unwrap();
     }
 
-    async fn case_of(&self, kind: &str) -> (i64, String, String) {
+    pub(super) async fn case_of(&self, kind: &str) -> (i64, String, String) {
         let r = &self.rows(&format!("select id, state, closed_as from failure_case where kind = '{kind}' order by id")).await[0];
         (r.int(0).unwrap(), r.string(1).unwrap(), r.string(2).unwrap())
     }

@@ -3,6 +3,7 @@
 pub mod bank;
 pub mod world;
 
+mod acts;
 mod answers;
 mod cases;
 mod close;
@@ -13,6 +14,7 @@ mod funds;
 mod gate;
 mod late;
 mod order;
+mod parted;
 mod publication;
 mod race;
 mod reconcile;
