@@ -85,7 +85,8 @@ pub async fn demo(args: &DemoArgs, out: &Out) -> anyhow::Result<bool> {
     daemon.await.context("the daemon's task")?.context("the daemon")?;
     drop(director);
     played?;
-    let account = Account::draw(&stage, &gateway, &sandbox, watch.elapsed()).await?;
+    let last_day = clock.now().date(stage.zone);
+    let account = Account::draw(&stage, &gateway, &sandbox, watch.elapsed(), last_day).await?;
     sandbox.stop().await;
     gateway.store.close().await;
     account.print(out);

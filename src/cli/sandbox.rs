@@ -33,8 +33,8 @@ pub struct SandboxArgs {
     /// Days after which they come back, at most
     #[arg(long, default_value_t = 30)]
     pub returns_within: u32,
-    /// A fault of a statement, repeatable: WHEN:WHAT, where WHEN is a date or the statement's number and WHAT is miss, double,
-    /// mis-key, late, missing or charge=FEN
+    /// A fault of a statement, repeatable: WHEN:WHAT, where WHEN is a date or the statement's number and WHAT is miss, miss=N
+    /// (out of N statements), withhold=N, double, mis-key, late, missing or charge=FEN
     #[arg(long = "fault", value_name = "WHEN:WHAT", value_parser = fault)]
     pub faults: Vec<(When, Fault)>,
 }
@@ -69,7 +69,9 @@ fn fault(text: &str) -> Result<(When, Fault), String> {
     let nth = when.parse().map(When::Nth).ok();
     let when = nth.or_else(|| when.parse().map(When::Day).ok()).ok_or("WHEN is a number or a date like 2026-03-20")?;
     let fault = match what.split_once('=').unwrap_or((what, "")) {
-        ("miss", "") => Fault::Miss,
+        ("miss", "") => Fault::Miss(1),
+        ("miss", number) => Fault::Miss(statements(number)?),
+        ("withhold", number) => Fault::Withhold(statements(number)?),
         ("double", "") => Fault::Double,
         ("mis-key", "") => Fault::MisKey,
         ("late", "") => Fault::Late,
@@ -78,9 +80,13 @@ fn fault(text: &str) -> Result<(When, Fault), String> {
             let fee = Fen::parse_fen(fen).ok().filter(|fee| fee.is_positive());
             Fault::Charge(fee.ok_or("a charge is charge=FEN, more than nothing")?)
         }
-        _ => return Err("WHAT is miss, double, mis-key, late, missing or charge=FEN".to_owned()),
+        _ => return Err("WHAT is miss, miss=N, withhold=N, double, mis-key, late, missing or charge=FEN".to_owned()),
     };
     Ok((when, fault))
+}
+
+fn statements(number: &str) -> Result<u32, String> {
+    number.parse().ok().filter(|n| *n > 0).ok_or_else(|| "N is a number of statements, from one".to_owned())
 }
 
 /// Runs the banks until interrupted. Beside them stand a configuration, a database with departments, projects, banks,
@@ -126,7 +132,8 @@ mod tests {
         let day = chrono::NaiveDate::from_ymd_opt(2026, 3, 20).unwrap();
         assert_eq!(fault("3:double"), Ok((When::Nth(3), Fault::Double)));
         assert_eq!(fault("2026-03-20:charge=1250"), Ok((When::Day(day), Fault::Charge(Fen::new(1250)))));
-        for wrong in ["double", "x:double", "3:doubled", "3:double=1", "3:charge", "3:charge=0", "3:charge=-1"] {
+        assert_eq!(fault("2:miss=4"), Ok((When::Nth(2), Fault::Miss(4))));
+        for wrong in ["double", "2:miss=0", "2:withhold", "x:double", "3:doubled", "3:double=1", "3:charge", "3:charge=0", "3:charge=-1"] {
             assert!(fault(wrong).is_err(), "{wrong}");
         }
     }

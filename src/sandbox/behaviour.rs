@@ -46,7 +46,7 @@ pub struct Behaviour {
     pub return_per_mille: u32,
     /// How many days later, at least and at most; where no bank opens on that day, on the next on which it does.
     pub return_after_days: RangeInclusive<u32>,
-    /// What goes wrong on statements, each once. All but a missing statement is put right a bank day later.
+    /// What goes wrong on statements, each once, and put right by a later one. A missing statement comes when it is asked for.
     pub statement_faults: Vec<(When, Fault)>,
     /// On which days it books and writes statements.
     pub bank_days: BankDays,
@@ -105,8 +105,10 @@ impl When {
 /// What can be wrong with a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A debit is left out; it stands on the next statement, said to be late (补记).
-    Miss,
+    /// A payment's debit is left out of so many statements; the next one has it, said to be late (补记).
+    Miss(u32),
+    /// A payment was sent back and the bank's file says so; the credit is left out of so many statements.
+    Withhold(u32),
     /// A debit stands there twice; the second is taken back on the next statement (冲正).
     Double,
     /// A fee of so much is taken; it is given back on the next statement (冲正).

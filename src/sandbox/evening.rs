@@ -14,9 +14,9 @@ use crate::domain::time::Timestamp;
 use super::bank::Bank;
 use super::behaviour::{Fault, closed_day};
 use super::ledger::{Books, Kind, Line};
-use super::movements::{FEES, Movement, Side};
+use super::movements::{FEES, Movement, Side, TREASURY};
 use super::rules::seeded;
-use super::{PayerAccount, inbox, statement};
+use super::{PayerAccount, inbox, returns, statement};
 
 impl Bank {
     /// Writes the statements of every day that is over, quiet ones included.
@@ -50,9 +50,9 @@ impl Bank {
                 continue;
             }
             let held = books.held().iter().any(|(held, account, _)| *held == day && *account == payer.account);
-            let debit = self.debit_for(books, payer, day, place, &touched);
-            if let Some(mut lines) = self.fault(books, payer, day, *fault, debit.as_ref(), held) {
-                touched.extend(debit.map(|movement| movement.bank_ref));
+            let entry = self.entry_for(books, payer, day, (place, *fault), &touched);
+            if let Some(mut lines) = self.fault(books, payer, day, *fault, entry.as_ref(), held) {
+                touched.extend(entry.map(|movement| movement.bank_ref));
                 lines.push(Line { kind: Kind::Faulted, count: place, booked: Some(day), ..Line::default() });
                 books.record(&lines)?;
             }
@@ -60,17 +60,34 @@ impl Bank {
         Ok(())
     }
 
-    /// A debit of the day that money moved for, chosen by chance.
-    fn debit_for(&self, books: &Books, payer: &PayerAccount, day: NaiveDate, place: u64, touched: &[String]) -> Option<Movement> {
+    /// An entry of the day that money moved for and that can have the fault, chosen by chance.
+    fn entry_for(
+        &self,
+        books: &Books,
+        payer: &PayerAccount,
+        day: NaiveDate,
+        (place, fault): (u64, Fault),
+        touched: &[String],
+    ) -> Option<Movement> {
         let (_, movements) = books.day(payer, day);
-        let mut debits: Vec<_> = movements
+        let can_have = |m: &Movement| match fault {
+            Fault::Withhold(_) => m.side == Side::Credit && m.text.starts_with(returns::SENT_BACK),
+            Fault::Miss(_) => m.side == Side::Debit && m.counter != TREASURY.0,
+            Fault::Double | Fault::Charge(_) | Fault::MisKey | Fault::Late | Fault::Missing => m.side == Side::Debit,
+        };
+        let mut entries: Vec<_> = movements
             .into_iter()
-            .filter(|m| m.side == Side::Debit && !m.reference.is_empty() && !m.is_correction && !touched.contains(&m.bank_ref))
+            .filter(|m| can_have(m) && !m.reference.is_empty() && !m.is_correction && !touched.contains(&m.bank_ref))
             .collect();
-        debits.sort_by(|a, b| a.reference.cmp(&b.reference));
+        entries.sort_by(|a, b| a.reference.cmp(&b.reference));
         let chance = seeded(self.spec.seed, &["statement", &payer.account, &day.to_string(), &place.to_string()]);
-        let at = usize::try_from(chance % u64::try_from(debits.len().max(1)).unwrap_or(1)).unwrap_or(0);
-        debits.get(at).map(|movement| (*movement).clone())
+        let at = usize::try_from(chance % u64::try_from(entries.len().max(1)).unwrap_or(1)).unwrap_or(0);
+        entries.get(at).map(|movement| (*movement).clone())
+    }
+
+    /// The bank day that comes so many after this one.
+    fn bank_days_after(&self, day: NaiveDate, number: u32) -> NaiveDate {
+        (0..number).fold(day, |day, _| self.spec.behaviour.bank_days.after(day))
     }
 
     /// A fault and its correction, unless this statement cannot have it.
@@ -80,7 +97,7 @@ impl Bank {
         payer: &PayerAccount,
         day: NaiveDate,
         fault: Fault,
-        debit: Option<&Movement>,
+        entry: Option<&Movement>,
         held: bool,
     ) -> Option<Vec<Line>> {
         let next = self.spec.behaviour.bank_days.after(day);
@@ -92,25 +109,26 @@ impl Bank {
             reference: reference.to_owned(),
             bank_ref: books.bank_ref(&self.spec.code, on, after),
             text,
-            counter: debit.map_or(FEES.0, |debit| &debit.counter).to_owned(),
-            counter_name: debit.map_or(FEES.1, |debit| &debit.counter_name).to_owned(),
+            counter: entry.map_or(FEES.0, |entry| &entry.counter).to_owned(),
+            counter_name: entry.map_or(FEES.1, |entry| &entry.counter_name).to_owned(),
             ..Line::default()
         };
         match fault {
-            Fault::Miss => {
-                let debit = debit?;
-                let late = line(Kind::ShownOn, next, debit.amount, &debit.reference, format!("补记 {}", debit.text), 0);
-                Some(vec![Line { bank_ref: debit.bank_ref.clone(), ..late }])
+            Fault::Miss(number) | Fault::Withhold(number) => {
+                let entry = entry?;
+                let on = self.bank_days_after(day, number);
+                let late = line(Kind::ShownOn, on, entry.amount, &entry.reference, format!("补记 {}", entry.text), 0);
+                Some(vec![Line { bank_ref: entry.bank_ref.clone(), ..late }])
             }
             Fault::Double => {
-                let debit = debit?;
+                let debit = entry?;
                 Some(vec![
                     line(Kind::ShownDebit, day, debit.amount, &debit.reference, debit.text.clone(), 0),
                     line(Kind::ShownCredit, next, debit.amount, &debit.reference, "冲正 重复记账".to_owned(), 1),
                 ])
             }
             Fault::MisKey => {
-                let debit = debit?;
+                let debit = entry?;
                 let told = mis_keyed(debit.amount, seeded(self.spec.seed, &["digit", &debit.reference]));
                 let difference = told.get().saturating_sub(debit.amount.get());
                 let (kind, words) =

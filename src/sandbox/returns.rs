@@ -14,6 +14,8 @@ use super::ledger::{Kind, Line};
 use super::rules::{happens, seeded};
 use super::{Layout, inbox, split_pair};
 
+/// How the words of a credit begin whose payment was sent back.
+pub(super) const SENT_BACK: &str = "退票";
 /// Why a payment does not stay on its account.
 const WORDS: [&str; 4] = ["账户已销户", "账户状态不正常", "户名不符", "收款人拒收"];
 
@@ -65,7 +67,7 @@ impl Bank {
                     booked: Some(booked),
                     account: line.payer.clone(),
                     bank_ref: books.bank_ref(&self.spec.code, booked, at),
-                    text: format!("退票 {}", line.text),
+                    text: format!("{SENT_BACK} {}", line.text),
                     payer: String::new(),
                     counter: line.account.clone(),
                     counter_name: self.customers.name_of(&line.account).unwrap_or_default().to_owned(),

@@ -1,6 +1,7 @@
 //! Breaks and runs of reconciliation. A break is one row while it is open; a run is never changed.
 
 use chrono::NaiveDate;
+use serde::Serialize;
 
 use super::StoreError;
 use super::sql::{Row, Tx};
@@ -52,6 +53,27 @@ fn run_row(r: &Row) -> Result<RunRow, StoreError> {
         breaks: r.int(11)?,
         sha256: r.string(12)?,
     })
+}
+
+/// What became of the breaks of a kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BreaksTold {
+    /// The kind.
+    pub kind: String,
+    /// How many were found.
+    pub opened: i64,
+    /// Of these, how many are explained.
+    pub resolved: i64,
+    /// How many became a break of another kind: a debit that is missing for long is stale.
+    pub became_another: i64,
+}
+
+impl BreaksTold {
+    /// How many are open.
+    #[must_use]
+    pub const fn open(&self) -> i64 {
+        self.opened - self.resolved - self.became_another
+    }
 }
 
 impl Tx {
@@ -133,13 +155,17 @@ impl Tx {
         self.rows(sqlx::AssertSqlSafe(sql), args![&of.bank, &of.account, since]).await?.iter().map(run_row).collect()
     }
 
-    /// How many breaks of each kind were found and are closed.
+    /// How many breaks of each kind there were, and what became of them.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn breaks_closed(&mut self) -> Result<Vec<(String, usize)>, StoreError> {
-        let rows = self.rows("select kind, count(*) from break_item where state = 'closed' group by kind order by kind", args![]).await?;
-        rows.iter().map(|r| Ok((r.string(0)?, usize::try_from(r.int(1)?).unwrap_or_default()))).collect()
+    pub async fn breaks_told(&mut self) -> Result<Vec<BreaksTold>, StoreError> {
+        let sql = "select kind, count(*), count(case when state = 'closed' and closed_as <> 'superseded' then 1 end), \
+                   count(case when state = 'closed' and closed_as = 'superseded' then 1 end) from break_item group by kind order by kind";
+        let rows = self.rows(sql, args![]).await?;
+        rows.iter()
+            .map(|r| Ok(BreaksTold { kind: r.string(0)?, opened: r.int(1)?, resolved: r.int(2)?, became_another: r.int(3)? }))
+            .collect()
     }
 
     /// The newest run of each account for a day, or for its newest day.

@@ -56,8 +56,12 @@ fn months_end_at_zero_and_every_account_is_explained() {
     assert_eq!((told["ineligible_fen"].as_i64(), told["quarantined"].as_i64()), (Some(0), Some(0)), "{printed}");
     assert!(told["days"]["RECONCILED"].as_i64().unwrap() > 150, "{printed}");
     // It was a year worth telling of: the banks erred in each way that the sandbox knows, and money came back and went on.
-    for kind in ["fee_charged", "duplicate_debit", "missing_here", "amount"] {
-        assert!(told["breaks_closed"][kind].as_i64().unwrap_or_default() > 0, "{kind}: {printed}");
+    for kind in ["fee_charged", "duplicate_debit", "missing_here", "amount", "missing_at_bank", "returned", "stale"] {
+        let all = told["breaks"].as_array().unwrap();
+        let of = all.iter().find(|b| b["kind"] == kind).unwrap_or_else(|| panic!("no {kind}: {printed}"));
+        let int = |key: &str| of[key].as_i64().unwrap();
+        assert!(int("opened") > 0 && int("resolved") + int("became_another") == int("opened"), "{kind}: {printed}");
+        assert_eq!(int("became_another") > 0, kind == "missing_at_bank", "{kind}: what is missing for long is stale: {printed}");
     }
 
     // An independent accountant adds the ledger up.

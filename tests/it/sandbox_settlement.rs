@@ -233,7 +233,7 @@ async fn a_person_gives_money_back_to_the_payer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_is_put_right_on_the_next_statement() {
     let paid = [('D', 10_000, "R001"), ('D', 20_050, "R002"), ('D', 30_000, "R003")];
-    for fault in [Fault::Miss, Fault::Double, Fault::MisKey, Fault::Charge(Fen::new(1_250))] {
+    for fault in [Fault::Miss(1), Fault::Double, Fault::MisKey, Fault::Charge(Fen::new(1_250))] {
         let monday_too = (When::Day(NaiveDate::from_ymd_opt(2026, 3, 16).unwrap()), fault);
         let faults = vec![(When::Nth(1), fault), monday_too];
         let world = asked(Behaviour { statement_faults: faults, ..with(Debits::ItemByItem) }).await;
@@ -244,7 +244,7 @@ async fn each_fault_is_put_right_on_the_next_statement() {
         let wrong: Vec<_> = told.iter().filter(|entry| !paid.contains(entry)).collect();
         let right = &next.told()[..];
         match fault {
-            Fault::Miss => {
+            Fault::Miss(_) => {
                 assert_eq!(told.len(), 2);
                 let missed = paid.iter().find(|entry| !told.contains(entry)).unwrap();
                 assert_eq!(right, [(missed.0, missed.1, missed.2, "补记 代发 YHDF__202603100001.TXT")]);
@@ -263,7 +263,7 @@ async fn each_fault_is_put_right_on_the_next_statement() {
                 assert_eq!(wrong, [&('D', 1_250, "")]);
                 assert_eq!(right, [('C', 1_250, "", "冲正 手续费退回")]);
             }
-            Fault::Late | Fault::Missing => unreachable!(),
+            Fault::Withhold(_) | Fault::Late | Fault::Missing => unreachable!(),
         }
         assert_eq!(next.closing, balance(&world), "put right, the statements say what is there");
         assert_eq!(all["20260312"].entries, []);
@@ -277,15 +277,36 @@ async fn each_fault_is_put_right_on_the_next_statement() {
         let count = |day: &str| all[day].entries.len();
         let seen = (count("20260316"), count("20260317"), count("20260318"));
         let expected = match fault {
-            Fault::Miss => (0, 0, 1),
+            Fault::Miss(_) => (0, 0, 1),
             Fault::Double => (0, 2, 1),
             Fault::MisKey => (0, 1, 1),
             Fault::Charge(_) => (1, 2, 0),
-            Fault::Late | Fault::Missing => unreachable!(),
+            Fault::Withhold(_) | Fault::Late | Fault::Missing => unreachable!(),
         };
         assert_eq!(seen, expected, "{fault:?}");
         assert_eq!(all["20260319"].closing, balance(&world));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_may_be_left_out_of_several_statements() {
+    let behaviour = Behaviour {
+        return_per_mille: 1000,
+        return_after_days: 2..=2,
+        statement_faults: vec![(When::Nth(1), Fault::Withhold(2)), (When::Nth(1), Fault::Miss(3))],
+        ..with(Debits::ItemByItem)
+    };
+    let world = asked(behaviour).await;
+    world.hours(7 * 24).await;
+    assert!(!world.text("/outbox/YHDFTP202603100001_T.TXT").await.is_empty());
+    let all = statements(&world);
+    let of = |day: &str, side: char| all[day].entries.iter().filter(|e| e.side == side).count();
+    // Debited on the 10th, one of three shown three bank days later; sent back on the 12th, one of three shown two days later.
+    assert_eq!(["20260310", "20260311", "20260312", "20260313"].map(|day| of(day, 'D')), [2, 0, 0, 1]);
+    assert_eq!(["20260312", "20260313", "20260316"].map(|day| of(day, 'C')), [2, 0, 1]);
+    assert!(all["20260316"].entries[0].text.starts_with("补记 退票"), "{:?}", all["20260316"].told());
+    assert_ne!(all["20260313"].closing, balance(&world), "one credit is still left out");
+    assert_eq!(all["20260316"].closing, balance(&world));
 }
 
 #[tokio::test(flavor = "multi_thread")]

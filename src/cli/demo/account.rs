@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use comfy_table::{CellAlignment, Table, presets};
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -27,6 +28,8 @@ pub(super) struct Account {
     disagreements: Vec<String>,
     banks: Vec<(String, BankSums)>,
     elapsed: Duration,
+    /// The first and the last day that were played.
+    days: (NaiveDate, NaiveDate),
 }
 
 /// Things counted.
@@ -49,7 +52,13 @@ struct BankSums {
 
 impl Account {
     /// Reads the tables and the banks' books, and compares.
-    pub(super) async fn draw(stage: &Stage, gateway: &Gateway, sandbox: &Sandbox, elapsed: Duration) -> anyhow::Result<Self> {
+    pub(super) async fn draw(
+        stage: &Stage,
+        gateway: &Gateway,
+        sandbox: &Sandbox,
+        elapsed: Duration,
+        last_day: NaiveDate,
+    ) -> anyhow::Result<Self> {
         let mut tx = gateway.store.read().await?;
         let books = tx.books().await?;
         let counts = Counts {
@@ -90,7 +99,16 @@ impl Account {
             }
             banks.push((bank.name.to_owned(), sums));
         }
-        Ok(Self { dir: stage.dir.clone(), totals: books.totals(), books, counts, disagreements, banks, elapsed })
+        Ok(Self {
+            dir: stage.dir.clone(),
+            totals: books.totals(),
+            books,
+            counts,
+            disagreements,
+            banks,
+            elapsed,
+            days: (stage.first_day(), last_day),
+        })
     }
 
     /// What nobody may keep and still lies with us.
@@ -141,7 +159,8 @@ impl Account {
     }
 
     fn page(&self) -> String {
-        let mut out = String::from("\n青禾县惠民惠农补贴“一卡通”发放（演示，人员、卡号、银行均为虚构）\n2019-03-18 至 2019-03-27\n\n");
+        let mut out = String::from("\n青禾县惠民惠农补贴“一卡通”发放（演示，人员、卡号、银行均为虚构）\n");
+        out.push_str(&format!("{} 至 {}\n\n", self.days.0, self.days.1));
         out.push_str(&self.outcome().to_string());
         out.push_str("\n\n恒等式（单位：元，按批次合计）\n");
         out.push_str(&self.equations());

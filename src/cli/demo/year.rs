@@ -61,7 +61,7 @@ pub(super) async fn play_months(args: &DemoArgs, months: u32, out: &Out) -> anyh
     daemon.await.context("the daemon's task")?.context("the daemon")?;
     drop(director);
     played?;
-    let account = Account::draw(&stage, &gateway, &sandbox, watch.elapsed()).await?;
+    let account = Account::draw(&stage, &gateway, &sandbox, watch.elapsed(), last).await?;
     let verdict = verdict::Verdict::draw(&stage, &gateway, months, account).await?;
     sandbox.stop().await;
     gateway.store.close().await;

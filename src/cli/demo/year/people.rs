@@ -29,6 +29,22 @@ use crate::store::sql::Tx;
 pub(super) const FINANCE: [&str; 2] = ["caizheng.fuhe", "caizheng.shenpi"];
 /// So many days after a statement with an error the bank's letter is there.
 const LETTER_DAYS: u64 = 5;
+/// Where the first bank's statements err: each kind of break within five months, the last ones put right by then. A debit
+/// that is left out of twenty-six statements is missing for longer than thirty days.
+const FAULTS_OF_ONE: &[(When, Fault)] = &[
+    (When::Nth(9), Fault::Charge(Fen::new(1_000))),
+    (When::Nth(11), Fault::Withhold(4)),
+    (When::Nth(20), Fault::Miss(4)),
+    (When::Nth(43), Fault::Miss(26)),
+    (When::Nth(90), Fault::Late),
+];
+/// Where the other's do. A debit that comes a day late is no break.
+const FAULTS_OF_OTHER: &[(When, Fault)] = &[
+    (When::Nth(12), Fault::Double),
+    (When::Nth(30), Fault::MisKey),
+    (When::Nth(60), Fault::Miss(1)),
+    (When::Nth(120), Fault::Charge(Fen::new(250))),
+];
 /// Yearly subsidies are paid in this month.
 const YEARLY_IN: u32 = 3;
 
@@ -79,18 +95,14 @@ pub(super) fn banks(stage: &mut Stage) -> anyhow::Result<Vec<BankSpec>> {
     let days = BankDays::by(move |day| calendar.is_bank_day(day).unwrap_or(false));
     let mut specs = stage.bank_specs();
     for (spec, is_first) in specs.iter_mut().zip([true, false]) {
-        let faults = if is_first {
-            vec![(When::Nth(9), Fault::Charge(Fen::new(1_000))), (When::Nth(40), Fault::Miss), (When::Nth(90), Fault::Late)]
-        } else {
-            vec![(When::Nth(12), Fault::Double), (When::Nth(30), Fault::MisKey), (When::Nth(120), Fault::Charge(Fen::new(250)))]
-        };
+        let faults = if is_first { FAULTS_OF_ONE } else { FAULTS_OF_OTHER };
         spec.behaviour = Behaviour {
             busy_per_mille: 8,
             pickup_every_minutes: 120,
             debits: if is_first { Debits::Net } else { Debits::Gross { one_by_one: false } },
             return_per_mille: 6,
             return_after_days: 3..=45,
-            statement_faults: faults,
+            statement_faults: faults.to_vec(),
             bank_days: days.clone(),
             ..spec.behaviour.clone()
         };

@@ -13,16 +13,21 @@ use crate::cli::close::write_papers;
 use crate::cli::out::Out;
 use crate::domain::closing::{PeriodState, Scope};
 use crate::domain::language::Language;
+use crate::domain::matching::BreakKind;
 use crate::domain::money::Fen;
 use crate::passes::Gateway;
 use crate::passes::journal::write_journal;
 use crate::store::closing::Which;
 use crate::store::statements::PayerAccount;
+use crate::store::verdicts::BreaksTold;
 
 /// The journal's name in the demo's folder.
 const JOURNAL: &str = "bankgate.journal";
 /// The certificates' folder in it.
 const CERTIFICATES: &str = "certificates";
+
+/// In so many months every kind of break appears.
+const EVERY_BREAK_IN_MONTHS: u32 = 5;
 
 /// What came of the months.
 pub(super) struct Verdict {
@@ -34,8 +39,8 @@ pub(super) struct Verdict {
     days: BTreeMap<String, usize>,
     /// Accounts and days that are not green.
     not_green: Vec<String>,
-    /// Kinds of breaks that were found and are closed, with how many.
-    breaks: BTreeMap<String, usize>,
+    /// Of each kind of break, how many were found and what became of them.
+    breaks: Vec<BreaksTold>,
     sealed: usize,
     unsealed: Vec<String>,
     certificates: usize,
@@ -52,7 +57,7 @@ impl Verdict {
             account,
             days: BTreeMap::new(),
             not_green: Vec::new(),
-            breaks: BTreeMap::new(),
+            breaks: tx.breaks_told().await?,
             sealed: 0,
             unsealed: Vec::new(),
             certificates: 0,
@@ -60,9 +65,6 @@ impl Verdict {
         };
         for of in tx.accounts_to_reconcile().await? {
             verdict.reconciled(&of, &tx.runs_since(&of, stage.first_day()).await?);
-        }
-        for (kind, times) in tx.breaks_closed().await? {
-            verdict.breaks.insert(kind, times);
         }
         let folder = stage.dir.join(CERTIFICATES);
         for scope in [Scope::Month, Scope::Year] {
@@ -98,7 +100,20 @@ impl Verdict {
     /// explained, every period sealed.
     pub(super) fn holds(&self) -> bool {
         let is_green = self.not_green.is_empty() && !self.days.is_empty();
-        self.account.holds() && self.ineligible == Fen::ZERO && is_green && self.unsealed.is_empty() && self.sealed > 0
+        self.account.holds()
+            && self.ineligible == Fen::ZERO
+            && is_green
+            && self.unsealed.is_empty()
+            && self.sealed > 0
+            && self.breaks.iter().all(|told| told.open() == 0)
+            && self.never_seen().is_empty()
+    }
+
+    /// The kinds of breaks that should have appeared and did not: in so many months the banks err in every way.
+    fn never_seen(&self) -> Vec<&'static str> {
+        let is_seen = |kind: &BreakKind| self.breaks.iter().any(|told| told.kind == kind.code());
+        let all = BreakKind::ALL.iter().filter(|_| self.months >= EVERY_BREAK_IN_MONTHS);
+        all.filter(|kind| !is_seen(kind)).map(|kind| kind.code()).collect()
     }
 
     /// Prints the account: one JSON object for programs, a page for people.
@@ -110,7 +125,8 @@ impl Verdict {
                 object.insert("ineligible_fen".to_owned(), json!(self.ineligible));
                 object.insert("days".to_owned(), json!(self.days));
                 object.insert("not_green".to_owned(), json!(self.not_green));
-                object.insert("breaks_closed".to_owned(), json!(self.breaks));
+                object.insert("breaks".to_owned(), json!(self.breaks));
+                object.insert("breaks_never_seen".to_owned(), json!(self.never_seen()));
                 object.insert("periods_sealed".to_owned(), json!(self.sealed));
                 object.insert("periods_not_sealed".to_owned(), json!(self.unsealed));
                 object.insert("certificates".to_owned(), json!(self.certificates));
@@ -128,20 +144,28 @@ impl Verdict {
         let sign = |holds: bool| if holds { "✓" } else { "✗" };
         let listed = |map: &BTreeMap<String, usize>| map.iter().map(|(what, n)| format!("{what} {n}")).collect::<Vec<_>>().join("，");
         let mut page = format!(
-            "\n{}个月的结果\n  待退回（不应发放）余额 {} 元  {}\n  对账：{}  {}\n  出现并了结的差异：{}\n  已封存 {} 户次，未封存 {}  {}\n  \
+            "\n{}个月的结果\n  待退回（不应发放）余额 {} 元  {}\n  对账：{}  {}\n  差异（出现/了结/转为另一类）：{}  {}\n  已封存 {} 户次，未封存 {}  {}\n  \
              清零证明 {} 份（{CERTIFICATES}/）；总账 {}（hledger -s -f … check）\n",
             self.months,
             self.ineligible,
             sign(self.ineligible == Fen::ZERO),
             listed(&self.days),
             sign(self.not_green.is_empty()),
-            listed(&self.breaks),
+            self.breaks
+                .iter()
+                .map(|b| format!("{} {}/{}/{}", b.kind, b.opened, b.resolved, b.became_another))
+                .collect::<Vec<_>>()
+                .join("，"),
+            sign(self.breaks.iter().all(|told| told.open() == 0) && self.never_seen().is_empty()),
             self.sealed,
             self.unsealed.len(),
             sign(self.unsealed.is_empty()),
             self.certificates,
             self.journal,
         );
+        for kind in self.never_seen() {
+            page.push_str(&format!("  ✗ {kind}：未曾出现\n"));
+        }
         for wrong in self.not_green.iter().chain(&self.unsealed).take(20) {
             page.push_str(&format!("  ✗ {wrong}\n"));
         }
