@@ -25,6 +25,7 @@ use crate::passes::{
     Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, close, collect, deliver, enquire, evidence, expect, plan,
     publication, publish, reconcile, remedy, report, seal, stage, sweep,
 };
+use crate::store::StoreError;
 use crate::store::desk::NewIncident;
 use crate::store::outbound::{BankRow, Lease};
 
@@ -32,6 +33,8 @@ use crate::store::outbound::{BankRow, Lease};
 const PAUSE_MILLIS: i64 = 30_000;
 /// The longest pause.
 const PAUSE_MAX_MILLIS: i64 = 30 * 60_000;
+/// The kind of incident that a pass has which failed.
+const FAILED: &str = "pass_failed";
 /// Transient trouble is told after so many failures in a row.
 const FAILURES_TOLD: i64 = 3;
 
@@ -163,7 +166,7 @@ pub async fn round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError>
         let pass = edge_name(bank);
         match edge_round(gateway, bank, true, now).await {
             Ok(more) => {
-                over(gateway, &pass, now).await;
+                over(gateway, &[&pass], now).await;
                 done += more;
             }
             Err(e) => {
@@ -207,21 +210,23 @@ impl Desk {
         loop {
             let now = self.clock.now();
             let g = &self.gateway;
-            let mut changed = 0;
             self.wake.beats.fetch_add(1, Ordering::Relaxed);
             self.wake.working.store(true, Ordering::Relaxed);
-            changed += told(g, "admit", admit::admit(g, now).await, now).await;
-            changed += told(g, "stage", stage::stage(g, now).await, now).await;
-            changed += told(g, "apply", apply::apply(g, now).await, now).await;
-            changed += told(g, "reconcile", reconcile::reconcile(g, now).await, now).await;
-            changed += told(g, "remedy", remedy::remedy(g, now).await, now).await;
-            changed += told(g, "chase", chase::chase(g, now).await, now).await;
-            changed += told(g, "close", close::close(g, now).await, now).await;
-            changed += told(g, "publication", publication::publication(g, now).await, now).await;
-            changed += told(g, "expect", expect::expect(g, now).await, now).await;
-            changed += told(g, "cases", cases_pass::cases(g, now).await, now).await;
-            changed += told(g, "audit", evidence::audit_day(g, now).await, now).await;
-            changed += told(g, "report", report::report(g, now).await, now).await;
+            let ended = [
+                ("admit", admit::admit(g, now).await),
+                ("stage", stage::stage(g, now).await),
+                ("apply", apply::apply(g, now).await),
+                ("reconcile", reconcile::reconcile(g, now).await),
+                ("remedy", remedy::remedy(g, now).await),
+                ("chase", chase::chase(g, now).await),
+                ("close", close::close(g, now).await),
+                ("publication", publication::publication(g, now).await),
+                ("expect", expect::expect(g, now).await),
+                ("cases", cases_pass::cases(g, now).await),
+                ("audit", evidence::audit_day(g, now).await),
+                ("report", report::report(g, now).await),
+            ];
+            let changed = told(g, ended, now).await;
             self.wake.working.store(false, Ordering::Relaxed);
             if changed > 0 {
                 self.wake.edges.notify_waiters();
@@ -248,7 +253,7 @@ impl Post {
     async fn run(self) {
         loop {
             let now = self.clock.now();
-            told(&self.gateway, "deliver", deliver::deliver(&self.gateway, now).await, now).await;
+            told(&self.gateway, [("deliver", deliver::deliver(&self.gateway, now).await)], now).await;
             let next = now.plus_millis(millis(self.gateway.config.time.tick));
             tokio::select! {
                 () = self.clock.sleep_until(next) => {}
@@ -258,27 +263,40 @@ impl Post {
     }
 }
 
-/// Logs how a pass ended, and says how much it changed.
-async fn told(gateway: &Gateway, pass: &str, ended: Result<Done, PassError>, now: Timestamp) -> u64 {
-    match ended {
-        Ok(done) => {
-            if done.changed > 0 {
-                tracing::debug!(pass, changed = done.changed, "pass changed something");
+/// Logs how passes ended, and says how much they changed. Which of them had failed before is asked once, not pass by pass.
+async fn told<'a>(gateway: &Gateway, ended: impl IntoIterator<Item = (&'a str, Result<Done, PassError>)>, now: Timestamp) -> u64 {
+    let (mut changed, mut well) = (0, Vec::new());
+    for (pass, ended) in ended {
+        match ended {
+            Ok(done) => {
+                if done.changed > 0 {
+                    tracing::debug!(pass, changed = done.changed, "pass changed something");
+                }
+                changed += done.changed;
+                well.push(pass);
             }
-            over(gateway, pass, now).await;
-            done.changed
-        }
-        Err(e) => {
-            tell(gateway, pass, &e, now).await;
-            0
+            Err(e) => tell(gateway, pass, &e, now).await,
         }
     }
+    over(gateway, &well, now).await;
+    changed
+}
+
+fn failed_key(pass: &str) -> String {
+    format!("pass:{pass}")
 }
 
 /// A pass that succeeds has no incident any more.
-async fn over(gateway: &Gateway, pass: &str, now: Timestamp) {
-    if let Err(e) = gateway.settle(&format!("pass:{pass}"), now).await {
-        tracing::error!(pass, error = %e, "the incident could not be closed");
+async fn over(gateway: &Gateway, passes: &[&str], now: Timestamp) {
+    let settle = async {
+        let told = gateway.store.read().await?.incidents_of(FAILED).await?;
+        for key in passes.iter().map(|pass| failed_key(pass)).filter(|key| told.contains(key)) {
+            gateway.settle(&key, now).await?;
+        }
+        Ok::<_, StoreError>(())
+    };
+    if let Err(e) = settle.await {
+        tracing::error!(?passes, error = %e, "the incident could not be closed");
     }
 }
 
@@ -300,8 +318,8 @@ async fn tell(gateway: &Gateway, pass: &str, e: &PassError, now: Timestamp) {
     } else {
         Words::new("请财政信息人员查看日志", "finance IT reads the log")
     });
-    let key = format!("pass:{pass}");
-    let incident = NewIncident { key: &key, kind: "pass_failed", bank: "", what: &what, next_step: &next_step };
+    let key = failed_key(pass);
+    let incident = NewIncident { key: &key, kind: FAILED, bank: "", what: &what, next_step: &next_step };
     if let Err(e) = gateway.tell(&incident, now).await {
         tracing::error!(pass, error = %e, "the incident could not be recorded");
     }
@@ -331,7 +349,7 @@ impl EdgeTask {
                 // Seen once, to be seen again: with the next tick, not at the next rescan.
                 self.collected = None;
             }
-            let changed = told(&self.gateway, &edge_name(&self.bank), ended, now).await;
+            let changed = told(&self.gateway, [(edge_name(&self.bank).as_str(), ended)], now).await;
             if changed > 0 {
                 self.wake.desk.notify_one();
             }
