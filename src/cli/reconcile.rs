@@ -75,6 +75,14 @@ pub enum StatementCommand {
         /// Its number
         id: i64,
     },
+    /// Propose which of several differing statements of the same days counts; another person approves it
+    Choose {
+        /// The number of the one that counts
+        id: i64,
+        /// What proves it: the bank's letter
+        #[arg(long)]
+        evidence: String,
+    },
     /// Propose what a line is; another person approves it
     Match {
         /// The statement's number
@@ -321,6 +329,7 @@ pub async fn statement(out: &Out, config: &Config, command: StatementCommand) ->
             let to = to.or(other).unwrap_or_default();
             decide::ask(out, config, Request::StatementMatch { statement, line, to, reason }).await
         }
+        StatementCommand::Choose { id, evidence } => decide::ask(out, config, Request::StatementChoose { statement: id, evidence }).await,
         StatementCommand::List { account, limit } => list(&reader(out, config).await?, &account, limit).await,
         StatementCommand::Show { id } => {
             let r = reader(out, config).await?;

@@ -29,6 +29,7 @@ use crate::domain::language::{Language, Words};
 use crate::domain::money::Fen;
 use crate::format::list::ListFault;
 use crate::passes::close::{close_month, close_year};
+use crate::passes::operate::choose::propose_choice;
 use crate::passes::operate::correct::CorrectionFacts;
 use crate::passes::operate::enquire::{enquire_file, enquire_payment};
 use crate::passes::operate::evidence::evidence_whole;
@@ -165,6 +166,13 @@ pub enum Request {
         to: String,
         /// What proves it.
         reason: String,
+    },
+    /// Propose which of several statements counts.
+    StatementChoose {
+        /// The one that counts.
+        statement: i64,
+        /// The bank's word.
+        evidence: String,
     },
     /// Approve a proposal.
     Approve {
@@ -498,6 +506,15 @@ async fn decide(
         }
         Request::StatementMatch { statement, line, to, reason } => {
             let (id, effect) = propose_match(gateway, &by, (statement, line), &to, &reason, clock.now()).await?;
+            let value = serde_json::json!({ "proposal": id, "effect": effect });
+            done(
+                format!("已提出事项{id}：{effect}\n请另一人执行 `bankgate approve {id}`"),
+                format!("proposal {id}: {effect}\nanother person runs `bankgate approve {id}`"),
+                value,
+            )
+        }
+        Request::StatementChoose { statement, evidence } => {
+            let (id, effect) = propose_choice(gateway, &by, statement, &evidence, clock.now()).await?;
             let value = serde_json::json!({ "proposal": id, "effect": effect });
             done(
                 format!("已提出事项{id}：{effect}\n请另一人执行 `bankgate approve {id}`"),

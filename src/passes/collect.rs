@@ -326,7 +326,9 @@ impl Run<'_> {
             // For three months a bank says what else came back, under the same name. Each enquiry is answered by itself; the
             // same file is asked about as long as it takes.
             InboundKind::Return | InboundKind::Enquiry => return Ok(true),
-            InboundKind::Ack | InboundKind::Statement => return Ok(false),
+            // Read beside the first: it repeats it, or two persons choose between them.
+            InboundKind::Statement => return Ok(true),
+            InboundKind::Ack => return Ok(false),
             InboundKind::Result => {}
         }
         match (self.profile.exchange().response, old.file_out) {

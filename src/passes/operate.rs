@@ -6,6 +6,8 @@
 
 /// Failures, looked after by people.
 pub mod case;
+/// Which of several statements counts.
+pub mod choose;
 /// Corrections, carried here in the workbook that went out.
 pub mod correct;
 /// Who may do what.

@@ -75,6 +75,7 @@ async fn account(gateway: &Gateway, of: &PayerAccount, now: Timestamp) -> Result
     let mut touched: BTreeSet<NaiveDate> = moved;
     touched.extend(lines.iter().zip(&found).filter(|(_, f)| matches!(f, Found::Match(..))).map(|(l, _)| l.on));
     touched.extend(wanted.pending.iter().map(|p| p.0));
+    touched.extend(tx.days_chosen(of).await?);
     let runs = match stated {
         Some((first, last)) => days(gateway, &mut tx, of, (first, last), &touched, &wanted, now).await?,
         None => 0,
@@ -127,8 +128,11 @@ async fn days(
     for day in from.iter_days().take_while(|day| *day <= until) {
         let known = before.get(&day.to_string());
         let is_green = known.is_some_and(|r| r.verdict == Verdict::Reconciled.code());
+        if day < horizon && !touched.contains(&day) {
+            continue;
+        }
         let is_contested = tx.is_contested(of, day).await?;
-        if (is_green && !touched.contains(&day) && !is_contested) || (day < horizon && !touched.contains(&day)) {
+        if is_green && !touched.contains(&day) && !is_contested {
             continue;
         }
         let sheets = tx.statements_over(&of.bank, &of.account, day, day).await?;

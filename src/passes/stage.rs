@@ -198,8 +198,10 @@ async fn keep_statement(gateway: &Gateway, tx: &mut Tx, set: &[FileIn], found: &
         ),
     ));
     let next_step = gateway.say(Words::new(
-        format!("请银行书面说明以哪一份为准；查看：bankgate statement show {id}"),
-        format!("ask the bank in writing which one counts; look: bankgate statement show {id}"),
+        format!("请银行书面说明以哪一份为准；查看：bankgate statement show {id}；认定：bankgate statement choose 编号 --evidence …"),
+        format!(
+            "ask the bank in writing which one counts; look: bankgate statement show {id}; then: bankgate statement choose N --evidence …"
+        ),
     ));
     let key = format!("statement:{id}");
     tx.incident(&NewIncident { key: &key, kind: "statement", bank: &file.bank, what: &what, next_step: &next_step }, now).await?;

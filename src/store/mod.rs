@@ -58,6 +58,8 @@ pub mod remainders;
 pub mod reports;
 /// What was sent back.
 pub mod returns;
+/// Statements of the same days that differ.
+pub mod rivals;
 /// Who may do what in a schema on PostgreSQL.
 pub mod roles;
 /// One instruction, settled by persons.

@@ -116,7 +116,8 @@ impl Wish<'_> {
             | Act::Refund
             | Act::RefundReceipt
             | Act::RefundCancel
-            | Act::Match => Err(PassError::Broken(format!("{} is no act on a case", act.code()))),
+            | Act::Match
+            | Act::ChooseStatement => Err(PassError::Broken(format!("{} is no act on a case", act.code()))),
         }
     }
 }

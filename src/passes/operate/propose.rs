@@ -3,7 +3,7 @@
 //! for word the same. The database itself refuses the same person twice.
 
 use super::duty::{self, Duty};
-use super::{OperateError, case, matching, partly, refund};
+use super::{OperateError, case, choose, matching, partly, refund};
 use crate::domain::file::FileOutState;
 use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::{Event, InstructionState, coded, step};
@@ -45,6 +45,8 @@ pub enum Act {
     Match,
     /// Settles it as paid in part.
     ResolvePartly,
+    /// Says which of two differing statements counts.
+    ChooseStatement,
 }
 
 coded!(Act {
@@ -60,6 +62,7 @@ coded!(Act {
     RefundCancel = "refund.cancel",
     Match = "statement.match",
     ResolvePartly = "payment.resolve_partly",
+    ChooseStatement = "statement.choose",
 });
 
 impl Act {
@@ -69,7 +72,7 @@ impl Act {
             Self::ResolvePaid | Self::ResolvePartly => Some(Event::ResolvePaid),
             Self::ResolveFailed => Some(Event::ResolveFailed),
             Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase => None,
-            Self::Refund | Self::RefundReceipt | Self::RefundCancel | Self::Match => None,
+            Self::Refund | Self::RefundReceipt | Self::RefundCancel | Self::Match | Self::ChooseStatement => None,
         }
     }
 }
@@ -175,6 +178,7 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
         Act::Recover | Act::Reclassify | Act::Cancel | Act::CloseCase => case::done(gateway, &mut tx, by, &proposal, act, now).await?,
         Act::Refund | Act::RefundReceipt | Act::RefundCancel => refund::approve(gateway, &mut tx, by, &proposal, act, now).await?,
         Act::Match => matching::explain(gateway, &mut tx, by, &proposal, now).await?,
+        Act::ChooseStatement => choose::choose(&mut tx, by, &proposal, now).await?,
         Act::ResolvePartly => partly::resolve(gateway, &mut tx, by, &proposal, now).await?,
     };
     if !tx.approve_proposal(id, by, now).await? {

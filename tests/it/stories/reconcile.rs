@@ -2,6 +2,7 @@
 //! moved on the account is explained or with somebody.
 
 use bankgate::domain::ids::EndToEndId;
+use bankgate::passes::operate::choose::propose_choice;
 use bankgate::passes::operate::matching::propose_match;
 use bankgate::passes::operate::propose::approve;
 use bankgate::passes::operate::refund::propose_due;
@@ -314,7 +315,7 @@ async fn a_statement_must_continue_the_one_before_and_no_bank_day_may_be_missing
 }
 
 #[tokio::test]
-async fn a_second_statement_of_a_day_counts_only_if_it_says_the_same() {
+async fn a_second_statement_of_a_day_waits_for_two_persons_to_choose() {
     on_both(async |w| {
         let (_, paid) = w.paid("N", SPLIT, &[Word::Paid; 2]).await;
         let name = w.file_name().await;
@@ -324,8 +325,55 @@ async fn a_second_statement_of_a_day_counts_only_if_it_says_the_same() {
         w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &name, "代发"), debit(700, "", "转账")]);
         w.settle().await;
         assert_eq!(w.verdict(SPLIT, "2019-03-14").await, "INCOMPLETE");
-        assert_eq!(w.int("select count(*) from statement").await, 1);
-        assert_eq!(w.incidents("inbound_conflict").await, 1);
+        let problems = "select problems from statement order by id";
+        assert_eq!(w.texts(problems).await, ["", "conflict with statement 1"]);
+        assert_eq!((w.incidents("statement").await, w.open_breaks().await.len()), (1, 0), "told, and none of its lines counts");
+
+        // The bank writes that the second is right: what was found of the first stays found, the new line is a break.
+        let refused = propose_choice(&w.gateway, &finance("f1"), 3, "行函[2019]7号", w.now).await;
+        assert!(refused.is_err(), "there is no third");
+        let (id, effect) = propose_choice(&w.gateway, &finance("f1"), 2, "行函[2019]7号", w.now).await.unwrap();
+        assert!(
+            effect.contains("statement 2 (") && effect.contains("set aside: 1 (") && effect.contains("1 lines stay explained"),
+            "{effect}"
+        );
+        assert!(approve(&w.gateway, &finance("f1"), id, w.now).await.is_err(), "one person is not two");
+        approve(&w.gateway, &finance("f2"), id, w.now).await.unwrap();
+        w.settle().await;
+        let aside = format!("set aside: statement 2 was chosen (proposal {id})");
+        assert_eq!(w.texts(problems).await, [aside.as_str(), ""]);
+        assert_eq!(w.open_breaks().await, ["missing_here"]);
+        assert_eq!((w.verdict(SPLIT, "2019-03-14").await, w.residual(SPLIT, "2019-03-14").await), ("BREAKS".to_owned(), -700));
+        assert_eq!((w.incidents("statement").await, w.matches().await.len()), (0, 2));
+        assert_eq!(w.int("select count(*) from audit where act = 'approve'").await, 1);
+
+        // It was a mistake after all: the first is chosen again, and the day is green as it was.
+        let (id, _) = propose_choice(&w.gateway, &finance("f2"), 1, "行函[2019]8号", w.now).await.unwrap();
+        approve(&w.gateway, &finance("f1"), id, w.now).await.unwrap();
+        w.settle().await;
+        assert_eq!((w.verdict(SPLIT, "2019-03-14").await, w.open_breaks().await.len()), ("RECONCILED".to_owned(), 0));
+        assert_eq!(w.incidents("reconcile").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_statement_that_lacks_what_was_booked_is_not_chosen() {
+    on_both(async |w| {
+        let (slip, paid) = w.paid("L", SPLIT, &[Word::Paid; 2]).await;
+        let name = w.file_name().await;
+        let one = &slip.orders[0];
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &name, "代发"), credit(one.fen, &one.reference, "退票")]);
+        w.morning("2019-03-15").await;
+        assert_eq!(w.matches().await.len(), 2, "the return is booked");
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &name, "代发")]);
+        w.settle().await;
+        let refused = propose_choice(&w.gateway, &finance("f1"), 2, "行函[2019]7号", w.now).await;
+        assert!(format!("{refused:?}").contains("was booked (return"), "{refused:?}");
+        let (id, _) = propose_choice(&w.gateway, &finance("f1"), 1, "行函[2019]7号", w.now).await.unwrap();
+        approve(&w.gateway, &finance("f2"), id, w.now).await.unwrap();
+        w.settle().await;
+        assert_eq!(w.verdict(SPLIT, "2019-03-14").await, "RECONCILED", "the first counts on");
     })
     .await;
 }
