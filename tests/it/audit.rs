@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use bankgate::domain::refund::Why;
 use bankgate::passes::evidence::audit_day;
 use bankgate::passes::evidence::export::export;
 use bankgate::passes::evidence::report::month_report;
@@ -12,7 +13,8 @@ use bankgate::passes::operate::evidence::evidence_whole;
 use bankgate::store::desk::Operator;
 use calamine::{Data, Reader as _, Xlsx};
 
-use crate::stories::bank::{LOST, Word};
+use crate::stories::bank::{LOST, Word, gbk};
+use crate::stories::refund::{agree, ask, one_of_each, says, take_orders};
 use crate::stories::world::{CLEARING, COUNTER, SPLIT, World, at, draft, id_number, on_both};
 
 /// Everything that is due, twice.
@@ -238,13 +240,76 @@ async fn evidence_that_is_not_whole_names_nobody() {
         let done = export(&w.gateway, "B", dir.path(), false, w.now).await.unwrap();
         assert!(done.problems.is_empty());
         run(dir.path(), "sha256sum", &["--strict", "--quiet", "-c", "MANIFEST.sha256"]).unwrap();
-        for (name, bytes) in files(dir.path()) {
-            let text = String::from_utf8_lossy(&bytes);
+        let all = files(dir.path());
+        for (name, bytes) in &all {
+            let text = String::from_utf8_lossy(bytes);
             for who in 0..3 {
                 assert!(!text.contains(&id_number(who)) && !text.contains(&format!("62170012345{who:08}")), "{name}");
             }
-            assert!(!name.starts_with("files_out/") && !name.starts_with("files_in/"), "{name}: a bank's file cannot be masked");
+            assert!(
+                !name.starts_with("files_") || name.ends_with(".masked.csv") || !name.contains('/'),
+                "{name}: as it went over the line"
+            );
         }
+        // What each file said stands there all the same, line by line, beside the hash of its bytes.
+        let read = |begin: &str| {
+            let name = all
+                .keys()
+                .find(|name| name.starts_with(begin) && name.ends_with(".masked.csv"))
+                .unwrap_or_else(|| panic!("{begin}: {:?}", all.keys()));
+            let rows: Vec<String> = String::from_utf8(all[name].clone()).unwrap().lines().skip(1).map(str::to_owned).collect();
+            rows
+        };
+        let sent = read("files_out/");
+        assert_eq!(sent.len(), 3);
+        assert!(sent[1].starts_with("2,BG") && sent[1].contains("6217****0001") && sent[1].contains(",10011,"), "{sent:?}");
+        let said = read("files_in/000003_result");
+        assert_eq!(said.len(), 3);
+        assert!(said[0].contains(",paid,1,") && said[1].contains(",failed,1,CARD_LOST,BA,TPM999,账户已挂失"), "{said:?}");
+        assert_eq!(read("files_in/000001_ack").len(), 1);
+        for hash in w.texts("select sha256 from file_in where file_out = 1 union select sha256 from file_out where id = 1").await {
+            assert!(["files_in.csv", "files_out.csv"].iter().any(|name| String::from_utf8_lossy(&all[*name]).contains(&hash)));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_evidence_of_a_batch_holds_the_vouchers_of_its_refunds() {
+    on_both(async |w| {
+        one_of_each(w, "refund-pipe-gbk", "quota").await;
+        let [order] = ask(w, Why::Ineligible).await[..] else { panic!("one order") };
+        agree(w, "sun").await.unwrap();
+        w.settle().await;
+        let sent = take_orders(w).remove(0).0;
+        w.put(SPLIT, &sent.replace(".TXT", "_A.TXT"), &gbk("0000|1|100.11|受理成功\n"));
+        w.settle().await;
+        says(w, &sent, order, 10_011, "0000", "");
+        w.settle().await;
+        w.release(&draft("C", COUNTER, 5..7)).await;
+        let dir = tempfile::tempdir().unwrap();
+        for (root, is_whole) in [("masked", false), ("whole", true)] {
+            let root = dir.path().join(root);
+            let done = export(&w.gateway, "B", &root, is_whole, w.now).await.unwrap();
+            assert_eq!(done.problems, [""; 0]);
+            let listed = run(&root, "sha256sum", &["--strict", "-c", "MANIFEST.sha256"]).unwrap();
+            assert!(listed.contains("vouchers/TK-2019-0001.html: OK") && listed.contains("vouchers/TK-2019-0001.txt: OK"), "{listed}");
+            let all = files(&root);
+            let text = |name: &str| String::from_utf8(all[name].clone()).unwrap();
+            for word in ["TK-2019-0001", "壹佰元壹角壹分", "2130122", "川财农-17", "已退回国库"] {
+                assert!(text("vouchers/TK-2019-0001.txt").contains(word) && text("vouchers/TK-2019-0001.html").contains(word), "{word}");
+            }
+            assert!(!text("vouchers/TK-2019-0001.txt").contains(&id_number(1)));
+            // The order's own file, its ack and its result belong to the evidence, too.
+            assert!(text("files_out.csv").contains(",refund,") && text("files_out.csv").contains(&sent));
+            let answers = text("files_in.csv");
+            assert!(answers.contains(&sent.replace(".TXT", "_A.TXT")) && answers.contains(&sent.replace(".TXT", "_R.TXT")), "{answers}");
+            assert!(text("batch.csv").contains(",2130122,川财农-17,"));
+            assert_eq!(all.keys().any(|name| name.starts_with("files_out/") && name.ends_with(&sent)), is_whole);
+        }
+        let other = dir.path().join("other");
+        export(&w.gateway, "C", &other, false, w.now).await.unwrap();
+        assert!(!other.join("vouchers").exists(), "an order of another batch is not its evidence");
     })
     .await;
 }

@@ -2,8 +2,9 @@
 //! money went, who was written to; with the stretch of the audit log from its first word to the head, and a list of hashes that
 //! plain `sha256sum -c` checks without us.
 //!
-//! Names, identity numbers and cards stand masked, and files of banks, which cannot be masked, only by their hash; whole only for
-//! whoever may, on record. The folder must be new: evidence is not mixed.
+//! Names, identity numbers and cards stand masked, and instead of a file that went to a bank or came from one stands what it says,
+//! line by line, masked too, beside the hash of its bytes; whole only for whoever may, on record. The folder must be new: evidence
+//! is not mixed.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -15,7 +16,8 @@ use sha2::{Digest as _, Sha256};
 use super::super::journal::write_csv;
 use super::super::{Gateway, PassError, seal};
 use crate::domain::time::Timestamp;
-use crate::store::dossier::{APPLICATION, STATEMENT_LINES, TABLES};
+use crate::passes::papers::voucher::voucher;
+use crate::store::dossier::{APPLICATION, READ_IN, READ_OUT, STATEMENT_LINES, TABLES};
 use crate::store::evidence::AuditRow;
 use crate::store::journal::Which;
 use crate::store::sql::Tx;
@@ -67,9 +69,12 @@ pub async fn export(gateway: &Gateway, batch: &str, root: &Path, is_whole: bool,
     write_csv(&mut tx, gateway.zone(), &mut ledger, Which { batch, ..Which::default() }).await?;
     ledger.flush().map_err(PassError::local("writing", "ledger.csv"))?;
     folder.mails(&mut tx).await?;
+    folder.vouchers(&mut tx).await?;
     if is_whole {
         folder.files_out(&mut tx).await?;
         folder.files_in(&mut tx).await?;
+    } else {
+        folder.readings(&mut tx).await?;
     }
     let head = folder.chain(&mut tx).await?;
     folder.readme(&head, now)?;
@@ -168,6 +173,54 @@ impl Folder<'_> {
         }
     }
 
+    /// The vouchers of the refunds, as they are printed for signature.
+    async fn vouchers(&self, tx: &mut Tx) -> Result<(), PassError> {
+        for id in tx.refund_orders_of(self.batch).await? {
+            let Some(order) = tx.refund_order(id).await? else { continue };
+            self.make("vouchers")?;
+            let (names, lines) = (tx.refund_names(&order).await?, tx.refund_lines(order.id).await?);
+            let name = format!("vouchers/{}", plain(&order.number));
+            let paper = voucher(self.gateway.config.language, &order, &names, &lines).map_err(PassError::local("writing", &name))?;
+            self.put(&format!("{name}.html"), paper.html.as_bytes())?;
+            self.put(&format!("{name}.txt"), paper.text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// What each file says, people masked: ours from the rows that it was made of, a bank's from the lines that were read. A refund's
+    /// file carries one order, whose voucher says it all.
+    async fn readings(&self, tx: &mut Tx) -> Result<(), PassError> {
+        for id in tx.sealed_files_of(self.batch).await? {
+            let (mut page, mut after) = tx.read_out_page(id, 0).await?;
+            if after.is_none() {
+                continue;
+            }
+            self.make("files_out")?;
+            let file = tx.file(id).await?;
+            let mut csv = self.csv(&format!("files_out/{id:06}_{}.masked.csv", plain(&file.name)), &READ_OUT)?;
+            while let Some(last) = after {
+                write_rows(&mut csv, &page, &READ_OUT)?;
+                (page, after) = tx.read_out_page(id, last).await?;
+            }
+            close(csv)?;
+        }
+        for file in tx.kept_files_of(self.batch).await? {
+            let (mut page, mut after) = tx.read_in_page(file.id, 0).await?;
+            if after.is_none() {
+                continue;
+            }
+            self.make("files_in")?;
+            let name = format!("files_in/{:06}_{}_{}.masked.csv", file.id, plain(&file.kind), plain(&file.name));
+            let mut csv = self.csv(&name, &READ_IN)?;
+            while let Some(last) = after {
+                write_rows(&mut csv, &page, &READ_IN)?;
+                (page, after) = tx.read_in_page(file.id, last).await?;
+            }
+            close(csv)?;
+        }
+        Ok(())
+    }
+
     /// Our files as they went out: rendered again from the committed rows, else as they lie in the spool; never other bytes than
     /// were sealed.
     async fn files_out(&mut self, tx: &mut Tx) -> Result<(), PassError> {
@@ -257,21 +310,27 @@ impl Folder<'_> {
         let kind = if self.is_whole {
             "本目录含完整的姓名、身份证号和卡号，导出人与时间已记入审计链。请加密保管，用毕销毁。"
         } else {
-            "本目录中姓名、身份证号、卡号均已遮盖；与银行往来的文件无法遮盖，故只列其摘要（files_out.csv、files_in.csv）。\n审计或财政人员可用 --whole 导出完整证据（记入审计链）。"
+            "本目录中姓名、身份证号、卡号均已遮盖；与银行往来的文件以遮盖后的逐行内容代替（*.masked.csv），原文件只列其摘要（files_out.csv、files_in.csv）。\n审计或财政人员可用 --whole 导出完整证据（记入审计链）。"
+        };
+        let (files, answers) = if self.is_whole {
+            ("原文件，按已提交数据重新生成并与封存摘要核对", "原文件，按收到时的字节保存")
+        } else {
+            ("其遮盖后的逐行内容", "其遮盖后的逐行内容；无法读懂的文件没有")
         };
         let problems = if self.problems.is_empty() { "无".to_owned() } else { self.problems.join("\n") };
         let made = now.local(self.gateway.zone()).format("%Y-%m-%d %H:%M");
         let (number, hash) = head;
         let text = format!(
             "批次 {batch} 证据　导出时间 {made}\n\n{kind}\n\n\
+             batch.csv            批次：部门、项目、所属期、申报笔数与金额、预算科目、凭证号、审批摘要\n\
              application.csv      申请：批次内逐笔明细，按审批时的内容\n\
              approvals.csv        经手：经办、审核、复核、发放各由谁、何时，及审计链中与本批次有关的操作\n\
-             files_out.csv        发给银行的文件：名称、笔数、金额、状态、摘要（files_out/ 为原文件，按已提交数据重新生成并与封存摘要核对）\n\
-             files_in.csv         银行的回执、回盘、退票文件（files_in/ 为原文件，按收到时的字节保存）\n\
+             files_out.csv        发给银行的文件：名称、笔数、金额、状态、摘要（files_out/ 为{files}）\n\
+             files_in.csv         银行的回执、回盘、退票文件（files_in/ 为{answers}）\n\
              results.csv          逐笔结果：每次发放的状态、原因、所在文件与行\n\
              cases.csv            失败及其处理\n\
-             refunds.csv          退回国库：退款单号、预算科目、凭证号、提出人、批准人、回单\n\
-             statement_lines.csv  对账单中与本批次有关的行\n\
+             refunds.csv          退回国库：退款单号、预算科目、凭证号、提出人、批准人、回单；vouchers/ 为退款凭证\n\
+             statement_lines.csv  对账单中与本批次有关的行，及该对账单文件的摘要\n\
              ledger.csv           总账分录\n\
              events.csv           文件与支付的状态变化\n\
              mails.csv mails/     发出的邮件\n\

@@ -18,6 +18,6 @@ mod parted;
 mod publication;
 mod race;
 mod reconcile;
-mod refund;
+pub mod refund;
 mod returns;
 mod times;

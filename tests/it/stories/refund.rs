@@ -18,7 +18,7 @@ const DEAD: Word = Word::Failed("持卡人已死亡");
 const ORDER: &str = "select r.number || ' ' || r.state from refund_order r order by r.id";
 
 /// Three payments: paid, not due at all, to be corrected by the person. Refunds go by file, where one is named.
-async fn one_of_each(w: &mut World, profile: &str, funds: &str) -> Slip {
+pub async fn one_of_each(w: &mut World, profile: &str, funds: &str) -> Slip {
     let id = "refund-pipe-gbk";
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("bank-formats").join(id);
     w.change(|g| drop(g.profiles.insert(id.to_owned(), Arc::new(Profile::load(&folder).unwrap()))));
@@ -43,7 +43,7 @@ fn person(login: &str) -> Operator {
     Operator { login: login.to_owned(), name: String::new(), role: "finance".to_owned(), department: String::new() }
 }
 
-async fn ask(w: &World, why: Why) -> Vec<i64> {
+pub async fn ask(w: &World, why: Why) -> Vec<i64> {
     let mut tx = w.gateway.store.begin().await.unwrap();
     let ask = Ask { department: "D1", project: "1", year: 2019, why, month: "2019-03" };
     let made = propose(&w.gateway, &mut tx, "qian", &ask, w.now).await.unwrap();
@@ -52,11 +52,11 @@ async fn ask(w: &World, why: Why) -> Vec<i64> {
     made
 }
 
-async fn proposal(w: &World) -> i64 {
+pub async fn proposal(w: &World) -> i64 {
     w.int("select max(id) from proposal").await
 }
 
-async fn agree(w: &World, who: &str) -> Result<String, OperateError> {
+pub async fn agree(w: &World, who: &str) -> Result<String, OperateError> {
     let done = approve(&w.gateway, &person(who), proposal(w).await, w.now).await;
     w.audit("an approval").await;
     done
@@ -71,7 +71,7 @@ async fn arrives(w: &World, order: i64, proof: &Proof) -> bool {
 }
 
 /// What lies in the bank's inbox, taken out: name and text.
-fn take_orders(w: &World) -> Vec<(String, String)> {
+pub fn take_orders(w: &World) -> Vec<(String, String)> {
     let inbox = w.mailbox(SPLIT).join("inbox");
     let mut found = Vec::new();
     for entry in std::fs::read_dir(&inbox).unwrap() {
@@ -87,7 +87,7 @@ fn take_orders(w: &World) -> Vec<(String, String)> {
 }
 
 /// The bank says of an order what became of it.
-fn says(w: &World, name: &str, order: i64, fen: i64, status: &str, words: &str) {
+pub fn says(w: &World, name: &str, order: i64, fen: i64, status: &str, words: &str) {
     let text = format!("{}|{}.{:02}|270100000000000013|{status}|{words}|GK17|20190315\n", EndToEndId(order), fen / 100, fen % 100);
     w.put(SPLIT, &name.replace(".TXT", "_R.TXT"), &gbk(&text));
 }
