@@ -21,6 +21,7 @@ mod reports;
 mod sandbox;
 mod sandbox_settlement;
 mod service;
+mod socket;
 mod store;
 mod stories;
 mod switch;

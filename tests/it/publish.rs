@@ -10,6 +10,8 @@ use crate::harness::until;
 
 /// Lines that are cut, runs that are dropped, banks that take a file at once.
 mod crash;
+/// A server that answers with errors.
+mod errors;
 /// Leases, fences, stale nodes.
 mod nodes;
 /// What a mailbox, a disk or a profile may do to us.

@@ -40,23 +40,11 @@ impl Service {
         std::fs::write(&key, &sshd.client_key_pem).unwrap();
         run(Command::new("chmod").arg("600").arg(&key));
         let service = Self { dir, url, sshd, proxy };
-        service.write_calendar();
+        write_calendar(&service.dir.join("calendar"), &[]);
         service.write_config();
         let printed = run(service.command(&["migrate"]).stdin(Stdio::null()));
         assert!(!printed.is_empty());
         service
-    }
-
-    /// Every day is a working day, so that the test holds on any day.
-    fn write_calendar(&self) {
-        let this_year = Clock::System.now().date(chrono_tz::Tz::Asia__Shanghai).year();
-        for year in (this_year - 1..=this_year + 1).chain([2019]) {
-            let first = chrono::NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
-            let weekends = first.iter_days().take_while(|d| d.year() == year).filter(|d| d.weekday().number_from_monday() > 5);
-            let days: Vec<String> = weekends.map(|d| format!("\"{d}\"")).collect();
-            let text = format!("source = \"a test\"\nyear = {year}\nholidays = []\nworkdays = [{}]\n", days.join(", "));
-            std::fs::write(self.dir.join(format!("calendar/{year}.toml")), text).unwrap();
-        }
     }
 
     fn write_config(&self) {
@@ -115,12 +103,26 @@ impl Service {
     }
 }
 
+/// Every day but these is a working day, so that a test holds on any day.
+pub fn write_calendar(folder: &Path, holidays: &[chrono::NaiveDate]) {
+    let this_year = Clock::System.now().date(chrono_tz::Tz::Asia__Shanghai).year();
+    let listed = |days: Vec<chrono::NaiveDate>| days.iter().map(|d| format!("\"{d}\"")).collect::<Vec<_>>().join(", ");
+    for year in (this_year - 1..=this_year + 1).chain([2019]) {
+        let first = chrono::NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+        let weekends = first.iter_days().take_while(|d| d.year() == year).filter(|d| d.weekday().number_from_monday() > 5);
+        let workdays = listed(weekends.filter(|d| !holidays.contains(d)).collect());
+        let off = listed(holidays.iter().copied().filter(|d| d.year() == year).collect());
+        let text = format!("source = \"a test\"\nyear = {year}\nholidays = [{off}]\nworkdays = [{workdays}]\n");
+        std::fs::write(folder.join(format!("{year}.toml")), text).unwrap();
+    }
+}
+
 /// A running daemon, killed if the test fails.
-struct Daemon(Child);
+pub struct Daemon(pub Child);
 
 impl Daemon {
     /// Asks it to stop, as the service manager does, and waits.
-    fn stop(mut self) -> (std::process::ExitStatus, Duration) {
+    pub fn stop(mut self) -> (std::process::ExitStatus, Duration) {
         let watch = Stopwatch::start();
         run(Command::new("kill").arg("-TERM").arg(self.0.id().to_string()));
         let status = until("the daemon to stop", || self.0.try_wait().unwrap());

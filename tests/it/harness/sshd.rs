@@ -40,12 +40,29 @@ impl Sshd {
         Self::start_with("")
     }
 
-    /// Starts one with more lines for its configuration.
+    /// Starts one whose answers can be told to be errors, by `errs`.
+    pub fn start_erring() -> Self {
+        let sshd = Self::start_with("ForceCommand python3 {dir}/sftp_faults.py {dir}/faults {root} /usr/lib/openssh/sftp-server");
+        sshd.errs("");
+        sshd
+    }
+
+    /// From here on some requests are answered so; `sftp_faults.py` has the words.
+    pub fn errs(&self, rules: &str) {
+        // Whole or not at all: it is read at every request.
+        std::fs::write(self.dir.join("faults.new"), rules).unwrap();
+        std::fs::rename(self.dir.join("faults.new"), self.dir.join("faults")).unwrap();
+    }
+
+    /// Starts one with more lines for its configuration, of which the first of a kind counts.
     pub fn start_with(extra: &str) -> Self {
         let dir = folder("sshd");
+        std::fs::write(dir.join("sftp_faults.py"), include_str!("sftp_faults.py")).unwrap();
         let root = dir.join("home");
         std::fs::create_dir(&root).unwrap();
-        let user = if is_root() { "nobody".to_owned() } else { run(Command::new("id").arg("-un")).trim().to_owned() };
+        // A command of ours is run by the account's shell, and `nobody` has none.
+        let is_nobody = is_root() && !extra.contains("ForceCommand");
+        let user = if is_nobody { "nobody".to_owned() } else { run(Command::new("id").arg("-un")).trim().to_owned() };
         if is_root() {
             // Its place for separating privileges; a package makes it only when it starts the service.
             std::fs::create_dir_all("/run/sshd").unwrap();
@@ -156,6 +173,7 @@ fn launch(dir: &Path, root: &Path, extra: &str, port: Option<u16>) -> (u16, Chil
     for _ in 0..10 {
         let port = port.unwrap_or_else(|| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
         let config = dir.join("sshd_config");
+        let extra = extra.replace("{dir}", &dir.display().to_string()).replace("{root}", &root.display().to_string());
         let text = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {dir}/host_key\nAuthorizedKeysFile {dir}/authorized_keys\n\
              PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\

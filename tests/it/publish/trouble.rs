@@ -18,7 +18,7 @@ fn mode(path: &Path, mode: u32) {
 }
 
 /// Rounds of the daemon, each after any pause has passed.
-async fn rounds(world: &mut World, node: &Gateway, count: usize) {
+pub async fn rounds(world: &mut World, node: &Gateway, count: usize) {
     for _ in 0..count {
         // The same process keeps its lease; time passes for the pauses alone.
         let _ = daemon::round(node, world.now).await;

@@ -5,7 +5,7 @@ pub mod world;
 
 mod acts;
 mod answers;
-mod cases;
+pub mod cases;
 mod close;
 mod enquiries;
 mod evidence;

@@ -52,7 +52,7 @@ pub fn at(date: &str, time: &str) -> Timestamp {
 pub struct World {
     pub gateway: Arc<Gateway>,
     pub now: Timestamp,
-    root: PathBuf,
+    pub root: PathBuf,
     _dir: Arc<TempDir>,
 }
 
