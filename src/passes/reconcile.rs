@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, NaiveDate};
 
+use super::returns::{self, Noted};
 use super::{Done, Gateway, PassError, Tried};
 use crate::domain::language::Words;
 use crate::domain::matching::{self, Found, Line};
@@ -95,16 +96,17 @@ fn is_seen_whole(file: &matching::FileDue) -> bool {
 
 /// Does what each match proves, then writes the matches. A match that the books refuse becomes a break.
 async fn follow_and_keep(gateway: &Gateway, tx: &mut Tx, lines: &[Line], found: &mut [Found], now: Timestamp) -> Result<u64, PassError> {
-    let mut matches = Vec::new();
+    let (mut matches, mut noted) = (Vec::new(), Noted::new());
     for (line, found) in lines.iter().zip(found) {
         let Found::Match(kind, subject, how) = *found else { continue };
-        if let Some(refused) = follow::follow(gateway, tx, line, (kind, subject), now).await? {
+        if let Some(refused) = follow::follow(gateway, tx, line, (kind, subject), &mut noted, now).await? {
             *found = refused;
             continue;
         }
         let at = (line.statement, line.line);
         matches.push(NewMatch { at, kind, subject, amount: line.amount, how, proposal: None, reason: "" });
     }
+    returns::meet_noted(gateway, tx, &mut noted, now).await?;
     tx.insert_matches(&matches, now).await?;
     Ok(u64::try_from(matches.len()).unwrap_or(u64::MAX))
 }

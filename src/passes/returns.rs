@@ -30,6 +30,9 @@ pub(super) struct Evidence {
     pub statement: Option<i64>,
 }
 
+/// Returns that a statement shows and that are noted, to take effect together: the file, the statement that proves it.
+pub(crate) type Noted = BTreeSet<(i64, i64)>;
+
 /// A statement shows money of a paid instruction coming back. Says whether that explains the credit: as a return made now,
 /// as one that a file said before, or as one that waits for its success. The same credit again is explained as before;
 /// a second one is not.
@@ -42,8 +45,37 @@ pub async fn credited_back(
     instruction: i64,
     amount: Fen,
     words: &str,
-    statement: i64,
-    line: i64,
+    at: (i64, i64),
+    now: Timestamp,
+) -> Result<bool, PassError> {
+    let mut noted = Noted::new();
+    let is_explained = note_credit(gateway, tx, (instruction, amount, words), at, &mut noted, now).await?;
+    meet_noted(gateway, tx, &mut noted, now).await?;
+    Ok(is_explained)
+}
+
+/// Lets noted returns take effect, all of a file at once: a statement may show thousands.
+///
+/// # Errors
+/// As `credited_back`.
+pub(crate) async fn meet_noted(gateway: &Gateway, tx: &mut Tx, noted: &mut Noted, now: Timestamp) -> Result<(), PassError> {
+    for (file, statement) in std::mem::take(noted) {
+        let file = tx.file(file).await?;
+        meet(gateway, tx, &file, Evidence { file_in: None, statement: Some(statement) }, now).await?;
+    }
+    Ok(())
+}
+
+/// `credited_back` but for its effect, which follows by `meet_noted`.
+///
+/// # Errors
+/// As there.
+pub(crate) async fn note_credit(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    (instruction, amount, words): (i64, Fen, &str),
+    (statement, line): (i64, i64),
+    noted: &mut Noted,
     now: Timestamp,
 ) -> Result<bool, PassError> {
     let Some(standing) = tx.standing(instruction).await? else { return Ok(false) };
@@ -73,7 +105,7 @@ pub async fn credited_back(
     let on = tx.booked_on(statement, line).await?;
     let credit = CreditBack { instruction, amount, reason: (reason.code(), reason.class().code()), words, at: (statement, line), on };
     tx.note_credit_back(&file, &credit, now).await?;
-    meet(gateway, tx, &file, Evidence { file_in: None, statement: Some(statement) }, now).await?;
+    noted.insert((file.id, statement));
     Ok(true)
 }
 

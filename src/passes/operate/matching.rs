@@ -11,6 +11,7 @@ use crate::domain::matching::{Books, How, Line, MatchKind, Word};
 use crate::domain::scrub::scrub_bank_text;
 use crate::domain::time::Timestamp;
 use crate::passes::reconcile::{follow, load};
+use crate::passes::returns::{self, Noted};
 use crate::passes::{Gateway, PassError};
 use crate::store::desk::{Operator, Proposal};
 use crate::store::sql::Tx;
@@ -64,7 +65,10 @@ pub(super) async fn explain(
     let it = Explained::of(gateway, tx, at, to).await?;
     let effect = it.effect(&proposal.reason);
     is_unchanged(proposal, &effect)?;
-    if follow::follow(gateway, tx, &it.line, (it.kind, it.subject), now).await?.is_some() {
+    let mut noted = Noted::new();
+    let refused = follow::follow(gateway, tx, &it.line, (it.kind, it.subject), &mut noted, now).await?.is_some();
+    returns::meet_noted(gateway, tx, &mut noted, now).await?;
+    if refused {
         return OperateError::refused(
             "账务不允许按此认定（金额或状态不符），未作任何更改",
             "the books refuse it: the amount or the state does not fit; nothing was changed",

@@ -5,6 +5,7 @@ use crate::domain::ids::EndToEndId;
 use crate::domain::matching::{BreakKind, Found, Line, MatchKind};
 use crate::domain::time::Timestamp;
 use crate::passes::refund::{self, Proof};
+use crate::passes::returns::Noted;
 use crate::passes::{Gateway, PassError, cases, returns};
 use crate::store::sql::Tx;
 
@@ -14,13 +15,18 @@ pub(crate) async fn follow(
     tx: &mut Tx,
     line: &Line,
     (kind, subject): (MatchKind, i64),
+    noted: &mut Noted,
     now: Timestamp,
 ) -> Result<Option<Found>, PassError> {
+    if matches!(kind, MatchKind::Recovery | MatchKind::Refund) {
+        // Whatever else is done sees the returns before it as done.
+        returns::meet_noted(gateway, tx, noted, now).await?;
+    }
     let (statement, number) = (line.statement, line.line);
     let words = if line.words.is_empty() { line.reference.as_str() } else { line.words.as_str() };
     let (done, subject) = match kind {
         MatchKind::Return => {
-            let done = returns::credited_back(gateway, tx, subject, line.amount, words, statement, number, now).await?;
+            let done = returns::note_credit(gateway, tx, (subject, line.amount, words), (statement, number), noted, now).await?;
             (done, EndToEndId(subject).to_string())
         }
         MatchKind::Recovery => {

@@ -467,3 +467,21 @@ async fn r4_what_a_person_gives_back_and_what_the_treasury_gets_are_both_seen_on
     })
     .await;
 }
+
+#[tokio::test]
+async fn returns_of_one_statement_take_effect_together_file_by_file() {
+    on_both(async |w| {
+        let (slip, paid) = w.paid("B", SPLIT, &[Word::Paid; 4]).await;
+        let name = w.file_name().await;
+        let back = |at: usize| credit(slip.orders[at].fen, &slip.orders[at].reference, "退票:账户已销户");
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &name, "代发"), back(0), back(2), back(3)]);
+        w.take_statement().await;
+        assert_eq!(w.states("B").await, ["returned", "paid", "returned", "returned"]);
+        assert_eq!(w.open_breaks().await, [""; 0]);
+        let entries = w.rows("select lines from entry where kind = 'return'").await;
+        assert_eq!(entries.len(), 1, "{entries:?}");
+        assert_eq!(entries[0].int(0).unwrap(), 3);
+        w.books_hold().await;
+    })
+    .await;
+}

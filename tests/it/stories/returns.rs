@@ -65,7 +65,7 @@ pub async fn statement_credit(w: &World, day: &str, fen: i64, reference: &str) -
 /// What reconciling does with a credit that carries a reference of ours.
 pub async fn credit_back(w: &World, instruction: i64, fen: i64, (statement, line): (i64, i64)) -> bool {
     let mut tx = w.gateway.store.begin().await.unwrap();
-    let done = credited_back(&w.gateway, &mut tx, instruction, Fen::new(fen), "退票:账户已销户", statement, line, w.now).await.unwrap();
+    let done = credited_back(&w.gateway, &mut tx, instruction, Fen::new(fen), "退票:账户已销户", (statement, line), w.now).await.unwrap();
     tx.commit().await.unwrap();
     w.audit("a credit on a statement").await;
     done
