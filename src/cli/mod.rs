@@ -38,6 +38,8 @@ mod refund;
 pub mod sandbox;
 /// Checking, migrating, completions and manual pages.
 mod setup;
+/// A bank's statement, read by itself.
+mod statement_file;
 /// The day of the switch-over.
 mod switch;
 /// Words for states.
@@ -394,7 +396,7 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
             read::payment(&reader(out, &config).await?, &what, row).await
         }
         Command::Reconcile(args) => reconcile::reconcile(&reader(out, &Config::load(&path)?).await?, &args).await,
-        Command::Statement(command) => reconcile::statement(out, &Config::load(&path)?, command).await,
+        Command::Statement(command) => reconcile::statement(out, &path, command).await,
         Command::Status => read::status(&reader(out, &Config::load(&path)?).await?).await,
         Command::Doctor { offline } => {
             let config = Config::load(&path)?;

@@ -1,11 +1,13 @@
 //! `bankgate reconcile` and `bankgate statement`: each account's verdict, the lines behind it, what does not agree, and what two
 //! persons say a line is. What might explain a line is shown; nothing is posted because it might.
 
+use std::path::Path;
+
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 
 use super::out::{Exit, Failure, Out, Tone};
-use super::{Reader, decide, reader};
+use super::{Reader, decide, reader, statement_file};
 use crate::config::Config;
 use crate::daemon::socket::Request;
 use crate::domain::ids::EndToEndId;
@@ -61,6 +63,9 @@ pub enum ReconcileCommand {
 /// The accounts' statements.
 #[derive(Debug, Subcommand)]
 pub enum StatementCommand {
+    /// Read a bank's file and prove it, without database or settings: camt.052, .053, .054, MT940, MT942, or a profile's layout.
+    /// Ends with 3 where something does not add up
+    Parse(statement_file::ParseArgs),
     /// Statements, newest first
     List {
         /// One account's
@@ -323,16 +328,19 @@ async fn again(r: &Reader<'_>, run: i64) -> Result<Exit, Failure> {
 }
 
 /// Lists statements, shows one, or asks the daemon to record what a line is.
-pub async fn statement(out: &Out, config: &Config, command: StatementCommand) -> Result<Exit, Failure> {
+pub async fn statement(out: &Out, settings: &Path, command: StatementCommand) -> Result<Exit, Failure> {
     match command {
+        StatementCommand::Parse(args) => statement_file::parse(out, &args),
         StatementCommand::Match { statement, line, to, other, reason } => {
             let to = to.or(other).unwrap_or_default();
-            decide::ask(out, config, Request::StatementMatch { statement, line, to, reason }).await
+            decide::ask(out, &Config::load(settings)?, Request::StatementMatch { statement, line, to, reason }).await
         }
-        StatementCommand::Choose { id, evidence } => decide::ask(out, config, Request::StatementChoose { statement: id, evidence }).await,
-        StatementCommand::List { account, limit } => list(&reader(out, config).await?, &account, limit).await,
+        StatementCommand::Choose { id, evidence } => {
+            decide::ask(out, &Config::load(settings)?, Request::StatementChoose { statement: id, evidence }).await
+        }
+        StatementCommand::List { account, limit } => list(&reader(out, &Config::load(settings)?).await?, &account, limit).await,
         StatementCommand::Show { id } => {
-            let r = reader(out, config).await?;
+            let r = reader(out, &Config::load(settings)?).await?;
             let lines = r.store.read().await?.statement_lines(id).await?;
             if out.json {
                 out.value(&lines);

@@ -33,6 +33,8 @@ pub mod profile;
 pub mod render;
 /// The language of `profile.toml`.
 mod spec;
+/// Account statements: camt and MT.
+pub mod statement;
 /// What reading a file gives.
 pub mod summary;
 /// Templates for names, flags and composed texts.
@@ -56,3 +58,5 @@ pub mod correction;
 pub mod list;
 /// Workbooks.
 pub mod workbook;
+/// XML, as a stream.
+pub mod xml;

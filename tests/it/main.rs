@@ -22,6 +22,7 @@ mod sandbox;
 mod sandbox_settlement;
 mod service;
 mod socket;
+mod statement;
 mod store;
 mod stories;
 mod switch;

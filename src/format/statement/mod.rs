@@ -1,0 +1,380 @@
+//! Account statements (对账单) in the forms that the world's banks agreed on: camt.052, camt.053 and camt.054 of ISO 20022 in
+//! any version, MT940 and MT942 of SWIFT. Tolerant in form, strict in meaning: what is left out is left out, but an amount that is
+//! not one, a currency that changes, totals that do not add up are said, each with its line.
+//!
+//! Amounts are counted in the currency's own smallest unit, as text first and never as a float.
+
+/// camt.052, .053 and .054.
+mod camt;
+/// In a layout of a profile.
+mod declared;
+/// A statement's lines, one after the other, as the rest of the house knows them.
+mod entries;
+/// MT940 and MT942.
+mod mt;
+/// Opening and lines and closing, one statement and the next.
+mod prove;
+/// What is shown of it.
+mod view;
+
+use std::io::Read;
+
+use chrono::NaiveDate;
+
+pub use declared::read_declared;
+pub use entries::{booked_days, entries, head, is_home_currency};
+
+pub use view::{DetailView, EntryView, StatementView, view};
+
+use super::xml::{WalkError, XmlFault};
+use crate::domain::exchange::Side;
+use crate::domain::masked::{Account, Name};
+
+/// Which message it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// camt.053: a day's statement.
+    Camt053,
+    /// camt.052: a report within the day.
+    Camt052,
+    /// camt.054: a notice of single movements.
+    Camt054,
+    /// MT940: a day's statement.
+    Mt940,
+    /// MT942: a report within the day.
+    Mt942,
+    /// A layout of a profile.
+    Declared,
+}
+
+impl Form {
+    /// What people call it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Camt053 => "camt.053",
+            Self::Camt052 => "camt.052",
+            Self::Camt054 => "camt.054",
+            Self::Mt940 => "MT940",
+            Self::Mt942 => "MT942",
+            Self::Declared => "declared",
+        }
+    }
+
+    /// Whether it only tells of movements, and never proves a day.
+    #[must_use]
+    pub const fn is_notice(self) -> bool {
+        match self {
+            Self::Camt052 | Self::Camt054 | Self::Mt942 => true,
+            Self::Camt053 | Self::Mt940 | Self::Declared => false,
+        }
+    }
+}
+
+/// Whether a movement is in the books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Booked {
+    /// It is.
+    Yes,
+    /// It is expected, or only told.
+    NotYet,
+}
+
+/// A balance, in the currency's smallest unit; what the account owes is negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// How much.
+    pub minor: i128,
+    /// Of which day.
+    pub on: Option<NaiveDate>,
+    /// Within a statement of several pages, not at its end.
+    pub is_interim: bool,
+}
+
+/// A single payment inside a movement.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// Its amount, where said.
+    pub minor: Option<i128>,
+    /// The end-to-end reference, where it has one.
+    pub reference: Option<String>,
+    /// The bank's own reference.
+    pub bank_ref: Option<String>,
+    /// The other side's account.
+    pub counter_account: Option<Account>,
+    /// The other side's name.
+    pub counter_name: Option<Name>,
+    /// What it says it is; a return's reason code stands first.
+    pub text: String,
+}
+
+/// A movement on the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Movement {
+    /// The line it begins on, from 1.
+    pub line: u64,
+    /// The day of booking; where the bank leaves it out, the value date, else the statement's day.
+    pub booked_on: NaiveDate,
+    /// The day from which interest counts.
+    pub value_on: Option<NaiveDate>,
+    /// In or out, as booked: the reversal of a credit is a debit.
+    pub side: Side,
+    /// How much, in the smallest unit.
+    pub minor: i128,
+    /// Whether it takes an earlier movement back.
+    pub is_reversal: bool,
+    /// Whether it is in the books.
+    pub booked: Booked,
+    /// How many payments the bank says are in it.
+    pub batch_count: Option<u64>,
+    /// What the movement as a whole says.
+    pub whole: Detail,
+    /// The payments in it, where they are told apart.
+    pub details: Vec<Detail>,
+}
+
+/// Whether the balances and the lines are one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Continuity {
+    /// Opening and lines make the closing balance, which is the next one's opening.
+    Holds,
+    /// They do not, or something between is missing: why.
+    Broken(String),
+    /// A balance is missing, or it is a notice: why.
+    Unproven(String),
+}
+
+impl Continuity {
+    /// One word.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Holds => "ok",
+            Self::Broken(_) => "broken",
+            Self::Unproven(_) => "unproven",
+        }
+    }
+}
+
+/// What a message declares of its movements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeclaredTotals {
+    /// How many credits.
+    pub credit_count: Option<u64>,
+    /// What they sum to.
+    pub credit_sum: Option<i128>,
+    /// How many debits.
+    pub debit_count: Option<u64>,
+    /// What they sum to.
+    pub debit_sum: Option<i128>,
+    /// How many movements.
+    pub count: Option<u64>,
+    /// What all sum to, whatever their side.
+    pub sum: Option<i128>,
+}
+
+/// A statement, or a page of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Which message it was.
+    pub form: Form,
+    /// The line it begins on.
+    pub line: u64,
+    /// The bank's name for it.
+    pub id: String,
+    /// Its number in the year.
+    pub sequence: Option<u64>,
+    /// The page's number, where there are pages.
+    pub page: Option<u64>,
+    /// Whether it is said to be the last page.
+    pub is_last_page: Option<bool>,
+    /// The account.
+    pub account: Account,
+    /// Of three letters.
+    pub currency: String,
+    /// The first day covered.
+    pub from: Option<NaiveDate>,
+    /// The last day covered.
+    pub to: Option<NaiveDate>,
+    /// The balance before the first line.
+    pub opening: Option<Balance>,
+    /// The balance behind the last.
+    pub closing: Option<Balance>,
+    /// What may be drawn, in the end.
+    pub available: Option<Balance>,
+    /// What it declares.
+    pub declared: DeclaredTotals,
+    /// Its movements, as they stand.
+    pub movements: Vec<Movement>,
+    /// Booked credits.
+    pub credit_sum: i128,
+    /// Booked debits.
+    pub debit_sum: i128,
+    /// Whether balances and lines are one.
+    pub continuity: Continuity,
+    /// What is wrong with it, each with its line.
+    pub problems: Vec<String>,
+}
+
+/// Why a file is no statement.
+#[derive(Debug, thiserror::Error)]
+pub enum StatementError {
+    /// Where, and what is wrong.
+    #[error("{0}")]
+    At(XmlFault),
+    /// Nothing that is known.
+    #[error("line 1: neither XML (camt.052, .053, .054) nor MT940/942: {0}")]
+    Unknown(String),
+    /// Reading failed.
+    #[error("cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl From<WalkError> for StatementError {
+    fn from(error: WalkError) -> Self {
+        match error {
+            WalkError::Fault(fault) => Self::At(fault),
+            WalkError::Io(error) => Self::Io(error),
+        }
+    }
+}
+
+/// Reads every statement of a file, in whichever form it is, and proves them.
+///
+/// # Errors
+/// When it is none of the forms, or not sound: where, and what is wrong.
+pub fn read(source: &mut dyn Read) -> Result<Vec<Statement>, StatementError> {
+    let mut head = Vec::new();
+    (&mut *source).take(4096).read_to_end(&mut head)?;
+    let looks = looks_like(&head);
+    let mut whole = std::io::Cursor::new(head).chain(source);
+    let mut statements = match looks {
+        Looks::Xml => camt::read(&mut whole)?,
+        Looks::Mt => mt::read(&mut whole)?,
+        Looks::Nothing(what) => return Err(StatementError::Unknown(what)),
+    };
+    prove::prove(&mut statements);
+    Ok(statements)
+}
+
+enum Looks {
+    Xml,
+    Mt,
+    Nothing(String),
+}
+
+fn looks_like(head: &[u8]) -> Looks {
+    if head.starts_with(&[0xFF, 0xFE]) || head.starts_with(&[0xFE, 0xFF]) {
+        return Looks::Xml;
+    }
+    let body = head.strip_prefix(&[0xEF, 0xBB, 0xBF]).unwrap_or(head);
+    let text = body.trim_ascii_start();
+    let has = |mark: &[u8]| memchr::memmem::find(text, mark).is_some();
+    match text.first() {
+        None => Looks::Nothing("the file is empty".to_owned()),
+        Some(b'<') => Looks::Xml,
+        Some(b'{') if has(b"{4:") || text.starts_with(b"{1:") => Looks::Mt,
+        Some(_) if text.starts_with(b":20:") || has(b"\n:20:") || has(b"\n:25:") => Looks::Mt,
+        Some(_) => Looks::Nothing("a declared layout is read by its profile (--profile)".to_owned()),
+    }
+}
+
+/// How many decimals a currency has (ISO 4217).
+pub(super) fn decimals(currency: &str) -> Option<usize> {
+    if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
+        return None;
+    }
+    Some(match currency {
+        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI" | "VND" | "VUV" | "XAF" | "XOF"
+        | "XPF" => 0,
+        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+        "CLF" | "UYW" => 4,
+        _ => 2,
+    })
+}
+
+/// Reads an amount into the smallest unit. Digits, at most one mark, no sign, no grouping, no exponent; digits behind the
+/// currency's last are allowed only where they are zeros.
+pub(super) fn minor(text: &str, mark: char, decimals: usize) -> Result<i128, String> {
+    let (whole, fraction) = match text.split_once(mark) {
+        None => (text, ""),
+        Some((whole, fraction)) => (whole, fraction),
+    };
+    let is_plain = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !is_plain(whole) || !is_plain(fraction) || text.len() > 36 {
+        return Err(format!("is not an amount such as 1234{mark}56"));
+    }
+    let (kept, beyond) = fraction.split_at_checked(decimals).unwrap_or((fraction, ""));
+    if beyond.bytes().any(|b| b != b'0') {
+        return Err(format!("has {} decimals, the currency has {decimals}", fraction.len()));
+    }
+    format!("{whole}{kept}{}", "0".repeat(decimals - kept.len())).parse().map_err(|_| "is too large an amount".to_owned())
+}
+
+impl Statement {
+    fn new(form: Form, line: u64) -> Self {
+        Self {
+            form,
+            line,
+            id: String::new(),
+            sequence: None,
+            page: None,
+            is_last_page: None,
+            account: Account::default(),
+            currency: String::new(),
+            from: None,
+            to: None,
+            opening: None,
+            closing: None,
+            available: None,
+            declared: DeclaredTotals::default(),
+            movements: Vec::new(),
+            credit_sum: 0,
+            debit_sum: 0,
+            continuity: Continuity::Unproven(String::new()),
+            problems: Vec::new(),
+        }
+    }
+
+    fn problem(&mut self, what: String) {
+        if self.problems.len() < super::summary::KEPT {
+            self.problems.push(what);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_counted_in_their_currencys_smallest_unit() {
+        for (text, currency, expected) in [
+            ("12.30", "CNY", Some(1230)),
+            ("12.3", "CNY", Some(1230)),
+            ("12", "CNY", Some(1200)),
+            ("12.", "CNY", Some(1200)),
+            ("12.3400", "CNY", Some(1234)),
+            ("12.345", "CNY", None),
+            ("500", "JPY", Some(500)),
+            ("500.00", "JPY", Some(500)),
+            ("500.5", "JPY", None),
+            ("1.234", "BHD", Some(1234)),
+            ("1.2345", "BHD", None),
+            ("9999999999999999.99", "CNY", Some(999_999_999_999_999_999)),
+            ("", "CNY", None),
+            (".5", "CNY", None),
+            ("1e3", "CNY", None),
+            ("+1", "CNY", None),
+            ("-1", "CNY", None),
+            ("1,000.00", "CNY", None),
+            ("1.0.0", "CNY", None),
+            ("１２", "CNY", None),
+        ] {
+            assert_eq!(minor(text, '.', decimals(currency).unwrap()).ok(), expected, "{text} {currency}");
+        }
+        assert_eq!(minor("12,3", ',', 2), Ok(1230));
+        assert_eq!(decimals("cny"), None);
+        assert_eq!(decimals("RMBX"), None);
+    }
+}
