@@ -208,6 +208,14 @@ pub enum BatchCommand {
         /// The batch
         number: String,
     },
+    /// Take it back (撤销) before it passes the gate; once released, another person approves
+    Cancel {
+        /// The batch
+        number: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
     /// All batches, newest first
     List {
         /// At most so many
@@ -428,6 +436,7 @@ async fn batch(out: &Out, config: &Config, command: BatchCommand) -> Result<out:
         BatchCommand::Approve { number } => decide::ask(out, config, Request::BatchApprove { number }).await,
         BatchCommand::Review { number } => decide::ask(out, config, Request::BatchReview { number }).await,
         BatchCommand::Release { number } => decide::ask(out, config, Request::BatchRelease { number }).await,
+        BatchCommand::Cancel { number, reason } => decide::ask(out, config, Request::BatchCancel { number, reason }).await,
         BatchCommand::List { limit } => read::batches(&reader(out, config).await?, limit).await,
         BatchCommand::Show { number } => read::batch(&reader(out, config).await?, &number).await,
     }

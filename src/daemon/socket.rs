@@ -29,6 +29,7 @@ use crate::domain::language::{Language, Words};
 use crate::domain::money::Fen;
 use crate::format::list::ListFault;
 use crate::passes::close::{close_month, close_year};
+use crate::passes::operate::cancel::cancel_batch;
 use crate::passes::operate::choose::propose_choice;
 use crate::passes::operate::correct::CorrectionFacts;
 use crate::passes::operate::enquire::{enquire_file, enquire_payment};
@@ -82,6 +83,13 @@ pub enum Request {
     BatchRelease {
         /// Its number.
         number: String,
+    },
+    /// Take a batch back that did not pass the gate.
+    BatchCancel {
+        /// Its number.
+        number: String,
+        /// Why.
+        reason: String,
     },
     /// Propose to settle a payment.
     PaymentResolve {
@@ -418,6 +426,18 @@ async fn decide(
         Request::BatchRelease { number } => {
             release_batch(gateway, &by, &number, clock.now()).await?;
             done(format!("批次{number}已发放"), format!("batch {number} is released"), serde_json::json!({ "batch": number }))
+        }
+        Request::BatchCancel { number, reason } => {
+            let (proposal, effect) = cancel_batch(gateway, &by, &number, &reason, clock.now()).await?;
+            let value = serde_json::json!({ "batch": number, "proposal": proposal, "effect": effect });
+            match proposal {
+                None => done(format!("批次{number}已撤销"), format!("batch {number} is taken back"), value),
+                Some(id) => done(
+                    format!("已提出事项{id}，须由另一人批准：bankgate approve {id}（{effect}）"),
+                    format!("proposal {id}; another person approves it: bankgate approve {id} ({effect})"),
+                    value,
+                ),
+            }
         }
         Request::PublicationPosted { batch } => {
             let say = publication::posted(gateway, &by, &batch, clock.now()).await?;

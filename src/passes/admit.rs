@@ -180,7 +180,7 @@ impl<'a> Gate<'a> {
             admitted: scan.admitted,
             rejected: scan.rejected,
         };
-        if !tx.set_verdict(&self.batch.number, &verdict, self.now).await? {
+        if !tx.set_verdict((&self.batch.number, &self.batch.admission), &verdict, self.now).await? {
             return Ok(Done::default());
         }
         let ranges: Vec<(i64, i64)> = self.lanes.iter().filter(|l| l.count > 0).map(|l| (l.first_id, l.first_id + l.count - 1)).collect();
@@ -559,7 +559,7 @@ impl<'a> Gate<'a> {
             ..Verdict::default()
         };
         let mut tx = self.gateway.store.begin().await?;
-        if !tx.set_verdict(&self.batch.number, &verdict, self.now).await? {
+        if !tx.set_verdict((&self.batch.number, &self.batch.admission), &verdict, self.now).await? {
             return Ok(Done::default());
         }
         tx.audit("daemon", "return_batch", &self.batch.number, &verdict.reasons, self.now).await?;
@@ -584,7 +584,9 @@ impl<'a> Gate<'a> {
         let verdict =
             Verdict { state: "held", digest: self.batch.digest.clone(), year: self.year(), reasons: what.clone(), ..Verdict::default() };
         let mut tx = self.gateway.store.begin().await?;
-        tx.set_verdict(&self.batch.number, &verdict, self.now).await?;
+        if !tx.set_verdict((&self.batch.number, &self.batch.admission), &verdict, self.now).await? {
+            return Ok(Done::default());
+        }
         let next_step = self.gateway.say(Words::new("资金到账后自动继续", "goes on by itself once the funds arrive"));
         let key = format!("funds:{}", self.batch.number);
         tx.incident(&NewIncident { key: &key, kind: "funds_short", bank: "", what: &what, next_step: &next_step }, self.now).await?;

@@ -4,6 +4,8 @@
 //! twice is only proposed, with its effect in words; another person approves exactly that effect, or it is refused. Every
 //! act stands in the audit log, in the transaction that did it.
 
+/// A batch that will not go on.
+pub mod cancel;
 /// Failures, looked after by people.
 pub mod case;
 /// Which of several statements counts.
@@ -109,7 +111,9 @@ impl OperateError {
 /// Refused to the same person, to other departments, and where the rows are not what the batch declares.
 pub async fn approve_batch(gateway: &Gateway, by: &Operator, number: &str, now: Timestamp) -> Result<String, OperateError> {
     let mut tx = gateway.store.begin().await?;
+    tx.hold_batch(number).await?;
     let hands = hands(&mut tx, number).await?;
+    cancel::not_taken_back(number, &hands)?;
     duty::require(by, Duty::Approve, &hands.department)?;
     not_done_yet(number, &hands, "审核", "approved", &hands.approver)?;
     not_the_same(by, "审核", "approve", &[("经办人", "maker", &hands.maker)])?;
@@ -140,7 +144,9 @@ pub async fn approve_batch(gateway: &Gateway, by: &Operator, number: &str, now: 
 /// Refused to the same persons, to other roles, and before the approval.
 pub async fn review_batch(gateway: &Gateway, by: &Operator, number: &str, now: Timestamp) -> Result<(), OperateError> {
     let mut tx = gateway.store.begin().await?;
+    tx.hold_batch(number).await?;
     let hands = hands(&mut tx, number).await?;
+    cancel::not_taken_back(number, &hands)?;
     duty::require(by, Duty::Review, &hands.department)?;
     approved_first(number, &hands)?;
     not_done_yet(number, &hands, "复核", "reviewed", &hands.finance_reviewer)?;
@@ -160,7 +166,9 @@ pub async fn review_batch(gateway: &Gateway, by: &Operator, number: &str, now: T
 /// Refused to its maker, approver and reviewer, before the approval, and when a row changed since.
 pub async fn release_batch(gateway: &Gateway, by: &Operator, number: &str, now: Timestamp) -> Result<(), OperateError> {
     let mut tx = gateway.store.begin().await?;
+    tx.hold_batch(number).await?;
     let hands = hands(&mut tx, number).await?;
+    cancel::not_taken_back(number, &hands)?;
     duty::require(by, Duty::Release, &hands.department)?;
     approved_first(number, &hands)?;
     not_done_yet(number, &hands, "发放", "released", &hands.released_by)?;

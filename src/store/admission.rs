@@ -366,16 +366,16 @@ impl Tx {
         first.checked_add(carried).ok_or_else(|| StoreError::Broken("what is spoken for does not fit".to_owned()))
     }
 
-    /// Writes a batch's verdict, over an earlier one that was not `admitted`.
+    /// Writes a batch's verdict over the one that was read: empty, or any but `admitted`. Says whether that still stood.
     ///
     /// # Errors
-    /// The batch is admitted already, or the database refused.
-    pub async fn set_verdict(&mut self, batch: &str, verdict: &Verdict, now: Timestamp) -> Result<bool, StoreError> {
+    /// The database refused.
+    pub async fn set_verdict(&mut self, (batch, before): (&str, &str), verdict: &Verdict, now: Timestamp) -> Result<bool, StoreError> {
         let sql = "insert into admission (batch, state, digest, year, reasons, admitted_count, admitted_fen, rejected_count, rejected_fen, decided_at) \
                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (batch) do update set state = excluded.state, digest = excluded.digest, \
                    year = excluded.year, reasons = excluded.reasons, admitted_count = excluded.admitted_count, admitted_fen = excluded.admitted_fen, \
                    rejected_count = excluded.rejected_count, rejected_fen = excluded.rejected_fen, decided_at = excluded.decided_at \
-                   where admission.state <> 'admitted'";
+                   where admission.state <> 'admitted' and admission.state = $11";
         self.exec_one(
             sql,
             args![
@@ -388,7 +388,8 @@ impl Tx {
                 verdict.admitted.1,
                 verdict.rejected.0,
                 verdict.rejected.1,
-                now
+                now,
+                before
             ],
         )
         .await

@@ -155,6 +155,8 @@ pub struct BatchHands {
     pub declared: Fen,
     /// What the gate said: empty, `held`, `admitted`, `returned`.
     pub admission: String,
+    /// The date on which people shall be paid, as it was written.
+    pub pay_on: String,
 }
 
 /// A batch's rows, as they stand in the database.
@@ -399,7 +401,7 @@ impl Tx {
     /// The database refused.
     pub async fn batch_hands(&mut self, number: &str) -> Result<Option<BatchHands>, StoreError> {
         let sql = "select b.department, b.maker, b.approver, b.finance_reviewer, b.released_by, b.released_at, b.digest, b.declared_count, \
-                   b.declared_fen, coalesce(a.state, '') from batch b left join admission a on a.batch = b.number where b.number = $1";
+                   b.declared_fen, coalesce(a.state, ''), b.pay_on from batch b left join admission a on a.batch = b.number where b.number = $1";
         let row = self.opt(sql, args![number]).await?;
         row.map(|r| {
             Ok(BatchHands {
@@ -413,9 +415,18 @@ impl Tx {
                 declared_count: r.int(7)?,
                 declared: r.fen(8)?,
                 admission: r.string(9)?,
+                pay_on: r.string(10)?,
             })
         })
         .transpose()
+    }
+
+    /// Keeps every other hand from a batch until this transaction ends.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn hold_batch(&mut self, number: &str) -> Result<(), StoreError> {
+        self.exec("update batch set approver = approver where number = $1", args![number]).await.map(|_| ())
     }
 
     /// Records who approved a batch, and what exactly. Says whether nobody had before.

@@ -117,7 +117,8 @@ impl Wish<'_> {
             | Act::RefundReceipt
             | Act::RefundCancel
             | Act::Match
-            | Act::ChooseStatement => Err(PassError::Broken(format!("{} is no act on a case", act.code()))),
+            | Act::ChooseStatement
+            | Act::BatchCancel => Err(PassError::Broken(format!("{} is no act on a case", act.code()))),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! for word the same. The database itself refuses the same person twice.
 
 use super::duty::{self, Duty};
-use super::{OperateError, case, choose, matching, partly, refund};
+use super::{OperateError, cancel, case, choose, matching, partly, refund};
 use crate::domain::file::FileOutState;
 use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::{Event, InstructionState, coded, step};
@@ -47,6 +47,8 @@ pub enum Act {
     ResolvePartly,
     /// Says which of two differing statements counts.
     ChooseStatement,
+    /// Takes a released batch back before it passes the gate.
+    BatchCancel,
 }
 
 coded!(Act {
@@ -63,6 +65,7 @@ coded!(Act {
     Match = "statement.match",
     ResolvePartly = "payment.resolve_partly",
     ChooseStatement = "statement.choose",
+    BatchCancel = "batch.cancel",
 });
 
 impl Act {
@@ -72,7 +75,7 @@ impl Act {
             Self::ResolvePaid | Self::ResolvePartly => Some(Event::ResolvePaid),
             Self::ResolveFailed => Some(Event::ResolveFailed),
             Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase => None,
-            Self::Refund | Self::RefundReceipt | Self::RefundCancel | Self::Match | Self::ChooseStatement => None,
+            Self::Refund | Self::RefundReceipt | Self::RefundCancel | Self::Match | Self::ChooseStatement | Self::BatchCancel => None,
         }
     }
 }
@@ -97,7 +100,7 @@ pub async fn propose_resolve(
     put_forward(tx, by, (act, &subject), evidence, effect, now).await
 }
 
-/// Writes a proposal about an instruction down, where none waits for its second person already. Says its number and effect.
+/// Writes a proposal about an instruction or a batch down, where none waits for its second person already. Says its number and effect.
 pub(super) async fn put_forward(
     mut tx: Tx,
     by: &Operator,
@@ -137,12 +140,12 @@ pub(super) fn has_evidence(evidence: &str) -> Result<&str, OperateError> {
     Ok(evidence)
 }
 
-/// Refuses where another settlement of the same instruction waits for its second person.
+/// Refuses where another proposal about the same thing waits for its second person.
 async fn none_open(tx: &mut Tx, subject: &str) -> Result<(), OperateError> {
     for other in Act::ALL {
         if let Some(open) = tx.proposal_open(other.code(), subject).await? {
             return OperateError::refused(
-                format!("支付{subject}已有待批准事项{open}（{}）；批准用 `bankgate approve {open}`", other.code()),
+                format!("{subject}已有待批准事项{open}（{}）；批准用 `bankgate approve {open}`", other.code()),
                 format!("{subject} has the open proposal {open} ({}): approve it with `bankgate approve {open}`", other.code()),
             );
         }
@@ -180,6 +183,7 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
         Act::Match => matching::explain(gateway, &mut tx, by, &proposal, now).await?,
         Act::ChooseStatement => choose::choose(&mut tx, by, &proposal, now).await?,
         Act::ResolvePartly => partly::resolve(gateway, &mut tx, by, &proposal, now).await?,
+        Act::BatchCancel => cancel::done(gateway, &mut tx, by, &proposal, now).await?,
     };
     if !tx.approve_proposal(id, by, now).await? {
         return OperateError::refused(format!("事项{id}刚被他人办理"), format!("somebody else decided {id} just now"));

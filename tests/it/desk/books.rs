@@ -87,7 +87,7 @@ pub async fn by_hand(w: &World) {
     }
     tx.exec("update batch set approver = 'head', released_by = 'third', released_at = $1 where number = 'H-1'", args![NOW]).await.unwrap();
     let verdict = Verdict { state: "admitted", year: 2019, admitted: (9, Fen::new(90_000)), rejected: (1, hundred), ..Verdict::default() };
-    tx.set_verdict("H-1", &verdict, NOW).await.unwrap();
+    tx.set_verdict(("H-1", ""), &verdict, NOW).await.unwrap();
     let ids: Vec<i64> = tx
         .rows("select id from payment where batch = 'H-1' order by seq", args![])
         .await

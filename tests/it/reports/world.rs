@@ -176,7 +176,7 @@ pub async fn insert_batch(tx: &mut Tx, number: &str, first: i64, count: i64) {
     }
     let admitted = (u64::try_from(count).unwrap(), Fen::new(100 * count));
     let verdict = Verdict { state: "admitted", year: 2019, admitted, ..Verdict::default() };
-    assert!(tx.set_verdict(number, &verdict, at(19, 9, 0)).await.unwrap());
+    assert!(tx.set_verdict((number, ""), &verdict, at(19, 9, 0)).await.unwrap());
 }
 
 pub fn instruction(id: i64, payment_id: i64, previous_id: Option<i64>) -> NewInstruction {

@@ -2,6 +2,7 @@
 
 use bankgate::domain::money::Fen;
 use bankgate::domain::reason::Reason;
+use bankgate::passes::operate::cancel::cancel_batch;
 use bankgate::passes::operate::case::{Wish, assign, note, propose};
 use bankgate::passes::operate::correct::{Corrected, CorrectionFacts, Verdict, import_correction};
 use bankgate::passes::operate::propose::approve;
@@ -227,6 +228,87 @@ async fn r2_a_row_that_does_not_hold_is_refused_with_its_reason() {
 }
 
 #[tokio::test]
+async fn r2_a_correction_that_nobody_approves_is_taken_back_and_leaves_its_payment_to_another() {
+    on_both(async |w| {
+        w.one_of_three_fails(MISMATCH).await;
+        let mut sheets = w.workbook().await;
+        *sheets.cell(0, "更正卡号") = NEW_CARD.to_owned();
+        let first = w.bring("zhang", sheets.bytes()).await.unwrap().batches[0].number.clone();
+        *sheets.cell(0, "备注") = "卡号又换了".to_owned();
+        assert!(w.bring("zhang", sheets.bytes()).await.unwrap().rows[0].words.contains(&first));
+        approve_batch(&w.gateway, &who("li"), &first, w.now).await.unwrap();
+        assert!(cancel_batch(&w.gateway, &who("other"), &first, "不归我管的", w.now).await.is_err(), "another department");
+        assert!(cancel_batch(&w.gateway, &who("zhang"), &first, " ", w.now).await.is_err(), "why?");
+        let (proposal, effect) = cancel_batch(&w.gateway, &who("zhang"), &first, "卡号填错，重新更正", w.now).await.unwrap();
+        assert!(proposal.is_none() && effect.contains("not released"), "nobody released it: no money, no second person: {effect}");
+        assert!(cancel_batch(&w.gateway, &who("zhang"), &first, "卡号填错，重新更正", w.now).await.is_err(), "once");
+        assert!(review_batch(&w.gateway, &who("bureau"), &first, w.now).await.is_err());
+        assert!(release_batch(&w.gateway, &who("zhao"), &first, w.now).await.is_err());
+        assert_eq!(w.int("select count(*) from audit where act = 'batch.cancel'").await, 1);
+
+        let second = w.bring("zhang", sheets.bytes()).await.unwrap().batches[0].number.clone();
+        w.settle_at("2019-03-15", "09:00:00").await;
+        w.hands(&second).await;
+        // Somebody releases the first behind our back: its payment is being made already.
+        w.sql(&format!(
+            "update batch set finance_reviewer = 'wang', released_by = 'zhao', released_at = {} where number = '{first}'",
+            w.now.plus_minutes(60).millis()
+        ))
+        .await;
+        w.settle().await;
+        w.settle_at("2019-03-15", "11:00:00").await;
+        let slip = w.take_one(COUNTER);
+        assert_eq!(slip.orders.len(), 1);
+        w.answer(&slip, &[Word::Paid]);
+        w.settle().await;
+        assert_eq!((w.states(&second).await, w.states("B").await[1].as_str()), (vec!["paid".to_owned()], "reissued"));
+        assert!(w.attempts(&first).await.is_empty());
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_released_batch_that_waits_at_the_gate_is_taken_back_by_two_persons() {
+    on_both(async |w| {
+        let mut d = draft("C", COUNTER, [7, 8]);
+        d.pay_on = "2020-03-16".to_owned();
+        d.seal();
+        w.release(&d).await;
+        w.settle().await;
+        assert_eq!((w.states("C").await, w.incidents("funds_short").await), (vec!["held".to_owned(); 2], 1));
+        assert!(
+            cancel_batch(&w.gateway, &who("zhang"), "C", "名单作废，另行申报", w.now).await.is_err(),
+            "it is money: not a department's"
+        );
+        let (proposal, effect) = cancel_batch(&w.gateway, &who("bureau"), "C", "名单作废，另行申报", w.now).await.unwrap();
+        assert!(effect.contains("held at the gate"), "{effect}");
+        w.settle().await;
+        assert_eq!(w.states("C").await, vec!["held"; 2], "only proposed");
+        assert!(approve(&w.gateway, &who("bureau"), proposal.unwrap(), w.now).await.is_err(), "not by the same person");
+        approve(&w.gateway, &who("chief"), proposal.unwrap(), w.now).await.unwrap();
+        assert_eq!((w.states("C").await, w.incidents("funds_short").await), (vec!["returned".to_owned(); 2], 0));
+        w.books_hold().await;
+        w.sql(&format!(
+            "insert into funding (department, project, year, amount_fen, arrived_at) values ('D1', '1', 2020, 100000000, {})",
+            w.now.millis()
+        ))
+        .await;
+        w.settle().await;
+        assert!(w.attempts("C").await.is_empty(), "the funds came too late for it");
+        assert!(cancel_batch(&w.gateway, &who("bureau"), "B", "没有这一批", w.now).await.is_err());
+        w.release(&draft("B", COUNTER, [1])).await;
+        w.settle().await;
+        assert!(
+            cancel_batch(&w.gateway, &who("bureau"), "B", "已经在发了", w.now).await.is_err(),
+            "what is being paid is settled otherwise"
+        );
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn i6_a_late_success_behind_a_correction_that_is_out_is_an_alarm_and_never_silent() {
     on_both(async |w| {
         w.polls(SPLIT);
@@ -372,6 +454,37 @@ async fn r7_every_failure_reaches_its_department_once_and_is_reminded_and_escala
             (detail.note.as_str(), detail.payee.as_str(), detail.history.last().unwrap().what.as_str()),
             ("已通知村里核对", "李*", "note")
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r7_the_completed_list_reaches_its_department_once_also_when_nothing_failed() {
+    on_both(async |w| {
+        w.sql("update department set mail = 'ny@county.example' where code = 'D1'").await;
+        w.release(&draft("A", SPLIT, 3..5)).await;
+        w.settle().await;
+        w.answer(&w.take_one(SPLIT), &[Word::Paid; 2]);
+        w.one_of_three_fails(MISMATCH).await;
+        assert_eq!(w.states("A").await, vec!["paid"; 2]);
+        for hour in ["18:00:00", "19:00:00"] {
+            w.now = at("2019-03-14", hour);
+            report::report(&w.gateway, w.now).await.unwrap();
+        }
+        let lists = w.mails("completed_list").await;
+        let subjects: Vec<&str> = lists.iter().map(|(_, subject, _)| subject.as_str()).collect();
+        assert_eq!(lists.len(), 2, "each batch's, once: {subjects:?}");
+        assert!(lists.iter().all(|(to, _, _)| to == "ny@county.example"));
+        for batch in ["A", "B"] {
+            assert!(
+                subjects.iter().any(|s| s.contains(&format!("批次{batch}")) || s.contains(&format!("批次 {batch}"))),
+                "{batch}: {subjects:?}"
+            );
+        }
+        // Of the batch in which nothing failed there is no failure to tell; of the other there is, with the person and the reason.
+        assert_eq!(w.mails("failure_report").await.len(), 1);
+        let mut sheets = Sheets::of_mail(&w.mails("failure_report").await[0].2);
+        assert_eq!(["支付编号", "户主/姓名", "失败原因"].map(|title| sheets.cell(0, title).clone()), ["B-000002", "李珅", "户名不符"]);
     })
     .await;
 }
