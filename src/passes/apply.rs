@@ -142,6 +142,9 @@ impl<'a> Apply<'a> {
         }
         let evidence = returns::Evidence { file_in: self.ids.first().copied(), statement: None };
         returns::meet(self.gateway, tx, &self.file, evidence, self.now).await?;
+        if self.says_what_became() {
+            returns::explain(self.gateway, tx, &self.file, (evidence, &self.ids), self.now).await?;
+        }
         tx.take_final(&self.file, self.kind, &self.ids, is_whole).await?;
         self.cases(tx).await?;
         self.unmapped(tx).await?;

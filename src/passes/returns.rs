@@ -142,6 +142,33 @@ pub(super) async fn meet(gateway: &Gateway, tx: &mut Tx, file: &FileOut, by: Evi
     Ok(parts + u64::try_from(lines.len()).unwrap_or(u64::MAX))
 }
 
+/// A success is said of what had failed, and its return is on record: credited, said not to be, and sent back is a return in
+/// whatever order it was told. It stands where it stood, for the return's reason, and its money lies where that asks for.
+///
+/// # Errors
+/// The database; a working day that nobody knows.
+pub(super) async fn explain(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    file: &FileOut,
+    (by, set): (Evidence, &[i64]),
+    now: Timestamp,
+) -> Result<(), PassError> {
+    let booking = Booking { gateway, file, file_in: by.file_in, statement: by.statement, now };
+    for it in tx.explained_by_return(set, file).await? {
+        let class = ReasonClass::from_code(&it.line.reason.1);
+        let from = (it.state, ReasonClass::from_code(&it.class));
+        booking.move_money(tx, Some(EntryKind::Reclassify), from, (it.state, class), it.line.amount, 1).await?;
+        let has_case = tx.explain_by_return(&it.line, owner(class.unwrap_or(ReasonClass::Unclear)), now).await?;
+        if !has_case && !it.has_successor {
+            open_cases(gateway, tx, file, ("returned", std::slice::from_ref(&it.line)), now).await?;
+        }
+        let id = it.line.instruction_id;
+        tx.event("instruction", id, ("return", it.state.code(), it.state.code()), &gateway.holder, &it.line.words, now).await?;
+    }
+    Ok(())
+}
+
 /// Of some a part came back: they stay paid for the rest, and the part is a remainder of its own.
 async fn meet_parts(gateway: &Gateway, tx: &mut Tx, file: &FileOut, by: Evidence, now: Timestamp) -> Result<u64, PassError> {
     let booking = Booking { gateway, file, file_in: by.file_in, statement: by.statement, now };

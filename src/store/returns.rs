@@ -80,6 +80,19 @@ pub struct SentBack {
     pub credited_on: Option<NaiveDate>,
 }
 
+/// A failed line that was credited and sent back, as it turns out.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    /// Where it stands.
+    pub state: InstructionState,
+    /// The class of the failure that put it there.
+    pub class: String,
+    /// The line, with the reason of its return.
+    pub line: SentBack,
+    /// Whether something pays it again already.
+    pub has_successor: bool,
+}
+
 /// Lines whose return waits for a success, by file.
 #[derive(Clone, Debug)]
 pub struct Waiting {
@@ -293,6 +306,43 @@ impl Tx {
         self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(read).collect()
     }
 
+    /// Failed lines of which a set says that they were paid, and whose return is on record: credited, said not to be, and sent back.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn explained_by_return(&mut self, set: &[i64], file: &FileOut) -> Result<Vec<Explained>, StoreError> {
+        let sql = format!(
+            "select s.state, s.class, w.instruction_id, i.payment_id, i.root_payment_id, s.amount_fen, w.reason, w.class, w.raw_text, w.money_on, '', \
+             (select count(*) from instruction n where n.previous_id = i.id and n.live = 1 and n.claim_key <> -i.id) from waiting_return w \
+             join instruction_state s on s.instruction_id = w.instruction_id join instruction i on i.id = w.instruction_id where w.file_out = $1 \
+             and w.settled_at is null and w.amount_fen = s.amount_fen and s.state in ('failed', 'failed_final') and exists (select 1 from answer_line l \
+             where l.file_in in ({}) and l.instruction_id = w.instruction_id and l.outcome = 'paid' and l.is_final = 1) order by w.instruction_id",
+            list(set)
+        );
+        let read = |r: &Row| {
+            Ok(Explained {
+                state: r.code(0, InstructionState::from_code, "an instruction's state")?,
+                class: r.string(1)?,
+                line: sent_back(r, 2)?,
+                has_successor: r.int(11)? > 0,
+            })
+        };
+        self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(read).collect()
+    }
+
+    /// Gives a failed line the reason of its return, and its open case too. Says whether it has one.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn explain_by_return(&mut self, line: &SentBack, owner: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let (reason, class) = &line.reason;
+        let sql = "update instruction_state set reason = $2, class = $3, paid_fen = amount_fen, returned_fen = amount_fen where instruction_id = $1";
+        self.exec(sql, args![line.instruction_id, reason, class]).await?;
+        self.lay_return_aside(line.instruction_id, now).await?;
+        let sql = "update failure_case set reason = $2, class = $3, owner = $4 where instruction_id = $1 and state = 'open' and kind in ('failed', 'returned')";
+        Ok(self.exec(sql, args![line.instruction_id, reason, class, owner]).await? > 0)
+    }
+
     /// Lets them take effect. Says which lines.
     ///
     /// # Errors
@@ -307,7 +357,8 @@ impl Tx {
              order by x.instruction_id",
             meeting(twice)
         );
-        let lines = self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(sent_back).collect::<Result<Vec<_>, _>>()?;
+        let lines =
+            self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(|r| sent_back(r, 0)).collect::<Result<Vec<_>, _>>()?;
         let sql = format!(
             "insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, paid_fen, returned_fen, reason, class, raw_code, raw_text, \
              bank_ref, file_in, line, since) select x.instruction_id, x.file_out, x.batch, t.next, x.own_fen, x.own_fen, x.own_fen, x.reason, x.class, x.raw_code, \
@@ -395,14 +446,14 @@ impl Tx {
     }
 }
 
-fn sent_back(r: &Row) -> Result<SentBack, StoreError> {
+fn sent_back(r: &Row, at: usize) -> Result<SentBack, StoreError> {
     Ok(SentBack {
-        instruction_id: r.int(0)?,
-        payments: (r.int(1)?, r.int(2)?),
-        amount: r.fen(3)?,
-        reason: (r.string(4)?, r.string(5)?),
-        words: r.string(6)?,
-        money_on: r.date(7)?,
-        credited_on: if r.text(8)?.is_empty() { None } else { Some(r.date(8)?) },
+        instruction_id: r.int(at)?,
+        payments: (r.int(at + 1)?, r.int(at + 2)?),
+        amount: r.fen(at + 3)?,
+        reason: (r.string(at + 4)?, r.string(at + 5)?),
+        words: r.string(at + 6)?,
+        money_on: r.date(at + 7)?,
+        credited_on: if r.text(at + 8)?.is_empty() { None } else { Some(r.date(at + 8)?) },
     })
 }
