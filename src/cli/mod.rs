@@ -163,6 +163,9 @@ pub enum Command {
     /// The accounts' statements (对账单)
     #[command(subcommand)]
     Statement(reconcile::StatementCommand),
+    /// Publishing that is held because the database may have forgotten what went out
+    #[command(subcommand)]
+    Publishing(PublishingCommand),
     /// Approve what another person proposed, and do it
     Approve {
         /// The proposal's number
@@ -185,6 +188,17 @@ pub enum Command {
     Man {
         /// The folder
         dir: PathBuf,
+    },
+}
+
+/// Publishing as a whole.
+#[derive(Debug, Subcommand)]
+pub enum PublishingCommand {
+    /// Propose that it goes on; another person approves
+    Release {
+        /// Who compared what with the banks, and what came of it
+        #[arg(long)]
+        evidence: String,
     },
 }
 
@@ -386,6 +400,9 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
         Command::Check { explain } => setup::check(out, &path, explain),
         Command::Migrate { dry_run } => setup::migrate(out, &Config::load(&path)?, dry_run).await,
         Command::Start(start) => dispatch::start(start, &path, out).await,
+        Command::Publishing(PublishingCommand::Release { evidence }) => {
+            decide::ask(out, &Config::load(&path)?, Request::PublishingRelease { evidence }).await
+        }
         Command::Approve { id, withdraw } => decide::proposal(out, &Config::load(&path)?, id, withdraw).await,
         Command::Publication(command) => publication::publication(out, &Config::load(&path)?, command).await,
         Command::Refund(command) => refund::run(out, &Config::load(&path)?, command).await,

@@ -13,6 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::mail::Mailer;
 use crate::store::equations::Share;
 use crate::store::findings::Finding;
+use crate::store::memory::Replication;
 use crate::store::views::{Choice, FileInView, FileOutView, PaymentView};
 
 /// A clock that is off by more than this makes leases and due times wrong.
@@ -167,6 +168,17 @@ async fn probe_here(r: &Reader<'_>, config: &Config, now: Timestamp) -> Result<V
             what,
             Words::new("校准时钟（chrony、systemd-timesyncd）", "set the clocks (chrony, systemd-timesyncd)"),
         ));
+    }
+    if r.store.replication().await? == Replication::Asynchronous {
+        let what = Words::new(
+            "数据库有备库但提交不等待备库，切换时可能丢失最近的记录",
+            "the database has standbys and commits wait for none: a promotion may lose the last of them",
+        );
+        let next = Words::new(
+            "在数据库上设置 synchronous_standby_names（见 RUNBOOK）",
+            "set synchronous_standby_names on the database (see the runbook)",
+        );
+        found.push(finding("replication", config.node.name.clone(), what, next));
     }
     for problem in config.folders_missing() {
         found.push(finding(

@@ -22,7 +22,7 @@ use crate::clock::{Clock, Participant, Stopwatch};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::passes::{
-    Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, close, collect, deliver, enquire, evidence, expect, plan,
+    Done, Gateway, PassError, admit, apply, cases as cases_pass, chase, close, collect, deliver, enquire, evidence, expect, guard, plan,
     publication, publish, reconcile, remedy, report, seal, stage, sweep,
 };
 use crate::store::StoreError;
@@ -106,6 +106,7 @@ pub async fn serve(gateway: Arc<Gateway>, clock: &Clock, wake: &Wake, stop: &Can
         };
         tasks.spawn(until(stop.clone(), edge.run()));
     }
+    guard::at_the_start(&gateway, clock.now()).await?;
     tell_of_banks_without_mailbox(&gateway, clock.now()).await?;
     while let Some(ended) = tasks.join_next().await {
         if let Err(e) = ended {

@@ -34,6 +34,7 @@ use crate::passes::operate::choose::propose_choice;
 use crate::passes::operate::correct::CorrectionFacts;
 use crate::passes::operate::enquire::{enquire_file, enquire_payment};
 use crate::passes::operate::evidence::evidence_whole;
+use crate::passes::operate::guard::propose_release;
 use crate::passes::operate::import::{ImportFacts, import_batch};
 use crate::passes::operate::matching::propose_match;
 use crate::passes::operate::partly::propose_partly;
@@ -180,6 +181,11 @@ pub enum Request {
         /// The one that counts.
         statement: i64,
         /// The bank's word.
+        evidence: String,
+    },
+    /// Propose that publishing goes on.
+    PublishingRelease {
+        /// Who compared what with the banks.
         evidence: String,
     },
     /// Approve a proposal.
@@ -482,6 +488,15 @@ async fn decide(
         Request::SwitchBalances { source, bytes } => {
             let list = take_list(gateway, read, bytes).await?;
             let (id, effect) = propose_openings(gateway, &by, &source, list.path(), clock.now()).await?;
+            let value = serde_json::json!({ "proposal": id, "effect": effect });
+            done(
+                format!("已提出事项{id}：{effect}\n请另一人执行 `bankgate approve {id}`"),
+                format!("proposal {id}: {effect}\nanother person runs `bankgate approve {id}`"),
+                value,
+            )
+        }
+        Request::PublishingRelease { evidence } => {
+            let (id, effect) = propose_release(gateway, &by, &evidence, clock.now()).await?;
             let value = serde_json::json!({ "proposal": id, "effect": effect });
             done(
                 format!("已提出事项{id}：{effect}\n请另一人执行 `bankgate approve {id}`"),

@@ -28,10 +28,14 @@ pub mod ledger;
 pub mod masked;
 /// Which line of a statement is which movement of ours.
 pub mod matching;
+/// What a database should remember of what was published.
+pub mod memory;
 /// Money: an integer count of fen (分).
 pub mod money;
 /// The result of a payout, published again.
 pub mod publication;
+/// Publishing as moves: shared by the pass, the store and the model.
+pub mod publishing;
 /// Why a payment failed, and what that asks of whom.
 pub mod reason;
 /// Why money goes back to the treasury, and what proves it.

@@ -24,6 +24,8 @@ pub mod enquire;
 pub mod evidence;
 /// What banks owe us is ticked off, or told as late.
 pub mod expect;
+/// A database that lost its memory publishes nothing.
+pub mod guard;
 /// The ledger leaves the house as text.
 pub mod journal;
 /// Mails and their workbooks, from facts.

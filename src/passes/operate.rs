@@ -18,6 +18,8 @@ pub mod duty;
 pub mod enquire;
 /// Evidence that leaves the house whole.
 pub mod evidence;
+/// Publishing that is held, released.
+pub mod guard;
 /// Lists that are carried here.
 pub mod import;
 /// A statement's line, explained by two persons.

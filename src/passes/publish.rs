@@ -7,11 +7,14 @@
 //! server's refusal to overwrite. What a crash leaves is resolved by looking, at the sources first; what looking cannot
 //! resolve is held, or in doubt, and a person is told.
 
+use super::guard::{self, Journal};
 use super::seal::{pinned, spooled};
 use super::{Done, Edge, Gateway, PassError, join};
 use crate::domain::file::{Evidence, FileOutState};
 use crate::domain::instruction::{Event, step};
 use crate::domain::language::Words;
+use crate::domain::memory::Identity;
+use crate::domain::publishing::{Act, Look, Piece, Recovery, acts, part_name};
 use crate::domain::time::Timestamp;
 use crate::format::PublishMode;
 use crate::store::admission::Agreement;
@@ -42,11 +45,12 @@ pub async fn publish(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestam
     if files.is_empty() {
         return Ok(done);
     }
+    let Some(identity) = guard::may_publish(gateway, now).await? else { return Ok(Done::default()) };
     let mut open = Some(edge.transport.open().await?);
     let (mut trouble, mut line_faults) = (None, 0);
     // What may be out already comes first: its money is in flight.
     let (left, fresh): (Vec<_>, Vec<_>) = files.into_iter().partition(|f| f.state == FileOutState::Publishing);
-    let run = Run { gateway, edge, lease, now };
+    let run = Run { gateway, edge, lease, identity, now };
     for file in left.into_iter().chain(fresh) {
         let mut mailbox = match open.take() {
             Some(mailbox) => mailbox,
@@ -129,6 +133,8 @@ struct Run<'a> {
     gateway: &'a Gateway,
     edge: &'a Edge,
     lease: &'a Lease,
+    /// The database that was found to remember.
+    identity: Identity,
     now: Timestamp,
 }
 
@@ -140,6 +146,24 @@ struct Names {
     flag_part: Option<String>,
 }
 
+impl Names {
+    /// What is renamed; empty where the profile has no flag.
+    fn part(&self, piece: Piece) -> &str {
+        match piece {
+            Piece::Data => &self.data_part,
+            Piece::Flag => self.flag_part.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// What it is called at the end.
+    fn last(&self, piece: Piece) -> &str {
+        match piece {
+            Piece::Data => &self.data,
+            Piece::Flag => self.flag.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
 impl Run<'_> {
     fn path(&self, file: &FileOut, name: &str) -> String {
         join(&join(&self.edge.inbox, &file.dir), name)
@@ -147,7 +171,7 @@ impl Run<'_> {
 
     fn names(&self, file: &FileOut, attempt: i64, mode: PublishMode) -> Names {
         let part = |name: &str| match mode {
-            PublishMode::Rename => format!("{name}.{}.{attempt}.part", self.lease.fence),
+            PublishMode::Rename => part_name(name, self.lease.fence, attempt),
             PublishMode::Flag | PublishMode::Direct => name.to_owned(),
         };
         let flag = (!file.flag_name.is_empty()).then(|| file.flag_name.clone());
@@ -183,71 +207,55 @@ impl Run<'_> {
         let file = FileOut { state: FileOutState::Uploading, fence: self.lease.fence, attempt, ..file };
         let names = self.names(&file, attempt, mode);
         mailbox.ensure_dir(&join(&self.edge.inbox, &file.dir)).await?;
-        match mode {
-            PublishMode::Rename => self.by_rename(mailbox, &file, &names, (&bytes, flag.as_deref())).await,
-            PublishMode::Flag | PublishMode::Direct => self.in_place(mailbox, &file, &names, (&bytes, flag.as_deref())).await,
-        }
+        self.act(mailbox, &file, (&names, mode != PublishMode::Rename), (&bytes, flag.as_deref())).await
     }
 
-    async fn by_rename(
+    /// The acts behind the stamp, in the order that the protocol gives. Whoever finds that the row or the lease moved on, or that
+    /// a final name is taken, ends there.
+    async fn act(
         &self,
         mailbox: &mut Mailbox,
         file: &FileOut,
-        names: &Names,
+        (names, in_place): (&Names, bool),
         (bytes, flag): (&std::path::Path, Option<&[u8]>),
     ) -> Result<Done, PassError> {
-        self.upload(mailbox, file, &names.data_part, bytes).await?;
-        if let (Some(part), Some(text)) = (&names.flag_part, flag) {
-            self.upload_text(mailbox, part, text).await?;
-        }
-        for name in std::iter::once(&names.data).chain(&names.flag) {
-            if mailbox.stat(name).await?.is_some() {
-                return self
-                    .stop(file, FileOutState::Held, &format!("{name} stands at the bank already, and we did not put it there"))
-                    .await;
+        let mut file = file.clone();
+        for act in acts(in_place, names.flag.is_some()) {
+            match act {
+                Act::Upload(Piece::Data) => self.upload(mailbox, &file, &names.data_part, bytes).await?,
+                Act::Upload(Piece::Flag) => self.upload_text(mailbox, names.part(Piece::Flag), flag.unwrap_or_default()).await?,
+                Act::ProveAbsent => {
+                    if let Some(why) = guard::went_out_before(self.gateway, &file).await? {
+                        return self.stop(&file, FileOutState::Held, &why).await;
+                    }
+                    for name in std::iter::once(&names.data).chain(&names.flag) {
+                        if mailbox.stat(name).await?.is_some() {
+                            let why = format!("{name} stands at the bank already, and we did not put it there");
+                            return self.stop(&file, FileOutState::Held, &why).await;
+                        }
+                    }
+                }
+                Act::Intend => {
+                    if !self.intend(&file, (names.part(Piece::Data), names.part(Piece::Flag))).await? {
+                        return Ok(Done::default());
+                    }
+                    file.state = FileOutState::Publishing;
+                    Journal::of(self.gateway).append(&guard::entry(&file).line())?;
+                }
+                Act::Rename(piece) => mailbox.rename(names.part(*piece), names.last(*piece)).await?,
+                Act::Record => return self.record(&file, Evidence::Renamed).await,
             }
         }
-        let parts = (names.data_part.as_str(), names.flag_part.as_deref().unwrap_or_default());
-        if !self.intend(file, parts).await? {
-            return Ok(Done::default());
-        }
-        let file = FileOut { state: FileOutState::Publishing, ..file.clone() };
-        mailbox.rename(&names.data_part, &names.data).await?;
-        if let (Some(part), Some(name)) = (&names.flag_part, &names.flag) {
-            mailbox.rename(part, name).await?;
-        }
-        self.record(&file, Evidence::Renamed).await
-    }
-
-    /// Where the bank wants files written in place, the intent stands before the first byte, and the act is done by this
-    /// run or by nobody.
-    async fn in_place(
-        &self,
-        mailbox: &mut Mailbox,
-        file: &FileOut,
-        names: &Names,
-        (bytes, flag): (&std::path::Path, Option<&[u8]>),
-    ) -> Result<Done, PassError> {
-        for name in std::iter::once(&names.data).chain(&names.flag) {
-            if mailbox.stat(name).await?.is_some() {
-                return self
-                    .stop(file, FileOutState::Held, &format!("{name} stands at the bank already, and we did not put it there"))
-                    .await;
-            }
-        }
-        if !self.intend(file, (&names.data, names.flag.as_deref().unwrap_or_default())).await? {
-            return Ok(Done::default());
-        }
-        let file = FileOut { state: FileOutState::Publishing, ..file.clone() };
-        self.upload(mailbox, &file, &names.data, bytes).await?;
-        if let (Some(name), Some(text)) = (&names.flag, flag) {
-            self.upload_text(mailbox, name, text).await?;
-        }
-        self.record(&file, Evidence::Renamed).await
+        Ok(Done::default())
     }
 
     async fn intend(&self, file: &FileOut, parts: (&str, &str)) -> Result<bool, PassError> {
         let mut tx = self.gateway.store.begin().await?;
+        // On this very connection: a database that failed over a moment ago may have forgotten, and is looked at by the next run.
+        if !guard::still(self.gateway, &mut tx, &self.identity).await? {
+            tracing::warn!(file = file.id, "not published by this run: the database is another one, or publishing is held");
+            return Ok(false);
+        }
         let intended = tx.intend(file, self.lease, file.attempt, parts, self.now).await?;
         tx.commit().await?;
         if !intended {
@@ -321,21 +329,25 @@ impl Run<'_> {
         let verdict = if part == file.name { look.after_writing_in_place() } else { look.after_rename(self.edge.rename_is_atomic) };
         tracing::info!(file = file.id, ?look, ?verdict, "publication resolved by looking");
         let (data, flag) = (join(dir, &file.name), join(dir, &file.flag_name));
-        match verdict {
-            Recovery::RenameBoth => {
-                mailbox.rename(&file.part_name, &data).await?;
-                if !file.flag_part_name.is_empty() {
-                    mailbox.rename(&file.flag_part_name, &flag).await?;
-                }
-                self.record(file, Evidence::Renamed).await
-            }
-            Recovery::RenameFlag => {
-                mailbox.rename(&file.flag_part_name, &flag).await?;
-                self.record(file, Evidence::Renamed).await
-            }
-            Recovery::Out(evidence) => self.record(file, evidence).await,
-            Recovery::Stop(state, why) => self.stop(file, state, why).await,
+        let evidence = match verdict {
+            Recovery::Stop(state, why) => return self.stop(file, state, why).await,
+            Recovery::Out(evidence) => evidence,
+            Recovery::RenameBoth | Recovery::RenameFlag => Evidence::Renamed,
+        };
+        if verdict == Recovery::RenameBoth {
+            Journal::of(self.gateway).append(&guard::entry(file).line())?;
         }
+        for act in verdict.acts(!file.flag_part_name.is_empty()) {
+            match act {
+                Act::Rename(Piece::Data) => mailbox.rename(&file.part_name, &data).await?,
+                Act::Rename(Piece::Flag) => mailbox.rename(&file.flag_part_name, &flag).await?,
+                Act::Record => return self.record(file, evidence).await,
+                Act::Upload(_) | Act::ProveAbsent | Act::Intend => {
+                    return Err(PassError::Broken(format!("looking at file {} would begin it anew", file.id)));
+                }
+            }
+        }
+        Ok(Done::default())
     }
 
     async fn record(&self, file: &FileOut, evidence: Evidence) -> Result<Done, PassError> {
@@ -390,122 +402,4 @@ async fn stop(gateway: &Gateway, file: &FileOut, state: FileOutState, why: &str,
     tx.incident(&NewIncident { key: &key, kind: "file_held", bank: &file.bank, what: &what, next_step: &next_step }, now).await?;
     tx.commit().await?;
     Ok(Done { changed: 1, ..Done::default() })
-}
-
-/// What one complete listing shows of a publication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
-    /// The recorded data part is there.
-    pub data_part: bool,
-    /// The recorded flag part is there; `None` where the profile has no flag.
-    pub flag_part: Option<bool>,
-    /// The final name's size, if it is there.
-    pub data: Option<u64>,
-    /// The final flag is there; `None` where the profile has no flag.
-    pub flag: Option<bool>,
-    /// What we sealed.
-    pub bytes: u64,
-}
-
-/// What looking concludes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recovery {
-    /// Nothing was renamed: go on with the recorded parts.
-    RenameBoth,
-    /// The data is out, its flag is not.
-    RenameFlag,
-    /// It is out.
-    Out(Evidence),
-    /// A person must look.
-    Stop(FileOutState, &'static str),
-}
-
-impl Look {
-    /// After an upload under part names. Where the server's rename is not one step, recovery never repeats it.
-    #[must_use]
-    pub fn after_rename(self, rename_is_atomic: bool) -> Recovery {
-        let flag_waits = self.flag_part == Some(true);
-        let size_is_ours = self.data == Some(self.bytes);
-        if !rename_is_atomic {
-            return match (self.data_part || flag_waits, self.data) {
-                (false, Some(_)) if size_is_ours => Recovery::Out(Evidence::Seen),
-                (false, None) => Recovery::Out(Evidence::Presumed),
-                (true, _) => Recovery::Stop(FileOutState::Doubt, "a rename was begun at a server whose renames are not one step"),
-                (false, Some(_)) => Recovery::Stop(FileOutState::Held, "another file stands under its name"),
-            };
-        }
-        if flag_waits && self.flag == Some(true) {
-            return Recovery::Stop(FileOutState::Held, "its flag's part and its flag are both there");
-        }
-        match (self.data_part, flag_waits, self.data) {
-            (true, _, Some(_)) => Recovery::Stop(FileOutState::Held, "its part and its final name are both there"),
-            (true, false, None) if self.flag_part.is_some() => Recovery::Stop(FileOutState::Held, "the part of its flag is gone"),
-            (true, _, None) => Recovery::RenameBoth,
-            (false, true, Some(_)) if size_is_ours => Recovery::RenameFlag,
-            (false, true, _) => Recovery::Stop(FileOutState::Held, "its data is gone and its flag was never set"),
-            (false, false, Some(_)) if size_is_ours => Recovery::Out(Evidence::Seen),
-            (false, false, Some(_)) => Recovery::Stop(FileOutState::Held, "another file stands under its name"),
-            (false, false, None) => Recovery::Out(Evidence::Presumed),
-        }
-    }
-
-    /// After writing in place: only a look, never another byte.
-    #[must_use]
-    pub fn after_writing_in_place(self) -> Recovery {
-        match (self.data, self.flag) {
-            (Some(bytes), Some(true)) if bytes == self.bytes => Recovery::Out(Evidence::Seen),
-            (Some(_) | None, Some(_) | None) => Recovery::Stop(FileOutState::Doubt, "it was written in place and the end was not recorded"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn look(data_part: bool, flag_part: Option<bool>, data: Option<u64>) -> Look {
-        Look { data_part, flag_part, data, flag: flag_part.map(|_| false), bytes: 10 }
-    }
-
-    #[test]
-    fn recovery_looks_at_the_sources_first() {
-        let held = |r: Recovery| matches!(r, Recovery::Stop(FileOutState::Held, _));
-        assert_eq!(look(true, None, None).after_rename(true), Recovery::RenameBoth);
-        assert!(held(look(true, None, Some(10)).after_rename(true)));
-        assert_eq!(look(false, None, Some(10)).after_rename(true), Recovery::Out(Evidence::Seen));
-        assert!(held(look(false, None, Some(9)).after_rename(true)));
-        assert_eq!(look(false, None, None).after_rename(true), Recovery::Out(Evidence::Presumed));
-        assert_eq!(look(true, Some(true), None).after_rename(true), Recovery::RenameBoth);
-        assert_eq!(look(false, Some(true), Some(10)).after_rename(true), Recovery::RenameFlag);
-        assert!(held(look(false, Some(true), None).after_rename(true)));
-        assert!(held(look(true, Some(false), None).after_rename(true)));
-        assert_eq!(look(false, Some(false), None).after_rename(true), Recovery::Out(Evidence::Presumed));
-    }
-
-    #[test]
-    fn a_rename_of_two_steps_is_never_repeated() {
-        for data_part in [false, true] {
-            for flag_part in [None, Some(false), Some(true)] {
-                for data in [None, Some(9), Some(10)] {
-                    let verdict = look(data_part, flag_part, data).after_rename(false);
-                    assert!(!matches!(verdict, Recovery::RenameBoth | Recovery::RenameFlag), "{verdict:?}");
-                }
-            }
-        }
-        assert!(matches!(look(true, None, None).after_rename(false), Recovery::Stop(FileOutState::Doubt, _)));
-    }
-
-    #[test]
-    fn what_was_written_in_place_is_never_written_again() {
-        for data in [None, Some(9), Some(10)] {
-            for flag in [None, Some(false), Some(true)] {
-                let look = Look { data_part: false, flag_part: flag, data, flag, bytes: 10 };
-                match look.after_writing_in_place() {
-                    Recovery::Out(e) => assert_eq!((e, data, flag), (Evidence::Seen, Some(10), Some(true))),
-                    Recovery::Stop(state, _) => assert_eq!(state, FileOutState::Doubt),
-                    Recovery::RenameBoth | Recovery::RenameFlag => panic!("written in place, there is nothing to rename"),
-                }
-            }
-        }
-    }
 }

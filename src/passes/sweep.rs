@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{Done, Gateway, PassError, join};
-use crate::domain::file::FileOutState;
+use crate::domain::publishing::fence_of;
 use crate::domain::time::Timestamp;
 use crate::store::outbound::{FileOut, Lease};
 use crate::transport::TransportError;
@@ -67,55 +67,9 @@ pub async fn sweep(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestamp)
 
 /// Whether this name is a part of this file's, of a lower fence, and none that its row may still need.
 fn is_condemned(file: &FileOut, dir: &str, name: &str, fence: i64) -> bool {
-    let is_older = [&file.name, &file.flag_name].into_iter().filter_map(|base| fence_of(base, name)).any(|f| f < fence);
     let path = join(dir, name);
-    let is_named = path == file.part_name || path == file.flag_part_name;
-    is_older && !(is_named && may_be_needed(file.state))
-}
-
-fn may_be_needed(state: FileOutState) -> bool {
-    match state {
-        FileOutState::Answered | FileOutState::Refused | FileOutState::Voided | FileOutState::Abandoned => false,
-        FileOutState::Planned
-        | FileOutState::Sealed
-        | FileOutState::Uploading
-        | FileOutState::Publishing
-        | FileOutState::Sent
-        | FileOutState::Accepted
-        | FileOutState::Held
-        | FileOutState::Doubt => true,
-    }
-}
-
-/// The fence in `<base>.<fence>.<attempt>.part`.
-fn fence_of(base: &str, name: &str) -> Option<i64> {
-    if base.is_empty() {
-        return None;
-    }
-    let (fence, attempt) = name.strip_prefix(base)?.strip_prefix('.')?.strip_suffix(".part")?.split_once('.')?;
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if is_number(fence) && is_number(attempt) { fence.parse().ok() } else { None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_our_own_part_names_have_a_fence() {
-        assert_eq!(fence_of("A.TXT", "A.TXT.12.3.part"), Some(12));
-        for name in [
-            "A.TXT",
-            "A.TXT.part",
-            "A.TXT.12.part",
-            "A.TXT.12.x.part",
-            "A.TXT.-1.3.part",
-            "A.TXT.1.2.3.part",
-            "B.TXT.12.3.part",
-            ".12.3.part",
-        ] {
-            assert_eq!(fence_of("A.TXT", name), None, "{name}");
-        }
-        assert_eq!(fence_of("", ".12.3.part"), None);
-    }
+    [&file.name, &file.flag_name]
+        .into_iter()
+        .filter_map(|base| fence_of(base, name))
+        .any(|part_fence| file.standing().condemns(&path, part_fence, fence))
 }

@@ -96,6 +96,19 @@ fn of_file(r: &Row, zh: &str, en: &str, next_zh: &str, next_en: &str) -> Result<
 /// `$1`: now; `$2`: an hour ago; `$3`: today.
 const QUESTIONS: &[Question] = &[
     Question {
+        kind: "publishing_held",
+        sql: "select key, '', why, 0, held_at from publishing_hold where released_at is null and $1 = $1 and $2 = $2 and $3 = $3 order by key",
+        read: |r| {
+            let why = r.text(2)?;
+            let next = Words::new(
+                "与各银行核对最近发出的文件，然后 `bankgate publishing release --evidence …`，另一人 `bankgate approve`",
+                "compare the last files with every bank, then `bankgate publishing release --evidence …`, and `bankgate approve` by another",
+            );
+            let what = Words::new(format!("已停止全部发送：{why}"), format!("all publishing is held: {why}"));
+            Ok((format!("publishing {}", r.text(0)?), what, next))
+        },
+    },
+    Question {
         kind: "file_held",
         sql: "select cast(id as text), bank, name || ' ' || held_reason, total_fen, updated_at from file_out where state = 'held' and $1 = $1 and $2 = $2 and $3 = $3 order by id",
         read: |r| {

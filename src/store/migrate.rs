@@ -42,6 +42,13 @@ const VERSIONS: &[Version] = &[
     },
     Version { number: 3, name: "settlement views", both: &[include_str!("migrations/0003_views.sql")], postgres: &[], sqlite: &[] },
     Version { number: 4, name: "parted claims", both: &[include_str!("migrations/0004_parted.sql")], postgres: &[], sqlite: &[] },
+    Version {
+        number: 5,
+        name: "memory",
+        both: &[include_str!("migrations/0005_memory.sql")],
+        postgres: &[],
+        sqlite: &[include_str!("migrations/0005_sqlite.sql")],
+    },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

@@ -44,6 +44,8 @@ pub mod intake;
 pub mod journal;
 /// The ledger: accounts, entries, postings.
 pub mod ledger;
+/// Which database this is, and whether it remembers.
+pub mod memory;
 /// The schema and its versions.
 pub mod migrate;
 /// Payment files: planned, sealed, published.
@@ -221,7 +223,9 @@ impl Store {
             use secrecy::ExposeSecret as _;
             options = options.password(password.expose_secret());
         }
-        let options = options.application_name("bankgate").options([("search_path", address.schema.as_str())]);
+        // Whatever the server's default: where there is a synchronous standby, a commit of ours waits for it.
+        let settings = [("search_path", address.schema.as_str()), ("synchronous_commit", "on")];
+        let options = options.application_name("bankgate").options(settings);
         let pool = PgPoolOptions::new()
             .max_connections(address.pool_max.max(2))
             .acquire_timeout(Duration::from_secs(15))

@@ -13,6 +13,7 @@ use crate::domain::instruction::InstructionState;
 use crate::domain::ledger::Purse;
 use crate::domain::masked::{Account, IdNumber, Mobile, Name};
 use crate::domain::money::Fen;
+use crate::domain::publishing::{Hold, Seen, Standing};
 use crate::domain::time::Timestamp;
 
 /// Admitted rows that wait for a file.
@@ -196,6 +197,23 @@ fn year(r: &Row, column: usize) -> Result<i32, StoreError> {
 }
 
 impl FileOut {
+    /// The row as far as publishing goes.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing {
+            state: self.state,
+            fence: self.fence,
+            attempt: self.attempt,
+            part: self.part_name.clone(),
+            flag_part: self.flag_part_name.clone(),
+            copies: self.copies,
+        }
+    }
+
+    fn seen(&self) -> Seen {
+        Seen { state: self.state, fence: self.fence, attempt: self.attempt }
+    }
+
     /// The path under the bank's inbox.
     #[must_use]
     pub fn path(&self) -> String {
@@ -404,6 +422,15 @@ impl Tx {
         file_out(&self.one(sqlx::AssertSqlSafe(sql), args![id]).await?)
     }
 
+    /// A file by its key, if there is one.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn file_if_any(&mut self, id: i64) -> Result<Option<FileOut>, StoreError> {
+        let sql = format!("select {FILE_COLUMNS} {FILE_FROM} where f.id = $1");
+        self.opt(sqlx::AssertSqlSafe(sql), args![id]).await?.as_ref().map(file_out).transpose()
+    }
+
     /// The newest file that a bank's key names, if any.
     ///
     /// # Errors
@@ -474,17 +501,38 @@ impl Tx {
         self.exec_one(sql, args![id, sha256, bytes, now]).await
     }
 
+    /// A file's row as it stands now, locked until the transaction ends.
+    async fn file_standing(&mut self, file: i64, now: Timestamp) -> Result<Standing, StoreError> {
+        let sql = "update file_out set updated_at = $2 where id = $1 returning state, fence, attempt, part_name, flag_part_name, copies";
+        let r = self.one(sql, args![file, now]).await?;
+        Ok(Standing {
+            state: r.code(0, FileOutState::from_code, "a file's state")?,
+            fence: r.int(1)?,
+            attempt: r.int(2)?,
+            part: r.string(3)?,
+            flag_part: r.string(4)?,
+            copies: r.int(5)?,
+        })
+    }
+
+    /// Writes the next standing of a row, if it still has the one from which that was decided.
+    async fn put_standing(&mut self, file: i64, from: &Standing, to: &Standing) -> Result<bool, StoreError> {
+        let sql = "update file_out set state = $2, fence = $3, attempt = $4, part_name = $5, flag_part_name = $6, copies = $7 \
+                   where id = $1 and state = $8 and fence = $9 and attempt = $10";
+        let new = args![file, to.state.code(), to.fence, to.attempt, &to.part, &to.flag_part, to.copies];
+        let old = args![from.state.code(), from.fence, from.attempt];
+        self.exec_one(sql, new.into_iter().chain(old).collect()).await
+    }
+
     /// `sealed | uploading → uploading`, stamped with this fence and the next attempt. Says the attempt.
     ///
     /// # Errors
     /// The database refused.
     pub async fn stamp_file(&mut self, file: &FileOut, lease: &Lease, now: Timestamp) -> Result<Option<i64>, StoreError> {
-        if !self.hold_lease(lease).await? {
-            return Ok(None);
-        }
-        let sql = "update file_out set state = 'uploading', fence = $2, attempt = attempt + 1, updated_at = $3 \
-                   where id = $1 and state in ('sealed', 'uploading') and fence <= $2 and attempt = $4 returning attempt";
-        self.opt(sql, args![file.id, lease.fence, now, file.attempt]).await?.map(|r| r.int(0)).transpose()
+        let hold = Hold { fence: lease.fence, is_held: self.hold_lease(lease).await? };
+        let row = self.file_standing(file.id, now).await?;
+        let Some(next) = row.stamped(hold, file.attempt) else { return Ok(None) };
+        Ok(self.put_standing(file.id, &row, &next).await?.then_some(next.attempt))
     }
 
     /// `uploading → publishing`, with the exact parts that may be renamed from now on. Refused to whoever lost the lease.
@@ -501,12 +549,10 @@ impl Tx {
     ) -> Result<bool, StoreError> {
         // The lease's row is locked, not only looked at: else another could take it over, read this row as it was, and sweep the
         // parts away that this intent names.
-        if !self.hold_lease(lease).await? {
-            return Ok(false);
-        }
-        let sql = "update file_out set state = 'publishing', part_name = $4, flag_part_name = $5, copies = copies + 1, updated_at = $6 \
-                   where id = $1 and state = 'uploading' and fence = $2 and attempt = $3";
-        self.exec_one(sql, args![file.id, lease.fence, attempt, parts.0, parts.1, now]).await
+        let hold = Hold { fence: lease.fence, is_held: self.hold_lease(lease).await? };
+        let row = self.file_standing(file.id, now).await?;
+        let Some(next) = row.intended(hold, attempt, parts) else { return Ok(false) };
+        self.put_standing(file.id, &row, &next).await
     }
 
     /// Counts a look at a publication that could not be resolved.
@@ -514,8 +560,9 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn count_look(&mut self, file: &FileOut, now: Timestamp) -> Result<bool, StoreError> {
-        let sql = "update file_out set attempt = attempt + 1, updated_at = $3 where id = $1 and state = 'publishing' and attempt = $2";
-        self.exec_one(sql, args![file.id, file.attempt, now]).await
+        let row = self.file_standing(file.id, now).await?;
+        let Some(next) = row.looked(file.attempt) else { return Ok(false) };
+        self.put_standing(file.id, &row, &next).await
     }
 
     /// Moves a file from the state that was read to another, with a word why.
@@ -530,12 +577,14 @@ impl Tx {
         actor: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let sql = "update file_out set state = $3, held_reason = $4, updated_at = $5 where id = $1 and state = $2 and fence = $6 and attempt = $7";
-        let moved = self.exec_one(sql, args![file.id, file.state.code(), to.code(), why, now, file.fence, file.attempt]).await?;
-        if moved {
-            self.event("file_out", file.id, ("move", file.state.code(), to.code()), actor, why, now).await?;
+        let row = self.file_standing(file.id, now).await?;
+        let Some(next) = row.moved(file.seen(), to) else { return Ok(false) };
+        if !self.put_standing(file.id, &row, &next).await? {
+            return Ok(false);
         }
-        Ok(moved)
+        self.exec("update file_out set held_reason = $2 where id = $1", args![file.id, why]).await?;
+        self.event("file_out", file.id, ("move", file.state.code(), to.code()), actor, why, now).await?;
+        Ok(true)
     }
 
     /// Records a file as out, with how we know and when the bank's words are due.
@@ -543,7 +592,9 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn record_sent(&mut self, file: &FileOut, sent: &SentRecord, actor: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let sql = "update file_out set state = 'sent', lines_state = $4, evidence = $5, sent_at = $6, ack_due_at = $7, result_due_at = $8, held_reason = '', \
+        let row = self.file_standing(file.id, now).await?;
+        let Some(next) = row.sent(file.state) else { return Ok(false) };
+        let sql = "update file_out set state = $9, lines_state = $4, evidence = $5, sent_at = $6, ack_due_at = $7, result_due_at = $8, held_reason = '', \
                    updated_at = $6 where id = $1 and state = $2 and lines_state = $3";
         let moved = self
             .exec_one(
@@ -556,7 +607,8 @@ impl Tx {
                     sent.evidence.code(),
                     now,
                     sent.ack_due_at,
-                    sent.result_due_at
+                    sent.result_due_at,
+                    next.state.code()
                 ],
             )
             .await?;

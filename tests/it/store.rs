@@ -50,15 +50,16 @@ on_both! {
 }
 
 async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: World) {
-    let first =
-        [(1, "first"), (2, "settlement"), (3, "settlement views"), (4, "parted claims")].map(|(n, name)| (n, name.to_owned())).to_vec();
+    let first = [(1, "first"), (2, "settlement"), (3, "settlement views"), (4, "parted claims"), (5, "memory")]
+        .map(|(n, name)| (n, name.to_owned()))
+        .to_vec();
     let dry = w.store.migration_plan().await.unwrap();
     assert_eq!((dry.had.as_slice(), &dry.applied), ([].as_slice(), &first));
     assert_eq!(w.tables().await, BTreeSet::new(), "a dry run made tables");
     assert!(matches!(w.store.check_schema().await, Err(StoreError::SchemaOlder { wanted: 1 })));
     assert_eq!(w.store.migrate().await.unwrap(), dry);
     let again = w.store.migrate().await.unwrap();
-    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ([1, 2, 3, 4].as_slice(), [].as_slice()));
+    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ([1, 2, 3, 4, 5].as_slice(), [].as_slice()));
     w.store.check_schema().await.unwrap();
     assert!(w.tables().await.contains("instruction_state"));
 }
@@ -73,9 +74,9 @@ async fn a_newer_or_altered_schema_is_refused(w: World) {
     }
     w.must("update _sqlx_migrations set checksum = (select checksum from kept where kept.version = _sqlx_migrations.version)").await;
     w.store.check_schema().await.unwrap();
-    w.must("update _sqlx_migrations set version = 99 where version = 4").await;
+    w.must("update _sqlx_migrations set version = 99 where version = 5").await;
     for said in [w.store.migrate().await.err(), w.store.check_schema().await.err(), w.store.migration_plan().await.err()] {
-        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 4 })), "{said:?}");
+        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 5 })), "{said:?}");
     }
 }
 

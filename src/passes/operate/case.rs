@@ -113,6 +113,7 @@ impl Wish<'_> {
             | Act::ResolveFailed
             | Act::ResolvePartly
             | Act::Opening
+            | Act::ReleasePublishing
             | Act::Refund
             | Act::RefundReceipt
             | Act::RefundCancel

@@ -27,6 +27,8 @@ pub enum Act {
     ResolveFailed,
     /// Opens the ledger with what lay in the accounts on the day of the switch-over.
     Opening,
+    /// Lets publishing go on although the database may have forgotten.
+    ReleasePublishing,
     /// Money that was asked back was given back.
     Recover,
     /// Gives a failure another reason, and with it another class.
@@ -55,6 +57,7 @@ coded!(Act {
     ResolvePaid = "payment.resolve_paid",
     ResolveFailed = "payment.resolve_failed",
     Opening = "switch.opening",
+    ReleasePublishing = "publishing.release",
     Recover = "failure.recover",
     Reclassify = "failure.reclassify",
     Cancel = "failure.cancel",
@@ -74,6 +77,7 @@ impl Act {
         match self {
             Self::ResolvePaid | Self::ResolvePartly => Some(Event::ResolvePaid),
             Self::ResolveFailed => Some(Event::ResolveFailed),
+            Self::ReleasePublishing => None,
             Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase => None,
             Self::Refund | Self::RefundReceipt | Self::RefundCancel | Self::Match | Self::ChooseStatement | Self::BatchCancel => None,
         }
@@ -182,6 +186,7 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
         Act::Refund | Act::RefundReceipt | Act::RefundCancel => refund::approve(gateway, &mut tx, by, &proposal, act, now).await?,
         Act::Match => matching::explain(gateway, &mut tx, by, &proposal, now).await?,
         Act::ChooseStatement => choose::choose(&mut tx, by, &proposal, now).await?,
+        Act::ReleasePublishing => super::guard::release(&mut tx, by, &proposal, now).await?,
         Act::ResolvePartly => partly::resolve(gateway, &mut tx, by, &proposal, now).await?,
         Act::BatchCancel => cancel::done(gateway, &mut tx, by, &proposal, now).await?,
     };

@@ -1,0 +1,1 @@
+insert into database_identity (id) values (lower(hex(randomblob(16))));
