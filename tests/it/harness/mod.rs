@@ -88,6 +88,12 @@ pub fn quoted(path: &Path) -> String {
     format!("'{}'", path.display())
 }
 
+/// A figure, for whoever runs the tests with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "what a long test has done is for people to read")]
+pub fn say(what: &str) {
+    println!("{what}");
+}
+
 /// Says that a test could not be made here, and why. Written past the capture of tests' output: it must be seen.
 pub fn skip(why: &str) {
     use std::io::Write as _;

@@ -10,9 +10,11 @@ use super::{Keeper, folder, is_root, quoted, run};
 /// A running cluster. It is stopped, and its folder removed, when it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Postgres {
-    /// Where its socket lies.
-    socket: PathBuf,
+    /// Its folder, where its socket lies too.
+    dir: PathBuf,
     bin: PathBuf,
+    /// Its port on 127.0.0.1, if it listens there.
+    pub port: Option<u16>,
     _keeper: Keeper,
 }
 
@@ -21,22 +23,72 @@ static SHARED: OnceLock<Postgres> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 impl Postgres {
-    /// Starts a cluster of one's own.
+    /// Starts a cluster of one's own, on a socket only.
     pub fn start() -> Self {
+        let new = Self::prepared(None);
+        new.make();
+        new.start_again();
+        new
+    }
+
+    /// Starts one that listens on the loopback too: for lines that are cut, and for standbys.
+    pub fn start_on_loopback() -> Self {
+        let new = Self::prepared(Some(free_port()));
+        new.make();
+        new.start_again();
+        new
+    }
+
+    fn prepared(port: Option<u16>) -> Self {
         let (dir, bin) = (folder("pg"), newest_bin());
         if is_root() {
             run(Command::new("chown").arg("postgres").arg(&dir));
         }
-        let (data, log) = (dir.join("data"), dir.join("log"));
-        let initdb = ["-U", "bankgate", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
-        run(as_postgres(&bin.join("initdb"), &dir).args(initdb).arg("-D").arg(&data));
         // Stopped before it is started: from here on, whatever happens, somebody stops it.
         let user = if is_root() { "runuser -u postgres --" } else { "" };
         let stop = format!("cd {} && {user} {} stop -m immediate -D data", quoted(&dir), quoted(&bin.join("pg_ctl")));
         let keeper = Keeper::new(&format!("{stop}; cd /; rm -rf {}", quoted(&dir)));
-        let options = format!("-c listen_addresses='' -c unix_socket_directories={} -c max_connections=200", dir.display());
-        run(as_postgres(&bin.join("pg_ctl"), &dir).args(["start", "-w", "-t", "60", "-o", &options, "-D"]).arg(&data).arg("-l").arg(&log));
-        Self { socket: dir, bin, _keeper: keeper }
+        Self { dir, bin, port, _keeper: keeper }
+    }
+
+    fn make(&self) {
+        let initdb = ["-U", "bankgate", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
+        run(as_postgres(&self.bin.join("initdb"), &self.dir).args(initdb).arg("-D").arg(self.dir.join("data")));
+    }
+
+    /// Starts it after `stop_hard`.
+    pub fn start_again(&self) {
+        let listen = match self.port {
+            Some(port) => format!("-c listen_addresses=127.0.0.1 -c port={port}"),
+            None => "-c listen_addresses=''".to_owned(),
+        };
+        let options = format!("{listen} -c unix_socket_directories={} -c max_connections=200", self.dir.display());
+        let (data, log) = (self.dir.join("data"), self.dir.join("log"));
+        run(as_postgres(&self.bin.join("pg_ctl"), &self.dir)
+            .args(["start", "-w", "-t", "60", "-o", &options, "-D"])
+            .arg(data)
+            .arg("-l")
+            .arg(log));
+    }
+
+    /// A copy of it as it is now, on a port of its own, not started: a standby that follows it, or a backup.
+    pub fn copied(&self, is_standby: bool) -> Self {
+        let new = Self::prepared(Some(free_port()));
+        let from = format!("host={} port={} user=bankgate application_name=standby", self.dir.display(), self.socket_port());
+        let mut copy = as_postgres(&self.bin.join("pg_basebackup"), &new.dir);
+        copy.arg("-d").arg(from).args(["-X", "stream", "-c", "fast", "--no-sync", "-D"]).arg(new.dir.join("data"));
+        run(if is_standby { copy.arg("-R") } else { &mut copy });
+        new
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        run(as_postgres(&self.bin.join("pg_ctl"), &self.dir).args(["promote", "-w", "-t", "60", "-D"]).arg(self.dir.join("data")));
+    }
+
+    /// Stops it as a power failure does: nobody is asked, nothing is written.
+    pub fn stop_hard(&self) {
+        run(as_postgres(&self.bin.join("pg_ctl"), &self.dir).args(["stop", "-m", "immediate", "-D"]).arg(self.dir.join("data")));
     }
 
     /// The cluster of this process, started by whoever comes first.
@@ -52,7 +104,13 @@ impl Postgres {
     /// A new, empty database whose name begins like this; its URL.
     pub fn fresh_database(&self, name: &str) -> String {
         let name = format!("{name}_{}", DATABASES.fetch_add(1, Ordering::SeqCst));
-        run(Command::new(self.bin.join("createdb")).arg("-h").arg(&self.socket).args(["-U", "bankgate", &name]));
+        run(Command::new(self.bin.join("createdb")).arg("-h").arg(&self.dir).args([
+            "-p",
+            &self.socket_port().to_string(),
+            "-U",
+            "bankgate",
+            &name,
+        ]));
         self.url_of(&name)
     }
 
@@ -70,9 +128,18 @@ impl Postgres {
         if output.status.success() { Ok(said) } else { Err(refused) }
     }
 
-    fn url_of(&self, database: &str) -> String {
-        format!("postgres://bankgate@localhost/{database}?host={}", self.socket.display())
+    /// A database's address, for sqlx and psql.
+    pub fn url_of(&self, database: &str) -> String {
+        format!("postgres://bankgate@localhost:{}/{database}?host={}", self.socket_port(), self.dir.display())
     }
+
+    fn socket_port(&self) -> u16 {
+        self.port.unwrap_or(5432)
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// It refuses to run as root.

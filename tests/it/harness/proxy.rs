@@ -2,12 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Which way bytes go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
     /// From the client to the server.
     There,
@@ -38,7 +38,7 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct Shared {
-    upstream: u16,
+    upstream: AtomicU16,
     /// For connections to come; those that stand keep theirs.
     fault: Mutex<Fault>,
     there: AtomicU64,
@@ -62,7 +62,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
-            upstream,
+            upstream: AtomicU16::new(upstream),
             fault: Mutex::new(Fault::None),
             there: AtomicU64::new(0),
             back: AtomicU64::new(0),
@@ -91,6 +91,11 @@ impl Proxy {
         *lock(&self.shared.gate) = Gate::default();
     }
 
+    /// Leads the connections to come to another port, as an address that moves with the service does.
+    pub fn point_to(&self, upstream: u16) {
+        self.shared.upstream.store(upstream, Ordering::SeqCst);
+    }
+
     /// How many bytes went this way since `set`.
     pub fn passed(&self, way: Way) -> u64 {
         self.shared.count(way).load(Ordering::SeqCst)
@@ -109,6 +114,13 @@ impl Proxy {
         lock(&self.shared.gate).held > 0
     }
 
+    /// Cuts every connection that stands, at once and on both sides.
+    pub fn cut_all(&self) {
+        for socket in lock(&self.shared.open).drain(..) {
+            drop(socket.shutdown(Shutdown::Both));
+        }
+    }
+
     /// Lets what is held go on, and whatever follows.
     pub fn release(&self) {
         lock(&self.shared.gate).is_open = true;
@@ -122,9 +134,7 @@ impl Drop for Proxy {
         self.release();
         // One more connection, for the listener to see that it is over.
         drop(TcpStream::connect(("127.0.0.1", self.port)));
-        for socket in lock(&self.shared.open).drain(..) {
-            drop(socket.shutdown(Shutdown::Both));
-        }
+        self.cut_all();
     }
 }
 
@@ -143,7 +153,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn connect(shared: &Arc<Shared>, client: TcpStream) {
-    let Ok(server) = TcpStream::connect(("127.0.0.1", shared.upstream)) else { return };
+    let Ok(server) = TcpStream::connect(("127.0.0.1", shared.upstream.load(Ordering::SeqCst))) else { return };
     for socket in [&client, &server] {
         socket.set_nodelay(true).unwrap();
         lock(&shared.open).push(socket.try_clone().unwrap());
