@@ -1,0 +1,123 @@
+//! Real standbys and backups: what a database kept is not done again, what it lost is noticed before anything goes out.
+
+use std::time::Duration;
+
+use crate::harness::postgres::Postgres;
+use crate::harness::{say, until};
+use crate::kill::auditor;
+use crate::kill::world::World;
+
+/// What the banks took, and the persons credited: nobody twice.
+fn taken(world: &World) -> usize {
+    world.banks.iter().map(|bank| bank.ledger(|ledger| ledger.taken.len())).sum()
+}
+
+fn nobody_is_credited_twice(world: &World) {
+    for bank in &world.banks {
+        bank.ledger(|ledger| auditor::nobody_twice(bank.code, &ledger.credits));
+    }
+}
+
+fn held(world: &World) -> Option<()> {
+    world.let_time_pass();
+    (world.psql("select count(*) from publishing_hold where released_at is null") != "0").then_some(())
+}
+
+/// Held: whatever is released meanwhile, nothing goes out on either node, and `doctor` says so.
+fn nothing_goes_out(world: &mut World, round: u64) {
+    until("publishing to be held", || held(world));
+    let before = taken(world) + world.finals("B01").len() + world.finals("B02").len();
+    world.release(round, 3);
+    for _ in 0..20 {
+        world.let_time_pass();
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(taken(world) + world.finals("B01").len() + world.finals("B02").len(), before, "something went out");
+    assert_eq!(world.psql("select count(*) from incident where kind = 'publishing_held' and state = 'open'"), "1");
+    assert!(world.doctor().contains("publishing_held"), "{}", world.doctor());
+}
+
+fn synchronous(primary: &Postgres) {
+    let url = primary.url();
+    primary.psql(&url, "alter system set synchronous_standby_names = 'standby'");
+    primary.psql(&url, "select pg_reload_conf()");
+    until("the standby to be synchronous", || {
+        (primary.psql(&url, "select sync_state from pg_stat_replication").trim() == "sync").then_some(())
+    });
+}
+
+#[test]
+fn a_synchronous_standby_promoted_under_load_loses_nothing_and_pays_nobody_twice() {
+    let mut world = World::new(11);
+    let standby = world.postgres.copied(true);
+    standby.start_again();
+    assert!(world.doctor().contains("\"replication\""), "a standby that nobody waits for is told: {}", world.doctor());
+    synchronous(&world.postgres);
+    assert!(!world.doctor().contains("\"replication\""), "{}", world.doctor());
+    world.start_all();
+    for round in 0..4 {
+        world.release(round, 400);
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    until("something to be out", || (taken(&world) > 0).then_some(()));
+    // In the middle of it all.
+    world.postgres.stop_hard();
+    standby.promote();
+    world.move_to(standby);
+    nothing_goes_out(&mut world, 10);
+    world.release_publishing();
+    world.settle();
+    say(&format!("failover: {}", auditor::verdict(&world)));
+    assert!(world.logs().contains("a commit waits for a standby"));
+}
+
+#[test]
+fn an_asynchronous_standby_that_lost_the_last_second_publishes_nothing_until_two_persons_release_it() {
+    let mut world = World::new(12);
+    let standby = world.postgres.copied(true);
+    standby.start_again();
+    world.release(0, 5);
+    until("the standby to have the batches", || {
+        (standby.psql(&standby.url_of(world.name()), "select count(*) from bankgate.batch where released_at is not null").trim() == "2")
+            .then_some(())
+    });
+    // From here on it hears nothing.
+    standby.stop_hard();
+    world.start_all();
+    until("both banks to have their file", || (taken(&world) == 2).then_some(()));
+    world.postgres.stop_hard();
+    standby.start_again();
+    standby.promote();
+    world.move_to(standby);
+    nothing_goes_out(&mut world, 10);
+    assert!(world.doctor().contains("数据库不知道"), "what was forgotten is named: {}", world.doctor());
+    after_the_release(&mut world);
+}
+
+#[test]
+fn a_restored_backup_publishes_nothing_until_two_persons_release_it() {
+    let mut world = World::new(13);
+    world.release(0, 5);
+    // The same number and the same timeline: only the journal knows better.
+    let backup = world.postgres.copied(false);
+    world.start_all();
+    until("both banks to have their file", || (taken(&world) == 2).then_some(()));
+    world.postgres.stop_hard();
+    backup.start_again();
+    world.move_to(backup);
+    nothing_goes_out(&mut world, 10);
+    assert_eq!(world.psql("select count(*) from publishing_hold where key like 'database:%'"), "0");
+    after_the_release(&mut world);
+}
+
+/// What was forgotten is planned anew under its name, and held: whoever released it looks at it. What is new goes out.
+fn after_the_release(world: &mut World) {
+    let before = taken(world);
+    world.release_publishing();
+    until("what is new to go out", || {
+        world.let_time_pass();
+        (taken(world) >= before + 2).then_some(())
+    });
+    nobody_is_credited_twice(world);
+    assert_ne!(world.psql("select count(*) from publishing_hold where released_by = 'qian + sun'"), "0");
+}
