@@ -18,6 +18,7 @@ pub mod demo;
 pub mod dispatch;
 /// What banks owe us.
 mod expected;
+mod format;
 /// The money of every purse.
 mod funds;
 /// The ledger.
@@ -135,6 +136,9 @@ pub enum Command {
     /// One payment (支付)
     #[command(subcommand)]
     Payment(PaymentCommand),
+    /// Tools for bank formats (接口格式): check, render, parse, explain, try
+    #[command(subcommand)]
+    Format(format::FormatCommand),
     /// Files, ours and the banks' (文件)
     #[command(subcommand)]
     File(FileCommand),
@@ -395,6 +399,7 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
     let path = cli.config;
     match cli.command {
+        Command::Format(command) => format::format(out, command),
         Command::Completions { shell } => setup::completions(out, shell),
         Command::Man { dir } => setup::man(out, &dir),
         Command::Check { explain } => setup::check(out, &path, explain),

@@ -1,11 +1,15 @@
 //! One line's columns, taken apart and understood. Text is checked as strictly as it is when we write: no control
 //! characters, no character cut in two, and money only in the grammar of [`Fen`], after the declared padding is off.
 
+use std::ops::Range;
+
 use chrono::NaiveDate;
+use regex::Regex;
 
 use super::charset::Dialect;
 use super::field::{DateTake, Field, Kind, MoneyTake, NumberTake, Strip, Take, TextTake};
-use super::layout::Record;
+use super::layout::{Delimited, Layout, Record, Syntax};
+use super::spec::TrailingSpec;
 use super::totals::Totals;
 use crate::domain::exchange::Side;
 use crate::domain::masked::{Account, IdNumber, Name};
@@ -42,9 +46,28 @@ pub struct Cells {
     pub debit_total: Option<Fen>,
     pub credit_count: Option<u64>,
     pub credit_total: Option<Fen>,
+    pub sent_count: Option<u64>,
+    pub sent_total: Option<Fen>,
+    /// Column number and text of digests over what stands before.
+    pub digests: Vec<(usize, String)>,
     /// Column number and text of what must be as we sent it.
     pub echoes: Vec<(usize, String)>,
 }
+
+/// A line as it came: its bytes, or a workbook's row.
+#[derive(Clone, Copy, Debug)]
+pub enum Raw<'a> {
+    Line(&'a [u8]),
+    Row(&'a [String]),
+}
+
+/// Which field a column of the file holds, told by a row of titles.
+pub type Order = Vec<Option<usize>>;
+
+/// What is called with each column: its number in the record, its field, its text, and where it stands (in bytes of a cut
+/// line, in bytes of the decoded text of a split one).
+pub trait Visit: FnMut(usize, &Field, &str, Range<usize>) -> Result<(), CellFault> {}
+impl<F: FnMut(usize, &Field, &str, Range<usize>) -> Result<(), CellFault>> Visit for F {}
 
 /// Takes lines apart; keeps its scratch space between them.
 #[derive(Debug, Default)]
@@ -53,59 +76,278 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Cuts on bytes, then decodes.
+    /// Takes a line apart and understands its columns.
     ///
     /// # Errors
     /// The column at fault.
-    pub fn fixed(&mut self, record: &Record, dialect: Dialect, line: &[u8], cells: &mut Cells) -> Result<(), CellFault> {
-        if line.len() != record.length {
-            return Err((None, format!("has {} bytes, the record has {}", line.len(), record.length)));
+    pub fn cells(
+        &mut self,
+        layout: &Layout,
+        record: &Record,
+        order: Option<&Order>,
+        raw: Raw<'_>,
+        cells: &mut Cells,
+    ) -> Result<(), CellFault> {
+        let mut seen = 0_u64;
+        let dialect = layout.dialect;
+        let is_by_label = layout.is_by_label;
+        self.columns(layout, record, order, raw, &mut |number: usize, field: &Field, text: &str, _| {
+            seen |= 1_u64.checked_shl(u32::try_from(number).unwrap_or(u32::MAX)).unwrap_or(0);
+            understand(cells, number, field, text, (dialect, is_by_label)).map_err(|what| (Some(field.name.clone()), what))
+        })?;
+        if order.is_none() && !layout.is_by_label {
+            return Ok(());
         }
-        let mut rest = line;
+        let is_missing = |(i, f): &(usize, &Field)| !f.optional && f.take != Take::Ignore && *i < 64 && seen & (1 << i) == 0;
+        match record.fields.iter().enumerate().find(is_missing) {
+            Some((_, field)) => Err((Some(field.name.clone()), "is missing".to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a line apart, column by column.
+    ///
+    /// # Errors
+    /// The column at fault, or what the visitor says.
+    pub fn columns(
+        &mut self,
+        layout: &Layout,
+        record: &Record,
+        order: Option<&Order>,
+        raw: Raw<'_>,
+        visit: &mut impl Visit,
+    ) -> Result<(), CellFault> {
+        let line = match raw {
+            Raw::Row(row) => return placed(layout, record, order, row.iter().map(String::as_str), visit),
+            Raw::Line(line) => line,
+        };
+        if let Some(pattern) = &record.pattern {
+            let text = layout.dialect.decode(line, &mut self.scratch).map_err(|what| (None, what.to_owned()))?;
+            return matched(record, pattern, text, visit);
+        }
+        match &layout.syntax {
+            Syntax::Fixed => self.fixed(record, layout.dialect, line, visit),
+            Syntax::Prefixed => self.prefixed(record, layout.dialect, line, visit),
+            Syntax::Delimited(how) => self.delimited(layout, record, order, how, line, visit),
+            Syntax::Sheet => Err((None, "is a line of text where a workbook belongs".to_owned())),
+        }
+    }
+
+    /// Cuts on bytes, then decodes.
+    fn fixed(&mut self, record: &Record, dialect: Dialect, line: &[u8], visit: &mut impl Visit) -> Result<(), CellFault> {
+        if !record.lengths.contains(&line.len()) {
+            let allowed = record.lengths.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ");
+            return Err((None, format!("has {} bytes, the record has {allowed}", line.len())));
+        }
+        let mut at = 0;
         for (number, field) in record.fields.iter().enumerate() {
-            let (cut, tail) = rest.split_at_checked(field.width.unwrap_or(0)).unwrap_or((rest, &[]));
-            rest = tail;
+            if at == line.len() {
+                return Ok(());
+            }
+            let end = at + field.width.unwrap_or(0);
+            let cut = line.get(at..end).unwrap_or_default();
             let text = dialect
                 .decode(without_blanks(field, cut), &mut self.scratch)
                 .map_err(|what| (Some(field.name.clone()), what.to_owned()))?;
-            take(cells, number, field, text)?;
+            visit(number, field, text, at..end)?;
+            at = end;
+        }
+        Ok(())
+    }
+
+    /// Reads a length, cuts, then decodes.
+    fn prefixed(&mut self, record: &Record, dialect: Dialect, line: &[u8], visit: &mut impl Visit) -> Result<(), CellFault> {
+        let mut at = 0;
+        let mut found = 0;
+        for (number, field) in record.fields.iter().enumerate() {
+            let of_field = |what: String| (Some(field.name.clone()), what);
+            if at == line.len() && record.counts.contains(&found) {
+                return Ok(());
+            }
+            let length = match field.prefix {
+                None => field.width.unwrap_or(0),
+                Some(digits) => {
+                    let length =
+                        line.get(at..at + digits).ok_or_else(|| of_field("the line ends before the length of this value".to_owned()))?;
+                    at += digits;
+                    let text = std::str::from_utf8(length).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
+                    text.and_then(|t| t.parse().ok()).ok_or_else(|| of_field(format!("its length is not {digits} digits")))?
+                }
+            };
+            let cut = line.get(at..at + length).ok_or_else(|| of_field(format!("says {length} bytes, {} are left", line.len() - at)))?;
+            let text = dialect.decode(cut, &mut self.scratch).map_err(|what| of_field(what.to_owned()))?;
+            visit(number, field, text, at..at + length)?;
+            at += length;
+            found += 1;
+        }
+        if at < line.len() {
+            return Err((None, format!("has {} bytes behind its last value", line.len() - at)));
+        }
+        if !record.counts.is_empty() && !record.counts.contains(&found) {
+            return Err((None, wrong_count(record, found)));
         }
         Ok(())
     }
 
     /// Decodes, then splits.
-    ///
-    /// # Errors
-    /// The column at fault.
-    pub fn delimited(
+    fn delimited(
         &mut self,
+        layout: &Layout,
         record: &Record,
-        dialect: Dialect,
-        delimiter: &str,
-        is_trailing: bool,
+        order: Option<&Order>,
+        how: &Delimited,
         line: &[u8],
-        cells: &mut Cells,
+        visit: &mut impl Visit,
     ) -> Result<(), CellFault> {
-        let text = dialect.decode(line, &mut self.scratch).map_err(|what| (None, what.to_owned()))?;
-        let body = if is_trailing {
-            text.strip_suffix(delimiter).ok_or_else(|| (None, format!("does not end with {delimiter:?}")))?
-        } else {
-            text
-        };
-        let mut columns = Columns { rest: Some(body), delimiter };
-        for (number, field) in record.fields.iter().enumerate() {
-            let column = columns.next().ok_or_else(|| {
-                let found = body.matches(delimiter).count() + 1;
-                (None, format!("has {found} columns, the record has {}", record.fields.len()))
-            })?;
-            take(cells, number, field, column)?;
+        let text = layout.dialect.decode(line, &mut self.scratch).map_err(|what| (None, what.to_owned()))?;
+        if how.is_plain() {
+            let body = match (how.trailing, text.strip_suffix(how.delimiter.as_str())) {
+                (TrailingSpec::Yes, None) => return Err((None, format!("does not end with {:?}", how.delimiter))),
+                (TrailingSpec::Yes | TrailingSpec::Tolerant, Some(body))
+                    if how.trailing == TrailingSpec::Yes || is_one_more(record, how, text) =>
+                {
+                    body
+                }
+                _ => text,
+            };
+            return placed(layout, record, order, Columns { rest: Some(body), delimiter: &how.delimiter }, visit);
         }
-        if columns.rest.is_some() {
-            let found = body.matches(delimiter).count() + 1;
-            return Err((None, format!("has {found} columns, the record has {}", record.fields.len())));
+        let mut columns = unquoted(text, how).map_err(|what| (None, what))?;
+        let is_open = columns.last().is_some_and(|c| !c.is_empty());
+        match how.trailing {
+            TrailingSpec::Yes if is_open => return Err((None, format!("does not end with {:?}", how.delimiter))),
+            TrailingSpec::Yes => _ = columns.pop(),
+            TrailingSpec::Tolerant if !is_open && columns.len() > record.fields.len() => _ = columns.pop(),
+            TrailingSpec::No | TrailingSpec::Tolerant => {}
         }
-        Ok(())
+        placed(layout, record, order, columns.iter().map(String::as_str), visit)
     }
+}
+
+/// Whether a delimiter at the end is one too many rather than an empty last column.
+fn is_one_more(record: &Record, how: &Delimited, text: &str) -> bool {
+    let found = text.matches(how.delimiter.as_str()).count() + 1;
+    !(if record.counts.is_empty() { found == record.fields.len() } else { record.counts.contains(&found) })
+}
+
+fn wrong_count(record: &Record, found: usize) -> String {
+    if record.counts.is_empty() {
+        return format!("has {found} columns, the record has {}", record.fields.len());
+    }
+    let allowed = record.counts.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    format!("has {found} columns; allowed: {allowed}")
+}
+
+/// Gives columns to their fields: by place, by the row of titles, or by the label that each begins with.
+fn placed<'t>(
+    layout: &Layout,
+    record: &Record,
+    order: Option<&Order>,
+    columns: impl Iterator<Item = &'t str>,
+    visit: &mut impl Visit,
+) -> Result<(), CellFault> {
+    let (mut found, mut from) = (0, 0);
+    let gap = match &layout.syntax {
+        Syntax::Delimited(how) => how.delimiter.len(),
+        Syntax::Fixed | Syntax::Prefixed | Syntax::Sheet => 1,
+    };
+    for text in columns {
+        let range = from..from + text.len();
+        from = range.end + gap;
+        let number = if layout.is_by_label {
+            let known = record.fields.iter().position(|f| !f.label.is_empty() && text.trim_start().starts_with(f.label.as_str()));
+            Some(known.ok_or_else(|| (None, format!("column {} begins with no label of the record", found + 1)))?)
+        } else {
+            order.map_or(Some(found), |order| order.get(found).copied().flatten())
+        };
+        found += 1;
+        match number.map(|n| (n, record.fields.get(n))) {
+            Some((n, Some(field))) => visit(n, field, text, range)?,
+            // A workbook's row ends in empty cells.
+            Some((_, None)) if layout.syntax == Syntax::Sheet && text.is_empty() => found -= 1,
+            Some((_, None)) | None => {}
+        }
+    }
+    let is_right = match (order, layout.is_by_label) {
+        (Some(order), _) => found == order.len() || layout.syntax == Syntax::Sheet,
+        (None, true) => true,
+        (None, false) if record.counts.is_empty() => found == record.fields.len(),
+        (None, false) => record.counts.contains(&found),
+    };
+    if is_right {
+        Ok(())
+    } else {
+        Err((None, order.map_or_else(|| wrong_count(record, found), |o| format!("has {found} columns, its titles are {}", o.len()))))
+    }
+}
+
+fn matched(record: &Record, pattern: &Regex, text: &str, visit: &mut impl Visit) -> Result<(), CellFault> {
+    let found = pattern.captures(text).ok_or_else(|| (None, "has not the form of the record's pattern".to_owned()))?;
+    for (number, field) in record.fields.iter().enumerate() {
+        if let Some(group) = field.group.as_deref().and_then(|name| found.name(name)) {
+            visit(number, field, group.as_str(), group.range())?;
+        } else if !field.optional {
+            return Err((Some(field.name.clone()), "is missing".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// A line's columns as texts, however it is laid out; without a trailing delimiter's empty one.
+///
+/// # Errors
+/// When the line cannot be decoded or split.
+pub fn columns_of(layout: &Layout, line: Raw<'_>, scratch: &mut String) -> Result<Vec<String>, String> {
+    let bytes = match line {
+        Raw::Row(row) => return Ok(row.to_vec()),
+        Raw::Line(bytes) => bytes,
+    };
+    let text = layout.dialect.decode(bytes, scratch).map_err(str::to_owned)?;
+    let Syntax::Delimited(how) = &layout.syntax else { return Ok(vec![text.to_owned()]) };
+    let mut columns = unquoted(text, how)?;
+    if how.trailing != TrailingSpec::No && columns.len() > 1 && columns.last().is_some_and(String::is_empty) {
+        _ = columns.pop();
+    }
+    Ok(columns)
+}
+
+/// Splits where escapes or quotes can hide a delimiter.
+fn unquoted(text: &str, how: &Delimited) -> Result<Vec<String>, String> {
+    let (mut columns, mut column) = (Vec::new(), String::new());
+    let (mut rest, mut is_quoted, mut was_quoted) = (text, false, false);
+    while let Some(c) = rest.chars().next() {
+        let after = rest.get(c.len_utf8()..).unwrap_or_default();
+        if how.escape == Some(c) {
+            let next = after.chars().next().ok_or("ends with the escape sign")?;
+            column.push(next);
+            rest = after.get(next.len_utf8()..).unwrap_or_default();
+        } else if how.quote == Some(c) && is_quoted {
+            if let Some(doubled) = after.strip_prefix(c) {
+                column.push(c);
+                rest = doubled;
+            } else {
+                is_quoted = false;
+                rest = after;
+            }
+        } else if how.quote == Some(c) && column.is_empty() && !was_quoted {
+            (is_quoted, was_quoted) = (true, true);
+            rest = after;
+        } else if let Some(behind) = rest.strip_prefix(how.delimiter.as_str()).filter(|_| !is_quoted) {
+            columns.push(std::mem::take(&mut column));
+            was_quoted = false;
+            rest = behind;
+        } else if was_quoted && !is_quoted {
+            return Err(format!("column {} goes on behind its closing quote", columns.len() + 1));
+        } else {
+            column.push(c);
+            rest = after;
+        }
+    }
+    if is_quoted {
+        return Err(format!("column {} has no closing quote", columns.len() + 1));
+    }
+    columns.push(column);
+    Ok(columns)
 }
 
 /// Splits decoded text; a delimiter of one byte, the usual one, by a plain search.
@@ -151,22 +393,29 @@ fn without_blanks<'b>(field: &Field, cut: &'b [u8]) -> &'b [u8] {
     rest
 }
 
-fn take(cells: &mut Cells, number: usize, field: &Field, text: &str) -> Result<(), CellFault> {
-    match understand(cells, number, field, text) {
-        Ok(()) => Ok(()),
-        Err(what) => Err((Some(field.name.clone()), what)),
-    }
-}
-
-fn understand(cells: &mut Cells, number: usize, field: &Field, column: &str) -> Result<(), String> {
+/// Takes what stands in a column for what it means.
+pub fn understand(
+    cells: &mut Cells,
+    number: usize,
+    field: &Field,
+    column: &str,
+    (dialect, is_by_label): (Dialect, bool),
+) -> Result<(), String> {
     if let Take::Ignore = field.take {
         return Ok(());
     }
+    if let Some(width) = field.width.filter(|_| field.is_exact)
+        && dialect.length(column) != Some(width)
+    {
+        return Err(format!("has not the {width} bytes that are agreed"));
+    }
+    let column = if field.label.is_empty() { column } else { unlabelled(field, column, is_by_label)? };
     let (column, words) = match field.words_after.and_then(|mark| column.split_once(mark)) {
         Some((value, words)) => (value, words.trim()),
         None => (column, ""),
     };
     let text = stripped(field, column);
+    let text = if field.empty_as.as_deref() == Some(text) { "" } else { text };
     readable(text)?;
     if !words.is_empty() {
         readable(words)?;
@@ -174,6 +423,10 @@ fn understand(cells: &mut Cells, number: usize, field: &Field, column: &str) -> 
     }
     if let Take::Literal(expected) = &field.take {
         return if text == expected { Ok(()) } else { Err(format!("is not {expected:?}")) };
+    }
+    if let Take::Digest(_) = &field.take {
+        cells.digests.push((number, text.to_owned()));
+        return Ok(());
     }
     if let Take::Echo(_) = &field.take {
         cells.echoes.push((number, text.to_owned()));
@@ -183,13 +436,31 @@ fn understand(cells: &mut Cells, number: usize, field: &Field, column: &str) -> 
         let is_word = matches!(field.take, Take::Text(TextTake::Status | TextTake::Code | TextTake::Text | TextTake::BankRef));
         return if field.optional || is_word { Ok(()) } else { Err("is empty".to_owned()) };
     }
+    let text = match field.code_pattern.as_ref().and_then(|p| p.find(text)) {
+        Some(code) => {
+            cells.code.push_str(code.as_str().trim());
+            text.get(code.end()..).unwrap_or_default().trim_start_matches([' ', ':', '：', '-', ',', '，', '\u{3000}'])
+        }
+        None => text,
+    };
     match &field.take {
-        Take::Text(take) => put_text(cells, *take, text),
+        Take::Text(_) if text.is_empty() => Ok(()),
+        Take::Text(take) => put_text(cells, *take, field.ours(text).ok_or("is not in the column's map")?),
         Take::Money(take) => once(money_slot(cells, *take), money(field, text)?),
         Take::Number(take) => once(number_slot(cells, *take), integer(text)?),
         Take::Date(take) => once(date_slot(cells, *take), date(field, text)?),
         Take::Side => once(&mut cells.side, side(field, text)?),
-        Take::Ignore | Take::Literal(_) | Take::Echo(_) => Ok(()),
+        Take::Ignore | Take::Literal(_) | Take::Echo(_) | Take::Digest(_) => Ok(()),
+    }
+}
+
+/// The value behind its label; where columns are known by their labels, blanks before it do not count.
+fn unlabelled<'t>(field: &Field, column: &'t str, is_by_label: bool) -> Result<&'t str, String> {
+    let column = if is_by_label { column.trim_start() } else { column };
+    match column.strip_prefix(field.label.as_str()) {
+        Some(value) => Ok(value),
+        None if column.trim().is_empty() && field.optional => Ok(""),
+        None => Err(format!("does not begin with {:?}", field.label)),
     }
 }
 
@@ -206,7 +477,7 @@ fn readable(text: &str) -> Result<(), String> {
 fn date(field: &Field, text: &str) -> Result<NaiveDate, String> {
     let date = match &field.kind {
         Kind::Date(format) => format.read(text),
-        Kind::Text | Kind::Yuan | Kind::Fen | Kind::Integer | Kind::Side { .. } => None,
+        Kind::Text | Kind::Money(_) | Kind::Integer | Kind::Side { .. } => None,
     };
     date.ok_or_else(|| "is not a date of the agreed form".to_owned())
 }
@@ -215,7 +486,7 @@ fn side(field: &Field, text: &str) -> Result<Side, String> {
     match &field.kind {
         Kind::Side { credit, .. } if text == credit => Ok(Side::Credit),
         Kind::Side { debit, .. } if text == debit => Ok(Side::Debit),
-        Kind::Side { .. } | Kind::Text | Kind::Yuan | Kind::Fen | Kind::Integer | Kind::Date(_) => {
+        Kind::Side { .. } | Kind::Text | Kind::Money(_) | Kind::Integer | Kind::Date(_) => {
             Err("is neither the word for credit nor that for debit".to_owned())
         }
     }
@@ -235,16 +506,10 @@ fn stripped<'t>(field: &Field, column: &'t str) -> &'t str {
 }
 
 fn money(field: &Field, text: &str) -> Result<Fen, String> {
-    let (digits, is_negative) = match text.strip_prefix('-') {
-        Some(digits) if field.is_signed => (digits, true),
-        Some(_) | None => (text, false),
-    };
-    let fen = match field.kind {
-        Kind::Yuan => Fen::parse_yuan(digits),
-        Kind::Fen | Kind::Text | Kind::Integer | Kind::Date(_) | Kind::Side { .. } => Fen::parse_fen(digits),
-    };
-    let fen = fen.map_err(|e| e.to_string())?;
-    if is_negative { Fen::ZERO.checked_sub(fen).ok_or_else(|| "is too large".to_owned()) } else { Ok(fen) }
+    match &field.kind {
+        Kind::Money(form) => form.read(text),
+        Kind::Text | Kind::Integer | Kind::Date(_) | Kind::Side { .. } => Err("is not an amount".to_owned()),
+    }
 }
 
 fn integer(text: &str) -> Result<u64, String> {
@@ -304,6 +569,7 @@ const fn money_slot(cells: &mut Cells, take: MoneyTake) -> &mut Option<Fen> {
         MoneyTake::Total => &mut cells.totals.amount,
         MoneyTake::PaidTotal => &mut cells.totals.paid_amount,
         MoneyTake::FailedTotal => &mut cells.totals.failed_amount,
+        MoneyTake::SentTotal => &mut cells.sent_total,
         MoneyTake::Opening => &mut cells.opening,
         MoneyTake::Closing => &mut cells.closing,
         MoneyTake::DebitTotal => &mut cells.debit_total,
@@ -317,6 +583,7 @@ const fn number_slot(cells: &mut Cells, take: NumberTake) -> &mut Option<u64> {
         NumberTake::Count => &mut cells.totals.count,
         NumberTake::PaidCount => &mut cells.totals.paid_count,
         NumberTake::FailedCount => &mut cells.totals.failed_count,
+        NumberTake::SentCount => &mut cells.sent_count,
         NumberTake::DebitCount => &mut cells.debit_count,
         NumberTake::CreditCount => &mut cells.credit_count,
     }

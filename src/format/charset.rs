@@ -87,6 +87,14 @@ impl Dialect {
         }
     }
 
+    /// Bytes that a text has, if the dialect carries it.
+    #[must_use]
+    pub fn length(self, text: &str) -> Option<usize> {
+        let Some(encoding) = self.encoding().filter(|_| !text.is_ascii()) else { return Some(text.len()) };
+        let mut bytes = Vec::with_capacity(text.len());
+        encode_strictly(encoding, text, &mut bytes).ok().map(|()| bytes.len())
+    }
+
     /// Decodes one piece of text strictly. ASCII costs nothing; anything else is written into `scratch`.
     ///
     /// # Errors

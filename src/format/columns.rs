@@ -1,15 +1,18 @@
 //! One column of a file of ours: which text goes into it, whether the bank could read it, and its padding.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use super::charset::{Dialect, name_fault};
 use super::field::{BatchValue, Field, Kind, LineValue, Put, TextValue};
-use super::layout::{Layout, Record, Syntax};
+use super::layout::{Delimited, Layout, Record, Syntax};
 use super::plan;
 use super::profile::{NameError, OutboundNames, Profile};
 use super::render::{FieldFault, RenderError};
+use super::spec::TrailingSpec;
 use super::summary::Echo;
 use super::template::Piece;
+use super::totals::Tally;
 use crate::domain::exchange::{BatchFacts, PaymentLine};
 use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
@@ -63,7 +66,39 @@ pub struct Batch<'a> {
     pub profile: &'a Profile,
     pub facts: &'a BatchFacts,
     pub names: &'a OutboundNames,
+    /// Counted over what stands before this record, where it holds a digest.
+    pub tally: Option<&'a Tally>,
+    /// How many values were cut, where the profile lets them be.
+    pub cuts: &'a Cell<u64>,
 }
+
+/// The texts of a batch, for flags and sidecars.
+pub struct BatchText<'a>(pub &'a Batch<'a>);
+
+impl BatchText<'_> {
+    /// What the file says of itself.
+    pub const fn facts(&self) -> &BatchFacts {
+        self.0.facts
+    }
+
+    /// One text.
+    ///
+    /// # Errors
+    /// When it is missing or not allowed.
+    pub fn text(&self, value: &BatchValue) -> Result<String, String> {
+        match batch_text(value, &Kind::Text, self.0) {
+            Ok(Shown::Text(text)) => plain_text(&text, true).map(|()| text.into_owned()),
+            Ok(Shown::Number(number)) => Ok(number.to_string()),
+            Ok(Shown::Money(fen)) => Ok(fen.to_string()),
+            Err(Unwritable::Name(error)) => Err(error.to_string()),
+            Err(Unwritable::Batch { detail, .. }) => Err(detail),
+            Err(Unwritable::Line(fault)) => Err(fault.to_string()),
+        }
+    }
+}
+
+/// Stands between the cells of a workbook's row until the workbook is made. No value holds one: control characters are refused.
+pub const CELL_END: &str = "\u{1F}";
 
 /// Writes one line: its columns, the delimiters between them, its end.
 pub fn write_record(
@@ -72,18 +107,71 @@ pub fn write_record(
     record: &Record,
     write: impl Fn(&mut Vec<u8>, &Field) -> Result<(), Unwritable>,
 ) -> Result<(), Unwritable> {
-    for (i, field) in record.fields.iter().enumerate() {
-        if let Syntax::Delimited { delimiter, .. } = &layout.syntax
-            && i > 0
-        {
-            out.extend_from_slice(delimiter.as_bytes());
+    let (between, is_trailing) = match &layout.syntax {
+        Syntax::Delimited(how) => (how.delimiter.as_str(), how.trailing == TrailingSpec::Yes),
+        Syntax::Sheet => (CELL_END, false),
+        Syntax::Fixed | Syntax::Prefixed => ("", false),
+    };
+    let mut delimiter = Vec::new();
+    layout
+        .dialect
+        .encode(between, &mut delimiter)
+        .map_err(|e| Unwritable::Batch { field: "delimiter".to_owned(), detail: e.to_string() })?;
+    let (mut kept, mut columns, mut last_filled) = (out.len(), 0, 0);
+    let mut ends = Vec::new();
+    for field in &record.fields {
+        let before = out.len();
+        if columns > 0 {
+            out.extend_from_slice(&delimiter);
         }
+        let head = out.len();
+        if let Some(digits) = field.prefix {
+            out.resize(head + digits, b'0');
+        }
+        let value = out.len();
         write(out, field)?;
+        quoted(out, value, layout);
+        prefixed(out, head, value, field)?;
+        if out.len() == value && layout.is_by_label {
+            out.truncate(before);
+            continue;
+        }
+        columns += 1;
+        if out.len() > value {
+            last_filled = columns;
+        }
+        ends.push(out.len());
     }
-    if let Syntax::Delimited { delimiter, is_trailing: true } = &layout.syntax {
-        out.extend_from_slice(delimiter.as_bytes());
+    if let Some(count) = record.counts.iter().find(|c| **c >= last_filled) {
+        kept = ends.get(count - 1).copied().unwrap_or(kept);
+        out.truncate(kept);
+    }
+    if is_trailing {
+        out.extend_from_slice(&delimiter);
     }
     out.extend_from_slice(plan::line_end(layout.newline));
+    Ok(())
+}
+
+/// Quotes a column where the profile quotes all.
+fn quoted(out: &mut Vec<u8>, value: usize, layout: &Layout) {
+    if let Syntax::Delimited(Delimited { quote: Some(quote), quotes_all: true, .. }) = &layout.syntax {
+        let sign = u8::try_from(*quote).unwrap_or(b'"');
+        out.insert(value, sign);
+        out.push(sign);
+    }
+}
+
+/// Writes the length before a value.
+fn prefixed(out: &mut [u8], head: usize, value: usize, field: &Field) -> Result<(), Unwritable> {
+    let Some(digits) = field.prefix else { return Ok(()) };
+    let length = format!("{:0digits$}", out.len() - value);
+    if length.len() > digits {
+        return Err(of_batch(field, format!("has {length} bytes, more than {digits} digits can say")));
+    }
+    if let Some(place) = out.get_mut(head..value) {
+        place.copy_from_slice(length.as_bytes());
+    }
     Ok(())
 }
 
@@ -100,13 +188,17 @@ pub fn write_field(
         (Some(value), Some(line)) => line_text(value, line).is_some_and(str::is_empty),
         (Some(_), None) | (None, _) => false,
     };
+    if !is_absent && !field.label.is_empty() {
+        layout.dialect.encode(&field.label, out).map_err(|e| of_batch(field, e.to_string()))?;
+    }
+    let value_head = out.len();
     match &field.put {
         _ if is_absent => {}
         Put::Blank | Put::Nothing => {}
-        Put::Literal(text) => layout.dialect.encode(text, out).map_err(|e| of_batch(field, e.to_string()))?,
+        Put::Literal(text) => write_plain(out, layout, field, text, None).map_err(|detail| of_batch(field, detail))?,
         Put::Line(value) => {
             if let Some(line) = line {
-                write_line_value(out, layout, field, *value, line)?;
+                write_line_value(out, layout, field, *value, line, batch)?;
             }
         }
         Put::Batch(value) => {
@@ -116,22 +208,81 @@ pub fn write_field(
         }
         Put::Text(pieces) => {
             let mut text = String::new();
-            compose(&mut text, pieces, layout, line, batch, field.optional)?;
-            layout
-                .dialect
-                .encode(&text, out)
-                .map_err(|e| culprit(pieces, layout, line).unwrap_or_else(|| of_batch(field, e.to_string())))?;
+            compose(&mut text, pieces, line, batch, field.optional)?;
+            write_plain(out, layout, field, &text, batch)
+                .map_err(|detail| culprit(pieces, layout, line).unwrap_or_else(|| refused(field, detail)))?;
+        }
+    }
+    if out.len() == value_head {
+        match &field.empty_as {
+            Some(word) if !is_absent => layout.dialect.encode(word, out).map_err(|e| of_batch(field, e.to_string()))?,
+            Some(_) | None if layout.is_by_label => out.truncate(head),
+            Some(_) | None => {}
         }
     }
     let is_blank = is_absent || field.put == Put::Blank;
-    pad(out, head, field, is_blank).map_err(|detail| match &field.put {
+    pad(out, head, field, is_blank).map_err(|detail| refused(field, detail))
+}
+
+/// Writes a column's title.
+pub fn write_title(out: &mut Vec<u8>, layout: &Layout, field: &Field) -> Result<(), Unwritable> {
+    let title = field.title.as_deref().unwrap_or_default();
+    let dressed = dressed(layout, title).map_err(|detail| of_batch(field, detail))?;
+    layout.dialect.encode(&dressed, out).map_err(|e| of_batch(field, e.to_string()))
+}
+
+/// A column that cannot be written: the value of the line that is to blame, or the batch's.
+fn refused(field: &Field, detail: String) -> Unwritable {
+    match &field.put {
         Put::Line(value) => Unwritable::Line(value.fault(detail)),
         Put::Text(pieces) => match first_line_value(pieces) {
             Some(value) => Unwritable::Line(value.fault(detail)),
             None => of_batch(field, detail),
         },
         Put::Batch(_) | Put::Literal(_) | Put::Blank | Put::Nothing => of_batch(field, detail),
-    })
+    }
+}
+
+/// Writes words as the layout has them: in their words by the column's map, cut where that is allowed, escaped or quoted.
+fn write_plain(out: &mut Vec<u8>, layout: &Layout, field: &Field, text: &str, batch: Option<&Batch<'_>>) -> Result<(), String> {
+    let text = if text.is_empty() { text } else { field.theirs(text).ok_or_else(|| "is not in the column's map".to_owned())? };
+    let text = cut(layout.dialect, field, text, batch);
+    layout.dialect.encode(&dressed(layout, text)?, out).map_err(|e| e.to_string())
+}
+
+/// The part of a text that fits its column, where the profile lets it be cut: never through a character, and counted.
+fn cut<'t>(dialect: Dialect, field: &Field, text: &'t str, batch: Option<&Batch<'_>>) -> &'t str {
+    let Some(room) = field.max_bytes.or(field.width).filter(|_| field.may_cut) else { return text };
+    let mut kept = text;
+    while dialect.length(kept).is_some_and(|has| has > room) {
+        kept = kept.char_indices().next_back().map_or("", |(at, _)| kept.get(..at).unwrap_or_default());
+    }
+    if kept.len() < text.len()
+        && let Some(batch) = batch
+    {
+        batch.cuts.set(batch.cuts.get() + 1);
+    }
+    kept
+}
+
+/// A value with its delimiters escaped or quoted, as the profile says; without either, a delimiter in it is refused.
+fn dressed<'t>(layout: &Layout, text: &'t str) -> Result<Cow<'t, str>, String> {
+    let Syntax::Delimited(how) = &layout.syntax else { return Ok(Cow::Borrowed(text)) };
+    let holds = |sign: Option<char>| sign.is_some_and(|s| text.contains(s));
+    let needs = text.contains(how.delimiter.as_str());
+    if !needs && !holds(how.escape) && !holds(how.quote) {
+        return Ok(Cow::Borrowed(text));
+    }
+    if let Some(quote) = how.quote {
+        let doubled = text.replace(quote, &format!("{quote}{quote}"));
+        return Ok(Cow::Owned(if how.quotes_all { doubled } else { format!("{quote}{doubled}{quote}") }));
+    }
+    if let Some(escape) = how.escape {
+        let escaped = text.replace(escape, &format!("{escape}{escape}"));
+        let first = how.delimiter.chars().next().unwrap_or(escape);
+        return Ok(Cow::Owned(escaped.replace(first, &format!("{escape}{first}"))));
+    }
+    Err(format!("holds {:?}, the delimiter of the bank's file", how.delimiter))
 }
 
 fn of_batch(field: &Field, detail: String) -> Unwritable {
@@ -143,7 +294,8 @@ fn culprit(pieces: &[Piece<TextValue>], layout: &Layout, line: Option<&PaymentLi
     pieces.iter().find_map(|piece| match piece {
         Piece::Value(TextValue::Line(value)) => {
             let part = line_text(*value, line?)?;
-            encode(layout.dialect, part, &mut Vec::new()).err().map(|detail| Unwritable::Line(value.fault(detail)))
+            let detail = dressed(layout, part).and_then(|p| layout.dialect.encode(&p, &mut Vec::new()).map_err(|e| e.to_string()));
+            detail.err().map(|detail| Unwritable::Line(value.fault(detail)))
         }
         Piece::Value(TextValue::Batch(_)) | Piece::Literal(_) => None,
         Piece::Optional(inner) => culprit(inner, layout, line),
@@ -179,14 +331,20 @@ fn pad(out: &mut Vec<u8>, head: usize, field: &Field, is_blank: bool) -> Result<
     Ok(())
 }
 
-fn write_line_value(out: &mut Vec<u8>, layout: &Layout, field: &Field, value: LineValue, line: &PaymentLine) -> Result<(), Unwritable> {
+fn write_line_value(
+    out: &mut Vec<u8>,
+    layout: &Layout,
+    field: &Field,
+    value: LineValue,
+    line: &PaymentLine,
+    batch: Option<&Batch<'_>>,
+) -> Result<(), Unwritable> {
     let number = match value {
         LineValue::Amount if !line.amount.is_positive() => {
             return Err(Unwritable::Line(value.fault("is not more than zero".to_owned())));
         }
         LineValue::Amount => {
-            push_money(out, &field.kind, line.amount);
-            return Ok(());
+            return push_money(out, layout, &field.kind, line.amount).map_err(|detail| Unwritable::Line(value.fault(detail)));
         }
         LineValue::Seq => line.seq,
         LineValue::Ordinal => u64::from(line.ordinal),
@@ -199,7 +357,9 @@ fn write_line_value(out: &mut Vec<u8>, layout: &Layout, field: &Field, value: Li
         | LineValue::ProjectShort
         | LineValue::Remark => {
             let text = line_text(value, line).unwrap_or_default();
-            return write_text(out, layout, value, text, field.optional).map_err(|detail| Unwritable::Line(value.fault(detail)));
+            return checked_text(text, value, field.optional || field.empty_as.is_some())
+                .and_then(|()| write_plain(out, layout, field, text, batch))
+                .map_err(|detail| Unwritable::Line(value.fault(detail)));
         }
     };
     if number == 0 {
@@ -207,25 +367,6 @@ fn write_line_value(out: &mut Vec<u8>, layout: &Layout, field: &Field, value: Li
     }
     push_number(out, number);
     Ok(())
-}
-
-fn write_text(out: &mut Vec<u8>, layout: &Layout, value: LineValue, text: &str, optional: bool) -> Result<(), String> {
-    checked_text(text, value, optional)?;
-    no_delimiter(layout, text)?;
-    encode(layout.dialect, text, out)
-}
-
-fn encode(dialect: Dialect, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
-    dialect.encode(text, out).map_err(|e| e.to_string())
-}
-
-fn no_delimiter(layout: &Layout, text: &str) -> Result<(), String> {
-    match &layout.syntax {
-        Syntax::Delimited { delimiter, .. } if text.contains(delimiter.as_str()) => {
-            Err(format!("holds {delimiter:?}, the delimiter of the bank's file"))
-        }
-        Syntax::Delimited { .. } | Syntax::Fixed => Ok(()),
-    }
 }
 
 /// Refuses what no bank should ever see in a value: nothing, blanks at an end, control characters, placeholders.
@@ -270,14 +411,10 @@ fn write_batch_value(out: &mut Vec<u8>, layout: &Layout, field: &Field, value: &
             push_number(out, number);
             return Ok(());
         }
-        Shown::Money(fen) => {
-            push_money(out, &field.kind, fen);
-            return Ok(());
-        }
+        Shown::Money(fen) => return push_money(out, layout, &field.kind, fen).map_err(|detail| of_batch(field, detail)),
     };
-    plain_text(&text, field.optional)
-        .and_then(|()| no_delimiter(layout, &text))
-        .and_then(|()| encode(layout.dialect, &text, out))
+    plain_text(&text, field.optional || field.empty_as.is_some())
+        .and_then(|()| write_plain(out, layout, field, &text, Some(batch)))
         .map_err(|detail| of_batch(field, detail))
 }
 
@@ -294,7 +431,8 @@ pub fn differing_echoes(profile: &Profile, facts: &BatchFacts, echoed: &[Echo]) 
         Ok(names) => names,
         Err(error) => return vec![error.to_string()],
     };
-    let batch = Batch { profile, facts, names: &names };
+    let cuts = Cell::new(0);
+    let batch = Batch { profile, facts, names: &names, tally: None, cuts: &cuts };
     let differs = |echo: &&Echo| match batch_text(&echo.value, &echo.kind, &batch) {
         Ok(Shown::Text(text)) => text != echo.text,
         Ok(Shown::Number(number)) => echo.text.parse() != Ok(number),
@@ -312,10 +450,12 @@ fn batch_text<'a>(value: &BatchValue, kind: &Kind, batch: &Batch<'a>) -> Result<
         BatchValue::Date => {
             let shown = match kind {
                 Kind::Date(format) => format.render(facts.date),
-                Kind::Text | Kind::Yuan | Kind::Fen | Kind::Integer | Kind::Side { .. } => String::new(),
+                Kind::Text | Kind::Money(_) | Kind::Integer | Kind::Side { .. } => String::new(),
             };
             return Ok(Shown::Text(shown.into()));
         }
+        BatchValue::Digest(kind) => batch.tally.and_then(|t| t.digest(*kind)).unwrap_or_default(),
+        BatchValue::ProjectShort => &facts.project_short,
         BatchValue::Extra(name) => batch.profile.extra(name, facts).map_err(Unwritable::Name)?,
         BatchValue::BatchNo => &facts.batch_no,
         BatchValue::UnitNo => &facts.unit_no,
@@ -336,7 +476,6 @@ fn batch_text<'a>(value: &BatchValue, kind: &Kind, batch: &Batch<'a>) -> Result<
 fn compose(
     text: &mut String,
     pieces: &[Piece<TextValue>],
-    layout: &Layout,
     line: Option<&PaymentLine>,
     batch: Option<&Batch<'_>>,
     may_be_empty: bool,
@@ -347,16 +486,14 @@ fn compose(
             Piece::Literal(literal) => text.push_str(literal),
             Piece::Optional(inner) => {
                 let head = text.len();
-                if !compose(text, inner, layout, line, batch, true)? {
+                if !compose(text, inner, line, batch, true)? {
                     text.truncate(head);
                 }
             }
             Piece::Value(TextValue::Line(value)) => {
                 let Some(line) = line else { continue };
                 let part = line_text(*value, line).unwrap_or_default();
-                checked_text(part, *value, may_be_empty)
-                    .and_then(|()| no_delimiter(layout, part))
-                    .map_err(|detail| Unwritable::Line(value.fault(detail)))?;
+                checked_text(part, *value, may_be_empty).map_err(|detail| Unwritable::Line(value.fault(detail)))?;
                 is_full &= !part.is_empty();
                 text.push_str(part);
             }
@@ -364,7 +501,7 @@ fn compose(
                 let Some(batch) = batch else { continue };
                 if let Shown::Text(part) = batch_text(value, &Kind::Text, batch)? {
                     let of = |detail| Unwritable::Batch { field: format!("{value:?}"), detail };
-                    plain_text(&part, may_be_empty).and_then(|()| no_delimiter(layout, &part)).map_err(of)?;
+                    plain_text(&part, may_be_empty).map_err(of)?;
                     is_full &= !part.is_empty();
                     text.push_str(&part);
                 }
@@ -404,15 +541,17 @@ impl LineValue {
     }
 }
 
-fn push_money(out: &mut Vec<u8>, kind: &Kind, fen: Fen) {
-    let value = fen.get().unsigned_abs();
+fn push_money(out: &mut Vec<u8>, layout: &Layout, kind: &Kind, fen: Fen) -> Result<(), String> {
     match kind {
-        Kind::Yuan => {
-            push_number(out, value / 100);
-            let cents = u8::try_from(value % 100).unwrap_or(0);
-            out.extend_from_slice(&[b'.', b'0' + cents / 10, b'0' + cents % 10]);
+        Kind::Money(form) if form.grouping.is_none() && form.point != Some(',') => form.write(out, fen),
+        Kind::Money(form) => {
+            let mut text = Vec::new();
+            form.write(&mut text, fen)?;
+            let text = String::from_utf8(text).map_err(|e| e.to_string())?;
+            out.extend_from_slice(dressed(layout, &text)?.as_bytes());
+            Ok(())
         }
-        Kind::Fen | Kind::Text | Kind::Integer | Kind::Date(_) | Kind::Side { .. } => push_number(out, value),
+        Kind::Text | Kind::Integer | Kind::Date(_) | Kind::Side { .. } => Err("is not an amount".to_owned()),
     }
 }
 

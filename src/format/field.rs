@@ -1,7 +1,12 @@
 //! What a column may hold: the values of a payment line and of its batch, which we write, and the values of an answer or a
 //! statement, which we read. Names here are the vocabulary of `profile.toml`.
 
-use super::template::{DateFormat, Piece};
+use regex::Regex;
+
+use super::amount::MoneyForm;
+use super::date::DateFormat;
+use super::template::Piece;
+use super::totals::DigestKind;
 
 /// A value of a payment line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +41,10 @@ pub enum BatchValue {
     Total,
     FileName,
     FileStem,
+    ProjectShort,
     Extra(String),
+    /// Over all bytes that stand before this record.
+    Digest(DigestKind),
 }
 
 /// A value in a composed text.
@@ -82,6 +90,8 @@ pub enum Take {
     Date(DateTake),
     /// In or out.
     Side,
+    /// A digest over all bytes before this record.
+    Digest(DigestKind),
 }
 
 /// Words that are read.
@@ -107,6 +117,7 @@ pub enum MoneyTake {
     Total,
     PaidTotal,
     FailedTotal,
+    SentTotal,
     Opening,
     Closing,
     DebitTotal,
@@ -120,6 +131,7 @@ pub enum NumberTake {
     Count,
     PaidCount,
     FailedCount,
+    SentCount,
     DebitCount,
     CreditCount,
 }
@@ -137,8 +149,7 @@ pub enum DateTake {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text,
-    Yuan,
-    Fen,
+    Money(MoneyForm),
     Integer,
     Date(DateFormat),
     Side { credit: String, debit: String },
@@ -148,7 +159,7 @@ impl Kind {
     /// Whether padding stands before the value by custom.
     pub const fn is_number(&self) -> bool {
         match self {
-            Self::Yuan | Self::Fen | Self::Integer => true,
+            Self::Money(_) | Self::Integer => true,
             Self::Text | Self::Date(_) | Self::Side { .. } => false,
         }
     }
@@ -195,6 +206,12 @@ pub fn vocabulary() -> Vec<(&'static str, Put, Take, Nature)> {
         ("file_stem", batch(BatchValue::FileStem), Take::Echo(BatchValue::FileStem), Text),
         ("count", batch(BatchValue::Count), Take::Number(NumberTake::Count), Number),
         ("total", batch(BatchValue::Total), Take::Money(MoneyTake::Total), Money),
+        ("batch_project_short", batch(BatchValue::ProjectShort), Take::Ignore, Text),
+        ("md5", batch(BatchValue::Digest(DigestKind::Md5)), Take::Digest(DigestKind::Md5), Text),
+        ("sm3", batch(BatchValue::Digest(DigestKind::Sm3)), Take::Digest(DigestKind::Sm3), Text),
+        ("sha256", batch(BatchValue::Digest(DigestKind::Sha256)), Take::Digest(DigestKind::Sha256), Text),
+        ("sent_count", batch(BatchValue::Count), Take::Number(NumberTake::SentCount), Number),
+        ("sent_total", batch(BatchValue::Total), Take::Money(MoneyTake::SentTotal), Money),
         ("ignore", Put::Nothing, Take::Ignore, Text),
         ("paid", Put::Nothing, Take::Money(MoneyTake::Paid), Money),
         ("status", Put::Nothing, Take::Text(TextTake::Status), Text),
@@ -274,10 +291,46 @@ pub struct Field {
     pub strip_wide: bool,
     /// Whether the value may be missing.
     pub optional: bool,
-    /// Whether the amount may be negative.
-    pub is_signed: bool,
     /// Blank unless this value of the line is there.
     pub when_present: Option<LineValue>,
     /// From here on the column holds a sentence, not the value.
     pub words_after: Option<char>,
+    /// Stands before the value, on paper and when read.
+    pub label: String,
+    /// The column's title in a layout with a row of titles.
+    pub title: Option<String>,
+    /// The named group of the record's pattern that holds it.
+    pub group: Option<String>,
+    /// Ours and theirs, word by word.
+    pub map: Vec<(String, String)>,
+    /// What stands for no value.
+    pub empty_as: Option<String>,
+    /// The code with which a sentence begins.
+    pub code_pattern: Option<Regex>,
+    /// Whether what is read must have exactly `width` bytes, between delimiters too.
+    pub is_exact: bool,
+    /// Whether what is too long is cut behind a whole character, and said so.
+    pub may_cut: bool,
+    /// Digits of the length that stands before the value.
+    pub prefix: Option<usize>,
+}
+
+impl Field {
+    /// Their word for ours.
+    pub fn theirs<'a>(&'a self, ours: &'a str) -> Option<&'a str> {
+        if self.map.is_empty() {
+            return Some(ours);
+        }
+        let find = |word: &str| self.map.iter().find(|(o, _)| o == word).map(|(_, t)| t.as_str());
+        find(ours).or_else(|| find("*"))
+    }
+
+    /// Our word for theirs.
+    pub fn ours<'a>(&'a self, theirs: &'a str) -> Option<&'a str> {
+        if self.map.is_empty() {
+            return Some(theirs);
+        }
+        let of_theirs = self.map.iter().find(|(o, t)| t == theirs && o != "*").map(|(o, _)| o.as_str());
+        of_theirs.or_else(|| self.map.iter().any(|(o, _)| o == "*").then_some(theirs))
+    }
 }

@@ -35,6 +35,15 @@ impl Scope<'_> {
         Ok(pieces)
     }
 
+    fn flag(&self, text: &Spanned<String>) -> Result<FlagPattern, Fault> {
+        FlagPattern::new(text.get_ref(), self.spec.charset, self.names).map_err(|what| fault(text, what))
+    }
+
+    fn flag_of_ours(&self, text: &Spanned<String>) -> Result<FlagPattern, Fault> {
+        let flag = self.flag(text)?;
+        flag.cannot_render().map_or(Ok(flag), |what| Err(fault(text, what)))
+    }
+
     fn layout_number(&self, name: &Spanned<String>) -> Result<usize, Fault> {
         self.layout_numbers.get(name.get_ref().as_str()).copied().ok_or_else(|| {
             let mut known: Vec<&str> = self.layout_numbers.keys().copied().collect();
@@ -53,7 +62,7 @@ impl Scope<'_> {
         let of_ours = |pieces: &[Piece<PathToken>], text: &Spanned<String>, allows_name: bool| {
             let bad = pieces.iter().find(|p| match p {
                 Piece::Value(PathToken::Account | PathToken::Asked(_)) => true,
-                Piece::Value(PathToken::Name) => !allows_name,
+                Piece::Value(PathToken::Name | PathToken::Slice(..)) => !allows_name,
                 Piece::Value(_) | Piece::Literal(_) | Piece::Optional(_) => false,
             });
             bad.map_or(Ok(()), |_| Err(fault(text, "{account} belongs to statements, {asked} to enquiries, {name} to flag_name and key")))
@@ -67,7 +76,7 @@ impl Scope<'_> {
         }
         let (flag_name, flag) = match (&written.flag_name, &written.flag) {
             (None, None) => (None, None),
-            (Some(name), Some(flag)) => (Some(self.path(name)?), Some(FlagPattern::new(flag.get_ref()).map_err(|what| fault(flag, what))?)),
+            (Some(name), Some(flag)) => (Some(self.path(name)?), Some(self.flag_of_ours(flag)?)),
             (Some(one), None) | (None, Some(one)) => return Err(fault(one, "flag_name and flag stand together or not at all")),
         };
         Ok(Request { dir, name, key, flag_name, flag, layout })
@@ -93,8 +102,8 @@ impl Scope<'_> {
         }
         let (dir, name) = (self.path(&written.dir)?, self.path(&written.name)?);
         for (pieces, text) in [(&dir, &written.dir), (&name, &written.name)] {
-            if pieces.iter().any(|p| matches!(p, Piece::Value(PathToken::Account | PathToken::Name))) {
-                return Err(fault(text, "{account} belongs to statements, {name} to flag_name and key"));
+            if pieces.iter().any(|p| matches!(p, Piece::Value(PathToken::Account))) {
+                return Err(fault(text, "{account} belongs to statements"));
             }
         }
         if written.name.get_ref().contains('/') || written.name.get_ref().is_empty() {
@@ -137,11 +146,11 @@ impl Scope<'_> {
     }
 
     fn inbound(&self, written: &InboundSpec, request: &Request) -> Result<Inbound, Fault> {
-        let path = self.path(&written.path)?;
+        let path = self.of_request(&written.path, request)?;
         let key = match &written.key {
-            Some(key) => self.path(key)?,
+            Some(key) => self.of_request(key, request)?,
             None if written.kind == InboundKind::Statement => return Err(fault(&written.path, "a statement needs a key of its own")),
-            None => without_name(&request.key, &request.name),
+            None => written_out(&request.key, &request.name).map_err(|what| fault(&written.path, what))?,
         };
         let pattern_of =
             |name: &str| self.spec.extra.get(name).map_or_else(String::new, |e| format!("(?:{})", e.get_ref().pattern.get_ref()));
@@ -154,10 +163,14 @@ impl Scope<'_> {
         Ok(Inbound { kind: written.kind, role: written.role.get_ref().clone(), dir, recogniser, required: written.required, content })
     }
 
+    fn of_request(&self, text: &Spanned<String>, request: &Request) -> Result<Vec<Piece<PathToken>>, Fault> {
+        written_out(&self.path(text)?, &request.name).map_err(|what| fault(text, what))
+    }
+
     fn content(&self, written: &InboundSpec) -> Result<Content, Fault> {
         let name = match (&written.layout, &written.flag) {
             (Some(name), None) => name,
-            (None, Some(flag)) => return FlagPattern::new(flag.get_ref()).map(Content::Flag).map_err(|what| fault(flag, what)),
+            (None, Some(flag)) => return self.flag(flag).map(Content::Flag),
             (Some(_), Some(flag)) => return Err(fault(flag, "a file is data (layout) or a flag (flag), not both")),
             (None, None) => return Err(fault(&written.role, "a file needs a layout, or a flag")),
         };
@@ -262,13 +275,17 @@ const fn was_credited(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Paid | Outcome::Returned)
 }
 
-/// The request's key with its `{name}` written out, so that an inbound path can be keyed the same way.
-fn without_name(key: &[Piece<PathToken>], name: &[Piece<PathToken>]) -> Vec<Piece<PathToken>> {
-    let expand = |piece: &Piece<PathToken>| match piece {
-        Piece::Value(PathToken::Name) => name.to_vec(),
-        Piece::Value(_) | Piece::Literal(_) | Piece::Optional(_) => vec![piece.clone()],
-    };
-    key.iter().flat_map(expand).collect()
+/// A template with the request's `{name}`, or a slice of it, written out: so the bank's names are told from ours.
+fn written_out(template: &[Piece<PathToken>], name: &[Piece<PathToken>]) -> Result<Vec<Piece<PathToken>>, String> {
+    let mut out = Vec::new();
+    for piece in template {
+        match piece {
+            Piece::Value(PathToken::Name) => out.extend_from_slice(name),
+            Piece::Value(PathToken::Slice(head, tail)) => out.extend(template::slice_of(name, *head, *tail)?),
+            Piece::Value(_) | Piece::Literal(_) | Piece::Optional(_) => out.push(piece.clone()),
+        }
+    }
+    Ok(out)
 }
 
 /// The part of a path before its last `/`.

@@ -1,27 +1,51 @@
 //! How the lines of one file are laid out, and the checks by which a written column becomes a [`Field`].
 
-use regex::RegexSet;
+use regex::{Regex, RegexSet};
 use toml::Spanned;
 
+use super::amount::{MoneyForm, SignAt, Unit};
 use super::charset::Dialect;
+use super::date::DateFormat;
 use super::field::{DateTake, Field, Kind, LineValue, MoneyTake, Nature, Put, Strip, Take, TextTake, TextValue, vocabulary};
-use super::plan::{Fault, fault};
-use super::spec::{FieldSpec, Newline, StripSpec, TypeSpec};
-use super::template::{self, DateFormat};
+use super::plan::{Fault, fault, regex};
+use super::spec::{FieldSpec, Newline, SignSpec, StripSpec, TrailingSpec, TruncateSpec, TypeSpec};
+use super::template;
+use super::totals::DigestKind;
 use crate::domain::exchange::InboundKind;
 
 /// How columns are told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Syntax {
     /// By a delimiter. The text is decoded before it is split: the second byte of a hanzi may look like a delimiter.
-    Delimited {
-        /// ASCII.
-        delimiter: String,
-        /// Whether the last column is followed by one too.
-        is_trailing: bool,
-    },
+    Delimited(Delimited),
     /// By their place in bytes. The line is cut before it is decoded, and a cut through a character is refused.
     Fixed,
+    /// By the length that stands before each value, in bytes. Cut, then decoded.
+    Prefixed,
+    /// By a workbook's cells.
+    Sheet,
+}
+
+/// Columns between delimiters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delimited {
+    /// One character or several.
+    pub delimiter: String,
+    /// Whether the last column is followed by one too.
+    pub trailing: TrailingSpec,
+    /// Takes its meaning from the character behind it.
+    pub escape: Option<char>,
+    /// Stands around a value; doubled inside it.
+    pub quote: Option<char>,
+    /// Whether every value is quoted, or only those that need it.
+    pub quotes_all: bool,
+}
+
+impl Delimited {
+    /// Whether a plain search for the delimiter splits a line.
+    pub const fn is_plain(&self) -> bool {
+        self.escape.is_none() && self.quote.is_none()
+    }
 }
 
 /// The lines of one file.
@@ -36,24 +60,86 @@ pub struct Layout {
     pub skip: Option<RegexSet>,
     /// Whether the last line may lack its end.
     pub is_end_open: bool,
-    pub first: Option<Record>,
-    pub each: Option<Record>,
-    pub last: Option<Record>,
+    /// Whether columns are known by the label that each begins with, in any order.
+    pub is_by_label: bool,
+    /// In their order.
+    pub first: Vec<Record>,
+    /// The first that fits takes the line.
+    pub each: Vec<Record>,
+    /// In their order.
+    pub last: Vec<Record>,
+    /// Anywhere.
+    pub any: Vec<Record>,
+}
+
+/// What tells a record's lines from others.
+#[derive(Clone, Debug, Default)]
+pub struct Test {
+    /// How it begins, in bytes.
+    pub starts_with: Option<Vec<u8>>,
+    /// Bytes at an offset.
+    pub at: Option<(usize, Vec<u8>)>,
+    /// A whole column, counted from 1, between delimiters.
+    pub column: Option<(usize, String)>,
+    /// A pattern of the decoded line.
+    pub matches: Option<Regex>,
+    /// The number of the line, from 1, without those that mean nothing.
+    pub line: Option<u64>,
+    /// Allowed numbers of columns, where they tell records apart.
+    pub columns: Vec<usize>,
+    /// The length in bytes, where it tells records apart.
+    pub length: Option<usize>,
+}
+
+impl Test {
+    /// Whether every line fits.
+    pub const fn is_open(&self) -> bool {
+        self.starts_with.is_none()
+            && self.at.is_none()
+            && self.column.is_none()
+            && self.matches.is_none()
+            && self.line.is_none()
+            && self.columns.is_empty()
+            && self.length.is_none()
+    }
 }
 
 /// One kind of line.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// How it begins, where that tells it from others.
-    pub starts_with: Option<Vec<u8>>,
-    /// Bytes, in a fixed layout.
-    pub length: usize,
+    pub test: Test,
+    /// Whether it may be missing.
+    pub is_optional: bool,
+    /// Allowed lengths in bytes, in a fixed layout: several where columns at its end are optional.
+    pub lengths: Vec<usize>,
+    /// Allowed numbers of columns; empty: as many as there are fields.
+    pub counts: Vec<usize>,
+    /// Its fields are named groups of this.
+    pub pattern: Option<Regex>,
     pub fields: Vec<Field>,
 }
 
 impl Layout {
-    fn records(&self) -> impl Iterator<Item = &Record> {
-        [&self.first, &self.each, &self.last].into_iter().flatten()
+    /// Every record, in the order in which they are written.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.first.iter().chain(&self.each).chain(&self.last).chain(&self.any)
+    }
+
+    /// Whether a row of titles says which column is which.
+    pub fn has_titles(&self) -> bool {
+        self.each.iter().flat_map(|r| &r.fields).any(|f| f.title.is_some())
+    }
+
+    /// As a file of ours is read back: what we leave blank says nothing.
+    pub fn as_sent(&self) -> Self {
+        let mut layout = self.clone();
+        let all = [&mut layout.first, &mut layout.each, &mut layout.last, &mut layout.any];
+        for field in all.into_iter().flatten().flat_map(|r| &mut r.fields) {
+            if matches!(field.put, Put::Blank | Put::Nothing | Put::Text(_)) {
+                field.take = Take::Ignore;
+            }
+        }
+        layout
     }
 
     fn takes(&self, take: &Take) -> bool {
@@ -70,9 +156,16 @@ impl Layout {
         self.takes(&Take::Text(TextTake::Code))
     }
 
+    /// The digests that its records hold.
+    pub fn digests(&self) -> Vec<DigestKind> {
+        let kind = |f: &Field| if let Take::Digest(kind) = f.take { Some(kind) } else { None };
+        self.records().flat_map(|r| &r.fields).filter_map(kind).collect()
+    }
+
     /// Why we could not write a file in this layout.
     pub fn cannot_render(&self) -> Option<String> {
-        let unwritten = self.records().flat_map(|r| &r.fields).find(|f| f.put == Put::Nothing);
+        let written = || self.first.iter().chain(&self.each).chain(&self.last).filter(|r| !r.is_optional);
+        let unwritten = written().flat_map(|r| &r.fields).find(|f| f.put == Put::Nothing);
         if let Some(field) = unwritten {
             return Some(format!(
                 "the field {:?} has nothing to write: give it a value that we know, a literal, or blank = true",
@@ -85,27 +178,34 @@ impl Layout {
         if self.skip_blank || self.skip.is_some() {
             return Some("skip rules are for what a bank sends".to_owned());
         }
+        if written().any(|r| r.pattern.is_some()) || self.each.len() != 1 {
+            return Some("patterns, and several repeated records, are for what a bank sends".to_owned());
+        }
         let of_a_line = |f: &Field| match &f.put {
             Put::Line(_) => true,
             Put::Text(pieces) => has_line_value(pieces),
             Put::Batch(_) | Put::Literal(_) | Put::Blank | Put::Nothing => false,
         };
-        let misplaced = [&self.first, &self.last].into_iter().flatten().flat_map(|r| &r.fields).find(|f| of_a_line(f));
+        let misplaced = self.first.iter().chain(&self.last).filter(|r| !r.is_optional).flat_map(|r| &r.fields).find(|f| of_a_line(f));
         misplaced.map(|f| format!("the field {:?} holds a value of one payment, but stands in a header or trailer", f.name))
     }
 
     /// Why this layout cannot bring that kind of word.
     pub fn cannot_answer(&self, kind: InboundKind, needs: Option<&str>) -> Option<String> {
-        let each: Vec<&Take> = self.each.iter().flat_map(|r| &r.fields).map(|f| &f.take).collect();
-        let missing = |take: &Take, name: &str| (!each.contains(&take)).then(|| format!("the repeated record lacks a column {name:?}"));
+        let lacks = |take: &Take, name: &str| {
+            let has = |r: &Record| r.fields.iter().any(|f| f.take == *take);
+            // What a heading says holds for the rows below it.
+            let is_said = self.each.iter().all(has) || self.first.iter().chain(&self.any).any(has);
+            (!is_said).then(|| format!("the repeated record lacks a column {name:?}"))
+        };
         match (kind, needs) {
             (InboundKind::Statement, _) => {
                 [(Take::Date(DateTake::Entry), "entry_date"), (Take::Side, "side"), (Take::Money(MoneyTake::Amount), "amount")]
                     .iter()
-                    .find_map(|(take, name)| missing(take, name))
+                    .find_map(|(take, name)| lacks(take, name))
             }
             (InboundKind::Ack | InboundKind::Result | InboundKind::Return | InboundKind::Enquiry, Some(_)) => {
-                missing(&Take::Text(TextTake::Status), "status")
+                lacks(&Take::Text(TextTake::Status), "status")
             }
             (InboundKind::Ack | InboundKind::Result | InboundKind::Return | InboundKind::Enquiry, None) => None,
         }
@@ -165,8 +265,9 @@ pub fn field_layout(at: &Spanned<FieldSpec>, layout: &Layout, extras: &[&str]) -
     }
     let kind = kind(at, nature)?;
     let is_fixed = layout.syntax == Syntax::Fixed;
+    let is_padded = matches!(layout.syntax, Syntax::Fixed | Syntax::Prefixed);
     let width = match (&written.width, is_fixed) {
-        (None, true) => return Err(fault(at, "a column of a fixed layout needs its width in bytes")),
+        (None, true) if written.group.is_none() => return Err(fault(at, "a column of a fixed layout needs its width in bytes")),
         (Some(width), _) if *width.get_ref() == 0 => return Err(fault(width, "a width is at least 1 byte")),
         (width, _) => width.as_ref().map(|w| *w.get_ref()),
     };
@@ -178,9 +279,17 @@ pub fn field_layout(at: &Spanned<FieldSpec>, layout: &Layout, extras: &[&str]) -
             _ => return Err(fault(fill, "padding is one ASCII character, such as \" \" or \"0\"")),
         },
     };
-    if written.signed && !kind.is_number() {
+    let is_money = matches!(kind, Kind::Money(_));
+    if (written.signed || written.sign.is_some()) && !is_money {
         return Err(fault(at, "only amounts have a sign"));
     }
+    if let Some(word) = written.point.as_ref().or(written.grouping.as_ref()).filter(|_| !is_money) {
+        return Err(fault(word, "only amounts have a decimal point and groups of digits"));
+    }
+    if let Some(decimals) = written.decimals.as_ref().filter(|d| !is_money || *d.get_ref() > 9) {
+        return Err(fault(decimals, "only amounts have decimals, and at most 9"));
+    }
+    extras_of_a_field(at, &put, &kind, layout)?;
     let words_after = match &written.words_after {
         None => None,
         Some(mark) => match mark.get_ref().chars().collect::<Vec<_>>().as_slice() {
@@ -188,7 +297,7 @@ pub fn field_layout(at: &Spanned<FieldSpec>, layout: &Layout, extras: &[&str]) -
             _ => return Err(fault(mark, "words_after is one character, in a column of text")),
         },
     };
-    let default_strip = if is_fixed { Strip::Trailing } else { Strip::None };
+    let default_strip = if is_padded { Strip::Trailing } else { Strip::None };
     let field = Field {
         name: written.name.get_ref().clone(),
         put,
@@ -204,12 +313,49 @@ pub fn field_layout(at: &Spanned<FieldSpec>, layout: &Layout, extras: &[&str]) -
         }),
         strip_wide: written.strip_wide,
         optional: written.optional,
-        is_signed: written.signed,
         when_present: written.when_present.as_ref().map(line_value).transpose()?,
         words_after,
+        label: written.label.clone(),
+        title: written.title.as_ref().map(|t| t.get_ref().clone()),
+        group: written.group.as_ref().map(|g| g.get_ref().clone()),
+        map: written.map.iter().map(|(ours, theirs)| (ours.clone(), theirs.clone())).collect(),
+        empty_as: written.empty_as.clone(),
+        code_pattern: written.code_pattern.as_ref().map(|p| regex(&Spanned::new(p.span(), format!("^(?:{})", p.get_ref())))).transpose()?,
+        is_exact: written.exact,
+        may_cut: written.truncate.as_ref().is_some_and(|t| *t.get_ref() == TruncateSpec::Allow),
+        prefix: written.prefix.as_ref().map(|p| *p.get_ref()),
     };
     literal_fits(at, &field, layout)?;
     Ok(field)
+}
+
+/// The keys that only some columns may have.
+fn extras_of_a_field(at: &Spanned<FieldSpec>, put: &Put, kind: &Kind, layout: &Layout) -> Result<(), Fault> {
+    let written = at.get_ref();
+    if let Some(pattern) = written.code_pattern.as_ref().filter(|_| *kind != Kind::Text) {
+        return Err(fault(pattern, "a code stands before words: code_pattern is for columns of text"));
+    }
+    if !written.map.is_empty() && *kind != Kind::Text {
+        return Err(fault(at, "a map is for columns of text"));
+    }
+    if written.exact && written.width.is_none() {
+        return Err(fault(at, "exact = true needs a width"));
+    }
+    if let Some(prefix) = &written.prefix
+        && (layout.syntax != Syntax::Prefixed || !(1..=9).contains(prefix.get_ref()))
+    {
+        return Err(fault(prefix, "prefix is the count of digits, 1 to 9, of a length in a prefixed layout"));
+    }
+    let may_be_cut = matches!(
+        put,
+        Put::Line(LineValue::Remark | LineValue::ProjectShort)
+            | Put::Text(_)
+            | Put::Batch(super::field::BatchValue::Department | super::field::BatchValue::Project | super::field::BatchValue::PayerName)
+    );
+    if let Some(truncate) = written.truncate.as_ref().filter(|t| *t.get_ref() == TruncateSpec::Allow && !may_be_cut) {
+        return Err(fault(truncate, "only remarks, composed texts and names of projects and payers may be cut; banks compare the rest"));
+    }
+    Ok(())
 }
 
 /// A literal must fit its own column, in the dialect, or no file could ever be written.
@@ -220,8 +366,9 @@ fn literal_fits(at: &Spanned<FieldSpec>, field: &Field, layout: &Layout) -> Resu
     if let Some(width) = field.width.filter(|w| *w < bytes.len()) {
         return Err(fault(place, format!("the literal has {} bytes, the column {width}", bytes.len())));
     }
-    if let Syntax::Delimited { delimiter, .. } = &layout.syntax
-        && text.contains(delimiter.as_str())
+    if let Syntax::Delimited(d) = &layout.syntax
+        && d.is_plain()
+        && text.contains(d.delimiter.as_str())
     {
         return Err(fault(place, "the literal holds the delimiter"));
     }
@@ -258,8 +405,12 @@ fn kind(at: &Spanned<FieldSpec>, nature: Nature) -> Result<Kind, Fault> {
     let kind = match (nature, stated) {
         (Nature::Text, None | Some(TypeSpec::Text)) => Kind::Text,
         (Nature::Number, None | Some(TypeSpec::Integer)) => Kind::Integer,
-        (Nature::Money, Some(TypeSpec::Yuan)) => Kind::Yuan,
-        (Nature::Money, Some(TypeSpec::Fen)) => Kind::Fen,
+        (Nature::Money, Some(TypeSpec::Yuan)) => money(written, Unit::Yuan)?,
+        (Nature::Money, Some(TypeSpec::Fen)) => money(written, Unit::Fen)?,
+        (Nature::Money, Some(TypeSpec::Jiao)) => money(written, Unit::Jiao)?,
+        (Nature::Money, Some(TypeSpec::Li)) => money(written, Unit::Li)?,
+        (Nature::Money, Some(TypeSpec::Thousand)) => money(written, Unit::Thousand)?,
+        (Nature::Money, Some(TypeSpec::Wan)) => money(written, Unit::Wan)?,
         (Nature::Money, None) => return Err(fault(at, "an amount needs its unit: type = \"yuan\" or type = \"fen\"")),
         (Nature::Date, None | Some(TypeSpec::Date)) => {
             let word = written.format.as_ref().ok_or_else(|| fault(at, "a date needs its format, such as format = \"yyyyMMdd\""))?;
@@ -287,11 +438,33 @@ fn kind(at: &Spanned<FieldSpec>, nature: Nature) -> Result<Kind, Fault> {
     Ok(kind)
 }
 
+fn money(written: &FieldSpec, unit: Unit) -> Result<Kind, Fault> {
+    let one = |text: &Spanned<String>| match text.get_ref().chars().collect::<Vec<_>>().as_slice() {
+        [sign] if !sign.is_ascii_digit() => Ok(*sign),
+        _ => Err(fault(text, "is one sign, such as \".\" or \",\"")),
+    };
+    let point = match &written.point {
+        None => Some('.'),
+        Some(word) if word.get_ref() == "none" => None,
+        Some(word) => Some(one(word)?),
+    };
+    let sign = match (&written.sign, written.signed) {
+        (Some(sign), _) => match sign.get_ref() {
+            SignSpec::Leading => SignAt::Leading,
+            SignSpec::Trailing => SignAt::Trailing,
+        },
+        (None, true) => SignAt::Leading,
+        (None, false) => SignAt::None,
+    };
+    let grouping = written.grouping.as_ref().map(one).transpose()?;
+    Ok(Kind::Money(MoneyForm { unit, decimals: written.decimals.as_ref().map(|d| *d.get_ref()), point, grouping, sign }))
+}
+
 const fn natural_types(nature: Nature) -> &'static str {
     match nature {
         Nature::Text => "a text: type = \"text\"",
         Nature::Number => "a number: type = \"integer\"",
-        Nature::Money => "an amount: type = \"yuan\" or type = \"fen\"",
+        Nature::Money => "an amount: type = \"yuan\" or type = \"fen\" (also jiao, li, thousand, wan)",
         Nature::Date => "a date: type = \"date\"",
         Nature::Side => "a side: type = \"side\"",
     }

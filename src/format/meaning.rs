@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use chrono::NaiveDate;
 use regex::{Regex, RegexSet};
 
 use crate::domain::exchange::Outcome;
@@ -84,12 +85,37 @@ impl StatusMap {
     }
 }
 
+/// A reason, and when a bank's word has this meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dated {
+    pub reason: Reason,
+    pub from: Option<NaiveDate>,
+    pub until: Option<NaiveDate>,
+}
+
+impl Dated {
+    /// Whether it holds on a day; where none is known, whether it holds still.
+    fn holds(&self, on: Option<NaiveDate>) -> bool {
+        match on {
+            Some(day) => self.from.is_none_or(|f| f <= day) && self.until.is_none_or(|u| day <= u),
+            None => self.until.is_none(),
+        }
+    }
+
+    /// Whether two meanings hold on one day.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let is_before = |a: &Self, b: &Self| matches!((a.until, b.from), (Some(until), Some(from)) if until < from);
+        !is_before(self, other) && !is_before(other, self)
+    }
+}
+
 /// A profile's reason map: by code first, then by the words.
 #[derive(Clone, Debug)]
 pub struct ReasonMap {
-    codes: HashMap<String, Reason>,
+    codes: HashMap<String, Vec<Dated>>,
     texts: RegexSet,
-    text_reasons: Vec<Reason>,
+    text_reasons: Vec<Dated>,
+    is_dated: bool,
 }
 
 impl ReasonMap {
@@ -97,18 +123,24 @@ impl ReasonMap {
     ///
     /// # Errors
     /// Says which pattern is not one. (The caller has compiled each alone before; this fails only for their sum's size.)
-    pub fn new(codes: HashMap<String, Reason>, texts: &[(String, Reason)]) -> Result<Self, String> {
+    pub fn new(codes: HashMap<String, Vec<Dated>>, texts: &[(String, Dated)]) -> Result<Self, String> {
         let set = RegexSet::new(texts.iter().map(|(pattern, _)| pattern)).map_err(|e| e.to_string())?;
-        Ok(Self { codes, texts: set, text_reasons: texts.iter().map(|(_, reason)| *reason).collect() })
+        let text_reasons: Vec<Dated> = texts.iter().map(|(_, reason)| reason.clone()).collect();
+        let is_dated = text_reasons.iter().any(|d| d.from.is_some() || d.until.is_some());
+        Ok(Self { codes, texts: set, text_reasons, is_dated })
     }
 
-    fn of_words(&self, text: &str) -> Option<Reason> {
-        self.texts.matches(text).iter().next().and_then(|i| self.text_reasons.get(i).copied())
+    fn of_code(&self, code: &str, on: Option<NaiveDate>) -> Option<Reason> {
+        self.codes.get(code)?.iter().find(|d| d.holds(on)).map(|d| d.reason)
+    }
+
+    fn of_words(&self, text: &str, on: Option<NaiveDate>) -> Option<Reason> {
+        self.texts.matches(text).iter().filter_map(|i| self.text_reasons.get(i)).find(|d| d.holds(on)).map(|d| d.reason)
     }
 
     /// Codes with their reasons.
     pub fn codes(&self) -> impl Iterator<Item = (&str, Reason)> {
-        self.codes.iter().map(|(code, reason)| (code.as_str(), *reason))
+        self.codes.iter().flat_map(|(code, dated)| dated.iter().map(|d| (code.as_str(), d.reason)))
     }
 }
 
@@ -123,15 +155,18 @@ const PHRASES_KEPT: usize = 4096;
 
 impl Phrases {
     /// The canonical reason of a code, else of the words beside it, if the map knows either.
-    pub fn find(&mut self, map: &ReasonMap, code: &str, text: &str) -> Option<Reason> {
-        let by_code = if code.is_empty() { None } else { map.codes.get(code).copied() };
+    pub fn find(&mut self, map: &ReasonMap, code: &str, text: &str, on: Option<NaiveDate>) -> Option<Reason> {
+        let by_code = if code.is_empty() { None } else { map.of_code(code, on) };
         if by_code.is_some() || text.is_empty() {
             return by_code;
+        }
+        if map.is_dated {
+            return map.of_words(text, on);
         }
         if let Some(reason) = self.known.get(text) {
             return *reason;
         }
-        let reason = map.of_words(text);
+        let reason = map.of_words(text, None);
         if self.known.len() < PHRASES_KEPT {
             self.known.insert(text.to_owned(), reason);
         }

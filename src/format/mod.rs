@@ -5,16 +5,24 @@
 //! [`Profile::renderer`] and [`Profile::parse`] stream, in bounded memory, whatever the file's size. Parsing gives records
 //! *and* faults: one bad line never hides the others. Nothing here reads a clock or decides what an answer does to money.
 
+/// How banks write money.
+mod amount;
 /// One line's columns, understood.
 mod cells;
 /// Character sets: strict, and careful with what banks misread.
 pub mod charset;
 /// One column of ours, written.
 mod columns;
+/// How banks write days.
+mod date;
+/// Bytes laid over fields.
+pub mod explain;
 /// What a column may hold.
 mod field;
 /// The checks of a profile's files.
 mod files;
+/// Which record a line is.
+mod find;
 /// Flag files.
 mod flag;
 /// Lines and columns.
@@ -29,8 +37,12 @@ mod parse;
 mod plan;
 /// A bank's profile: the one door to this room.
 pub mod profile;
+/// The checks of a layout's records.
+mod records;
 /// Records to bytes.
 pub mod render;
+/// Workbooks of banks.
+mod sheet;
 /// The language of `profile.toml`.
 mod spec;
 /// Account statements: camt and MT.
@@ -39,6 +51,8 @@ pub mod statement;
 pub mod summary;
 /// Templates for names, flags and composed texts.
 mod template;
+/// What the format tools show and compare.
+pub mod tool;
 /// Counts, sums, digests.
 pub mod totals;
 

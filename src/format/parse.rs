@@ -4,16 +4,19 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use super::cells::{Cells, Reader};
+use super::cells::{CellFault, Cells, Raw, Reader};
 use super::charset::BOM;
 use super::field::Take;
+use super::find::{Finder, Found};
 use super::layout::{Layout, Record, Syntax};
 use super::lines::{Line, Lines};
 use super::meaning::{Meaning, Phrases, ReasonMap};
 use super::plan::{self, Content, Plan, RowMeaning};
-use super::spec::Newline;
+use super::profile::ReturnSemantics;
+use super::sheet;
+use super::spec::{Newline, Place};
 use super::summary::{Echo, FileWord, KEPT, LineFault, ParseSummary, Parsed};
-use super::totals::{Tallier, Tally, Totals, add};
+use super::totals::{DigestKind, Tallier, Tally, Totals, add};
 use crate::domain::exchange::{Answer, InboundKind, Outcome, Side, StatementEntry};
 use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
@@ -34,8 +37,31 @@ pub fn parse(plan: &Plan, kind: InboundKind, role: &str, source: &mut dyn Read, 
     let Some(layout) = plan.layouts.get(*layout) else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the profile has no such layout"));
     };
-    let mut lines = Lines::new(source, Tallier::new(digests));
     let mut run = Run::new(layout, meaning, &plan.reasons, kind, sink);
+    run.lists_failures = matches!(plan.exchange.return_semantics, ReturnSemantics::FailuresOnly | ReturnSemantics::FailuresElseSuccesses);
+    read(run, digests, source)
+}
+
+/// Reads a payment file of ours again: each line as an answer that says nothing but what was sent.
+///
+/// # Errors
+/// When reading fails.
+pub fn parse_sent(plan: &Plan, source: &mut dyn Read, sink: &mut dyn FnMut(Parsed)) -> io::Result<ParseSummary> {
+    let Some(layout) = plan.layouts.get(plan.request.layout).map(Layout::as_sent) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the profile has no such layout"));
+    };
+    let meaning = RowMeaning::File(Meaning { outcome: Outcome::Accepted, is_final: false });
+    let digests = plan.request.flag.as_ref().map(super::flag::FlagPattern::digests).unwrap_or_default();
+    read(Run::new(&layout, &meaning, &plan.reasons, InboundKind::Result, sink), &digests, source)
+}
+
+fn read(mut run: Run<'_, '_>, digests: &[DigestKind], source: &mut dyn Read) -> io::Result<ParseSummary> {
+    if run.layout.syntax == Syntax::Sheet {
+        let mut counted = Counted { source, tallier: Tallier::new(digests) };
+        sheet::read(&mut counted, &mut |at, row| run.row(at, row))?;
+        return Ok(run.finish(counted.tallier.finish()));
+    }
+    let mut lines = Lines::new(source, Tallier::new(digests));
     run.begin(&mut lines)?;
     while let Some(line) = lines.next()? {
         match line {
@@ -44,6 +70,20 @@ pub fn parse(plan: &Plan, kind: InboundKind, role: &str, source: &mut dyn Read, 
         }
     }
     Ok(run.finish(lines.finish().finish()))
+}
+
+/// Counts and digests what is read whole.
+struct Counted<'r> {
+    source: &'r mut dyn Read,
+    tallier: Tallier,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(out)?;
+        self.tallier.update(out.get(..read).unwrap_or_default());
+        Ok(read)
+    }
 }
 
 struct Run<'a, 's> {
@@ -55,8 +95,13 @@ struct Run<'a, 's> {
     reader: Reader,
     phrases: Phrases,
     line: u64,
-    has_begun: bool,
-    has_trailer: bool,
+    finder: Finder<'a>,
+    /// Whether successes may have no rows: then what is declared of them speaks of the rest of the payments sent.
+    lists_failures: bool,
+    /// What a heading says of the rows below it.
+    status: String,
+    /// Counted over whole lines, where a record holds a digest of what stands before it.
+    before: Option<Tallier>,
     summary: ParseSummary,
     amount: Option<Fen>,
     paid: (u64, Option<Fen>),
@@ -84,6 +129,7 @@ impl<'a, 's> Run<'a, 's> {
         sink: &'s mut dyn FnMut(Parsed),
     ) -> Self {
         let zero = Some(Fen::ZERO);
+        let digests = layout.digests();
         Self {
             layout,
             meaning,
@@ -93,8 +139,10 @@ impl<'a, 's> Run<'a, 's> {
             reader: Reader::default(),
             phrases: Phrases::default(),
             line: 0,
-            has_begun: false,
-            has_trailer: false,
+            finder: Finder::new(layout),
+            lists_failures: false,
+            status: String::new(),
+            before: (!digests.is_empty()).then(|| Tallier::new(&digests)),
             summary: ParseSummary::default(),
             amount: zero,
             paid: (0, zero),
@@ -135,22 +183,38 @@ impl<'a, 's> Run<'a, 's> {
                 return;
             }
         }
-        let layout = self.layout;
-        let has_begun = std::mem::replace(&mut self.has_begun, true);
-        let (record, is_trailer) = match (has_begun, &layout.first, &layout.last) {
-            (false, Some(first), _) => (first, false),
-            (_, _, Some(last)) if last.starts_with.as_ref().map_or(is_last, |mark| bytes.starts_with(mark)) => (last, true),
-            (_, _, _) => match &layout.each {
-                Some(each) => (each, false),
-                None => return,
-            },
-        };
-        if self.has_trailer {
-            return self.fault(None, "stands behind the trailer", raw);
+        self.take(Raw::Line(bytes), raw, is_last);
+        if let Some(before) = &mut self.before {
+            before.update(raw);
+            before.update(if has_end { b"\n" } else { b"" });
         }
-        self.has_trailer = is_trailer;
-        if let Err((column, what)) = self.record(record, bytes) {
-            self.fault(column, &what, raw);
+    }
+
+    /// A workbook's row.
+    fn row(&mut self, at: u64, row: Result<Vec<String>, String>) {
+        self.line = at;
+        match row {
+            Err(what) => self.fault(None, &what, b""),
+            Ok(cells) if cells.is_empty() => {}
+            Ok(mut cells) => {
+                let most = self.layout.each.iter().map(|r| r.fields.len()).max().unwrap_or(0);
+                let shown = cells.join("\t").into_bytes();
+                if !self.layout.has_titles() && cells.len() < most && self.finder.is_among_rows() {
+                    cells.resize(most, String::new());
+                }
+                self.take(Raw::Row(&cells), &shown, false);
+            }
+        }
+    }
+
+    fn take(&mut self, line: Raw<'_>, shown: &[u8], is_last: bool) {
+        let taken = match self.finder.find(line, is_last) {
+            Found::Titles => self.finder.titles(line).map_err(|what| (None, what)),
+            Found::Nothing(what) => Err((None, what)),
+            Found::Record(record, place) => self.record(record, place, line),
+        };
+        if let Err((column, what)) = taken {
+            self.fault(column, &what, shown);
         }
     }
 
@@ -165,31 +229,40 @@ impl<'a, 's> Run<'a, 's> {
         (self.sink)(Parsed::Fault(LineFault { line: self.line, column, what: what.to_owned(), raw }));
     }
 
-    fn record(&mut self, record: &Record, bytes: &[u8]) -> Result<(), (Option<String>, String)> {
-        if let Some(mark) = record.starts_with.as_ref().filter(|m| !bytes.starts_with(m)) {
-            return Err((None, format!("does not begin with {:?}", String::from_utf8_lossy(mark))));
+    fn record(&mut self, record: &Record, place: Place, line: Raw<'_>) -> Result<(), CellFault> {
+        if record.fields.is_empty() {
+            return Ok(());
         }
         let mut cells = Cells::default();
-        match &self.layout.syntax {
-            Syntax::Fixed => self.reader.fixed(record, self.layout.dialect, bytes, &mut cells)?,
-            Syntax::Delimited { delimiter, is_trailing } => {
-                self.reader.delimited(record, self.layout.dialect, delimiter, *is_trailing, bytes, &mut cells)?;
+        let order = self.finder.order().filter(|_| place == Place::Each);
+        self.reader.cells(self.layout, record, order, line, &mut cells)?;
+        match (place, self.kind) {
+            (Place::Each, InboundKind::Statement) => self.entry(cells),
+            (Place::Each, InboundKind::Ack) => {
+                self.declare(record, &mut cells);
+                self.answer(cells)
+            }
+            (Place::Each, InboundKind::Result | InboundKind::Return | InboundKind::Enquiry) => self.answer(cells),
+            (Place::First | Place::Last | Place::Any, _) => {
+                self.declare(record, &mut cells);
+                self.check_digests(record, &cells)
             }
         }
-        let is_repeated = self.layout.each.as_ref().is_some_and(|each| std::ptr::eq(each, record));
-        if is_repeated {
-            match self.kind {
-                InboundKind::Statement => self.entry(cells),
-                InboundKind::Ack => {
-                    self.declare(record, &mut cells);
-                    self.answer(cells)
-                }
-                InboundKind::Result | InboundKind::Return | InboundKind::Enquiry => self.answer(cells),
+    }
+
+    /// A digest in a record is one of all bytes before it.
+    fn check_digests(&self, record: &Record, cells: &Cells) -> Result<(), CellFault> {
+        let Some(before) = self.before.as_ref().filter(|_| !cells.digests.is_empty()) else { return Ok(()) };
+        let tally = before.clone().finish();
+        for (number, said) in &cells.digests {
+            let Some(field) = record.fields.get(*number) else { continue };
+            let Take::Digest(kind) = field.take else { continue };
+            let is = tally.digest(kind).unwrap_or_default();
+            if !said.eq_ignore_ascii_case(is) {
+                return Err((Some(field.name.clone()), format!("says the digest {said}, what stands before it has {is}")));
             }
-        } else {
-            self.declare(record, &mut cells);
-            Ok(())
         }
+        Ok(())
     }
 
     /// Takes what a header or trailer says of the file. Two places that say different things are a problem.
@@ -214,6 +287,11 @@ impl<'a, 's> Run<'a, 's> {
         keep(&mut head.opening, cells.opening, "opening balance", &mut twice);
         keep(&mut head.closing, cells.closing, "closing balance", &mut twice);
         keep(&mut self.value_date, cells.value_date, "date of execution", &mut twice);
+        keep(&mut self.summary.sent_count, cells.sent_count, "count of payments sent", &mut twice);
+        keep(&mut self.summary.sent_amount, cells.sent_total, "total of payments sent", &mut twice);
+        if !cells.status.is_empty() && self.kind != InboundKind::Ack {
+            self.status.clone_from(&cells.status);
+        }
         if let Some(account) = cells.account.clone()
             && self.kind == InboundKind::Statement
         {
@@ -231,7 +309,10 @@ impl<'a, 's> Run<'a, 's> {
         }
     }
 
-    fn answer(&mut self, cells: Cells) -> Result<(), (Option<String>, String)> {
+    fn answer(&mut self, mut cells: Cells) -> Result<(), CellFault> {
+        if cells.status.is_empty() {
+            cells.status.clone_from(&self.status);
+        }
         let code = if cells.code.is_empty() { &cells.status } else { &cells.code };
         let Meaning { outcome, is_final } = match self.meaning {
             RowMeaning::File(meaning) => *meaning,
@@ -240,7 +321,7 @@ impl<'a, 's> Run<'a, 's> {
             })?,
             RowMeaning::None => return Err((None, "has no outcome".to_owned())),
         };
-        let mapped = self.phrases.find(self.reasons, code, &cells.text);
+        let mapped = self.phrases.find(self.reasons, code, &cells.text, cells.value_date.or(self.value_date));
         let reason = match outcome {
             Outcome::Paid | Outcome::Accepted => {
                 if let Some(odd) = mapped.filter(|_| self.summary.notes.len() < KEPT) {
@@ -300,7 +381,7 @@ impl<'a, 's> Run<'a, 's> {
         Ok(())
     }
 
-    fn entry(&mut self, cells: Cells) -> Result<(), (Option<String>, String)> {
+    fn entry(&mut self, cells: Cells) -> Result<(), CellFault> {
         let (Some(date), Some(side), Some(amount)) = (cells.entry_date, cells.side, cells.amount) else {
             return Err((None, "lacks its date, side or amount".to_owned()));
         };
@@ -326,11 +407,8 @@ impl<'a, 's> Run<'a, 's> {
     }
 
     fn finish(mut self, tally: Tally) -> ParseSummary {
-        if self.layout.first.is_some() && !self.has_begun {
-            self.summary.problem("the file is empty: its header is missing");
-        }
-        if self.layout.last.is_some() && !self.has_trailer {
-            self.summary.problem("the trailer is missing: the file may be torn");
+        for what in self.finder.missing() {
+            self.summary.problem(what);
         }
         if self.kind == InboundKind::Ack && self.summary.file_code.is_none() && self.summary.faults == 0 {
             self.summary.problem("the ack says nothing");
@@ -356,7 +434,11 @@ impl<'a, 's> Run<'a, 's> {
             failed_count: Some(self.failed.0),
             failed_amount: self.failed.1,
         };
-        for what in Totals::differences(&self.summary.declared, &self.summary.found) {
+        let mut declared = self.summary.declared.clone();
+        if self.lists_failures && self.paid.0 == 0 {
+            (declared.paid_count, declared.paid_amount) = (None, None);
+        }
+        for what in Totals::differences(&declared, &self.summary.found) {
             self.summary.problem(what);
         }
         if let Some(declared) = self.summary.declared.amount {

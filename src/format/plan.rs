@@ -5,20 +5,22 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use chrono::NaiveDate;
-use regex::{Regex, RegexSet};
+use regex::Regex;
 use toml::Spanned;
 
 use super::charset::Dialect;
+use super::date::DateFormat;
 use super::files::Scope;
 use super::flag::FlagPattern;
-use super::layout::{Layout, Record, Syntax, field_layout};
-use super::meaning::{Meaning, ReasonMap, StatusMap};
+use super::layout::Layout;
+use super::meaning::{Dated, Meaning, ReasonMap, StatusMap};
 use super::profile::{Exchange, PublishMode, Readiness};
-use super::spec::{ExchangeSpec, LayoutSpec, Newline, Place, ReasonSpec, RecordSpec, Spec, SyntaxSpec};
+use super::records::layout;
+use super::spec::{ExchangeSpec, GranularitySpec, Newline, ReasonSpec, Spec};
 use super::template::{PathToken, Piece, Recogniser};
 use super::totals::DigestKind;
 use crate::domain::exchange::InboundKind;
-use crate::domain::reason::Reason;
+use crate::domain::reason::{Reason, ReasonClass};
 
 /// A fault of a profile at its place.
 #[derive(Debug)]
@@ -171,116 +173,48 @@ pub fn whole_regex(pattern: &Spanned<String>) -> Result<Regex, Fault> {
 }
 
 fn reason_map(rules: &[Spanned<ReasonSpec>]) -> Result<ReasonMap, Fault> {
-    let mut codes = HashMap::new();
+    let mut codes: HashMap<String, Vec<Dated>> = HashMap::new();
     let mut texts = Vec::new();
-    for rule in rules {
-        let rule = rule.get_ref();
+    for at in rules {
+        let rule = at.get_ref();
         let reason = Reason::from_code(rule.reason.get_ref()).ok_or_else(|| {
             let allowed: Vec<&str> = Reason::ALL.iter().map(|r| r.code()).collect();
             fault(&rule.reason, format!("{:?} is not a canonical reason; allowed: {}", rule.reason.get_ref(), allowed.join(", ")))
         })?;
+        if rule.granularity != GranularitySpec::Fine && reason.class() != ReasonClass::Unclear && !rule.keep_class {
+            let unclear: Vec<&str> = Reason::ALL.iter().filter(|r| r.class() == ReasonClass::Unclear).map(|r| r.code()).collect();
+            let what = format!(
+                "a word that says little is a reason of class UR ({}), unless keep_class = true says that it is this one after all",
+                unclear.join(", ")
+            );
+            return Err(fault(&rule.reason, what));
+        }
+        let dated = Dated { reason, from: day(rule.from.as_ref())?, until: day(rule.until.as_ref())? };
+        if let (Some(from), Some(until), Some(at)) = (dated.from, dated.until, &rule.until)
+            && until < from
+        {
+            return Err(fault(at, "ends before it begins"));
+        }
         for code in &rule.codes {
-            if codes.insert(code.get_ref().clone(), reason).is_some() {
+            let known = codes.entry(code.get_ref().clone()).or_default();
+            if known.iter().any(|k| k.overlaps(&dated)) {
                 return Err(fault(code, format!("the code {:?} is mapped twice", code.get_ref())));
             }
+            known.push(dated.clone());
         }
         for text in &rule.texts {
             regex(text)?;
-            texts.push((text.get_ref().clone(), reason));
+            texts.push((text.get_ref().clone(), dated.clone()));
         }
     }
     let end = rules.last().map_or(0..0, Spanned::span);
     ReasonMap::new(codes, &texts).map_err(|what| Fault { span: end, what })
 }
 
-fn layout(at: &Spanned<LayoutSpec>, spec: &Spec, extras: &[&str]) -> Result<Layout, Fault> {
-    let written = at.get_ref();
-    let dialect = written.charset.unwrap_or(spec.charset);
-    let newline = written.newline.as_ref().map_or(spec.newline, |n| *n.get_ref());
-    let syntax = match (written.syntax.get_ref(), &written.delimiter) {
-        (SyntaxSpec::Delimited, Some(delimiter)) => {
-            let text = delimiter.get_ref();
-            if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic() || b == b'\t') || text.contains(['"', '\\']) {
-                return Err(fault(delimiter, "a delimiter is one or more ASCII signs, such as \"|\", \",\" or \"\\t\""));
-            }
-            let is_trailing = written.trailing_delimiter.as_ref().is_some_and(|t| *t.get_ref());
-            Syntax::Delimited { delimiter: text.clone(), is_trailing }
-        }
-        (SyntaxSpec::Delimited, None) => return Err(fault(&written.syntax, "a delimited layout needs its delimiter")),
-        (SyntaxSpec::Fixed, None) => match &written.trailing_delimiter {
-            None => Syntax::Fixed,
-            Some(trailing) => return Err(fault(trailing, "a fixed layout has no delimiters")),
-        },
-        (SyntaxSpec::Fixed, Some(delimiter)) => return Err(fault(delimiter, "a fixed layout has no delimiters")),
-    };
-    for pattern in &written.skip {
-        regex(pattern)?;
-    }
-    let skip = RegexSet::new(written.skip.iter().map(Spanned::get_ref)).map_err(|e| fault(at, e.to_string()))?;
-    let mut out = Layout {
-        syntax,
-        dialect,
-        newline,
-        skip_blank: written.skip_blank,
-        skip: (!skip.is_empty()).then_some(skip),
-        is_end_open: written.open_end,
-        first: None,
-        each: None,
-        last: None,
-    };
-    for record_spec in &written.record {
-        let built = record(record_spec, &out, extras)?;
-        let slot = match record_spec.get_ref().at.get_ref() {
-            Place::First => &mut out.first,
-            Place::Each => &mut out.each,
-            Place::Last => &mut out.last,
-        };
-        if slot.is_some() {
-            return Err(fault(&record_spec.get_ref().at, "another record stands there already: one first, one each, one last"));
-        }
-        *slot = Some(built);
-    }
-    if out.each.is_none() {
-        return Err(fault(at, "a layout needs a record at = \"each\""));
-    }
-    Ok(out)
-}
-
-fn record(at: &Spanned<RecordSpec>, layout: &Layout, extras: &[&str]) -> Result<Record, Fault> {
-    let written = at.get_ref();
-    let mut fields = Vec::new();
-    let mut end = 0usize;
-    for field_spec in &written.field {
-        let field = field_layout(field_spec, layout, extras)?;
-        if let Some(declared) = &field_spec.get_ref().at {
-            if matches!(layout.syntax, Syntax::Delimited { .. }) {
-                return Err(fault(declared, "offsets belong to fixed layouts"));
-            }
-            if *declared.get_ref() != end {
-                let what = format!("the field begins at byte {}, and the one before it ends at {end}", declared.get_ref());
-                return Err(fault(declared, what));
-            }
-        }
-        end += field.width.unwrap_or(0);
-        fields.push(field);
-    }
-    if fields.is_empty() {
-        return Err(fault(at, "a record needs fields"));
-    }
-    match (&layout.syntax, &written.length) {
-        (Syntax::Fixed, None) => return Err(fault(at, "a fixed record needs its length in bytes")),
-        (Syntax::Fixed, Some(length)) if *length.get_ref() != end => {
-            return Err(fault(length, format!("the fields make {end} bytes, the record says {}", length.get_ref())));
-        }
-        (Syntax::Delimited { .. }, Some(length)) => return Err(fault(length, "a length belongs to fixed layouts")),
-        (Syntax::Fixed, Some(_)) | (Syntax::Delimited { .. }, None) => {}
-    }
-    let place = *written.at.get_ref();
-    if let (Place::Each, Some(mark)) = (place, &written.starts_with) {
-        return Err(fault(mark, "the repeated record is every line that is not first or last; a literal field can say how it begins"));
-    }
-    let starts_with = written.starts_with.as_ref().map(|s| s.get_ref().clone().into_bytes());
-    Ok(Record { starts_with, length: end, fields })
+fn day(written: Option<&Spanned<String>>) -> Result<Option<NaiveDate>, Fault> {
+    let Some(text) = written else { return Ok(None) };
+    let read = DateFormat::from_word("yyyy-MM-dd").and_then(|f| f.read(text.get_ref()));
+    read.map(Some).ok_or_else(|| fault(text, "is not a day such as \"2019-03-14\""))
 }
 
 /// A directory template on a date.

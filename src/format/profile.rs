@@ -11,6 +11,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::columns;
+use super::explain::{Explained, explain};
+use super::layout::Layout;
 use super::meaning::Phrases;
 use super::parse;
 use super::plan::{self, Content, Plan};
@@ -18,7 +20,7 @@ use super::render::{FieldFault, RenderError, Renderer};
 use super::spec::Spec;
 use super::summary::{ParseSummary, Parsed};
 use super::template::{PathToken, Piece};
-use super::totals::{Tally, hex};
+use super::totals::{Tally, Totals, hex};
 use crate::domain::exchange::{BatchFacts, InboundKind, PaymentLine};
 use crate::domain::reason::Reason;
 
@@ -344,7 +346,8 @@ impl Profile {
     /// As [`Profile::instruction_names`].
     pub fn enquiry_names(&self, facts: &BatchFacts, asked: NaiveDate) -> Result<Option<(String, String)>, NameError> {
         let Some(enquiry) = &self.plan.enquiry else { return Ok(None) };
-        Ok(Some((self.expand(&enquiry.dir, facts, "", asked)?, self.expand(&enquiry.name, facts, "", asked)?)))
+        let data = self.expand(&self.plan.request.name, facts, "", facts.date)?;
+        Ok(Some((self.expand(&enquiry.dir, facts, &data, asked)?, self.expand(&enquiry.name, facts, &data, asked)?)))
     }
 
     /// Begins an enquiry: `facts` are those of the file that is asked about, but for count and sum, which are of the lines asked
@@ -362,6 +365,10 @@ impl Profile {
             match piece {
                 Piece::Literal(text) => out.push_str(text),
                 Piece::Optional(_) | Piece::Value(PathToken::Account) => {}
+                Piece::Value(PathToken::Slice(head, tail)) => {
+                    let count = name.chars().count().saturating_sub(*tail);
+                    out.extend(name.chars().take(count).skip(*head));
+                }
                 Piece::Value(PathToken::Date(format)) => out.push_str(&format.render(facts.date)),
                 Piece::Value(PathToken::Asked(format)) => out.push_str(&format.render(asked)),
                 Piece::Value(PathToken::SeqNo(digits)) => {
@@ -394,7 +401,7 @@ impl Profile {
     /// Whether the bank asks the how-manieth payment to an account this is today.
     #[must_use]
     pub fn needs_ordinal(&self) -> bool {
-        self.plan.layouts.get(self.plan.request.layout).is_some_and(super::layout::Layout::puts_ordinal)
+        self.plan.layouts.get(self.plan.request.layout).is_some_and(Layout::puts_ordinal)
     }
 
     /// Every value of this line that the bank's layout or character set cannot carry. Nothing is ever shortened or replaced.
@@ -475,6 +482,51 @@ impl Profile {
         parse::parse(&self.plan, kind, role, source, sink)
     }
 
+    /// Lays the first lines of a file over the fields of its layout; without a kind, of a payment file of ours.
+    ///
+    /// # Errors
+    /// When reading fails, or when the profile has no such data file.
+    pub fn explain(&self, of: Option<(InboundKind, &str)>, source: &mut dyn Read, most: usize) -> io::Result<Vec<Explained>> {
+        let number = match of {
+            None => Some(self.plan.request.layout),
+            Some((kind, role)) => self.plan.inbound.iter().find(|i| i.kind == kind && i.role == role).and_then(|i| match &i.content {
+                Content::Lines { layout, .. } => Some(*layout),
+                Content::Flag(_) => None,
+            }),
+        };
+        let layout = number.and_then(|n| self.plan.layouts.get(n));
+        let layout = layout.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the profile lays no such file out"))?;
+        explain(layout, source, most)
+    }
+
+    /// The role of a file of this kind by its bare name, whatever folder it lies in.
+    #[must_use]
+    pub fn recognise_name(&self, kind: InboundKind, name: &str) -> Option<String> {
+        self.plan.inbound.iter().filter(|i| i.kind == kind).find(|i| i.recogniser.fits_name(name)).map(|i| i.role.clone())
+    }
+
+    /// Whether the profile declares this value.
+    #[must_use]
+    pub fn declares(&self, name: &str) -> bool {
+        self.plan.extras.contains_key(name)
+    }
+
+    /// The values that it declares.
+    #[must_use]
+    pub fn declared(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.plan.extras.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Reads a payment file of ours again: each line as an answer that says what was sent, no more.
+    ///
+    /// # Errors
+    /// Only when reading fails.
+    pub fn parse_sent(&self, source: &mut dyn Read, sink: &mut dyn FnMut(Parsed)) -> io::Result<ParseSummary> {
+        parse::parse_sent(&self.plan, source, sink)
+    }
+
     /// Every value of our request that the file's header or trailer repeats (unit number, file name, dates and the like) and
     /// that is not what we sent. Empty when all is as it was.
     #[must_use]
@@ -485,19 +537,19 @@ impl Profile {
     /// The canonical reason in a bank's words, if the profile's map knows them.
     #[must_use]
     pub fn reason_of(&self, words: &str) -> Option<Reason> {
-        Phrases::default().find(&self.plan.reasons, "", words)
+        Phrases::default().find(&self.plan.reasons, "", words, None)
     }
 
-    /// Whether a flag file speaks of this data file.
+    /// Whether a flag file, or a sidecar, speaks of this data file and of what was found in it.
     ///
     /// # Errors
     /// Says which value differs. A kind without flags is an error too.
-    pub fn check_flag(&self, kind: InboundKind, flag: &[u8], data: &Tally) -> Result<(), String> {
+    pub fn check_flag(&self, kind: InboundKind, flag: &[u8], data: &Tally, found: &Totals) -> Result<(), String> {
         let pattern = self.plan.inbound.iter().filter(|i| i.kind == kind).find_map(|i| match &i.content {
             Content::Flag(pattern) => Some(pattern),
             Content::Lines { .. } => None,
         });
-        pattern.ok_or_else(|| format!("the profile {} knows no flag for a file of kind {}", self.id, kind.code()))?.check(flag, data)
+        pattern.ok_or_else(|| format!("the profile {} knows no flag for a file of kind {}", self.id, kind.code()))?.check(flag, data, found)
     }
 }
 

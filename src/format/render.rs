@@ -2,13 +2,16 @@
 //! render again and must meet the committed hash. What cannot be written as it stands is refused: nothing is shortened,
 //! replaced or left out.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Write};
 
-use super::columns::{Batch, write_field, write_record};
-use super::layout::{Layout, Record};
+use super::columns::{Batch, BatchText, write_field, write_record, write_title};
+use super::field::{BatchValue, Field, Put};
+use super::layout::{Layout, Record, Syntax};
 use super::plan;
 use super::profile::{NameError, OutboundNames, Profile};
+use super::sheet;
 use super::totals::Tallier;
 use crate::domain::exchange::{BatchFacts, PaymentLine};
 use crate::domain::money::Fen;
@@ -92,6 +95,8 @@ pub struct Rendered {
     pub sha256: String,
     /// The flag file's bytes, where the profile has one.
     pub flag: Option<Vec<u8>>,
+    /// Values that were cut to their column, where the profile allows that.
+    pub cuts: u64,
 }
 
 /// A file of ours while it is written.
@@ -108,6 +113,7 @@ pub struct Renderer<'p, W> {
     total: Fen,
     /// Lines are numbered without gaps; an enquiry's keep the numbers of the file that it asks about.
     is_whole: bool,
+    cuts: Cell<u64>,
 }
 
 impl<W> fmt::Debug for Renderer<'_, W> {
@@ -146,17 +152,33 @@ impl<'p, W: Write> Renderer<'p, W> {
         let request = &profile.plan.request;
         let missing = || RenderError::Batch { field: "layout".to_owned(), detail: "the profile has none".to_owned() };
         let layout = profile.plan.layouts.get(layout).ok_or_else(missing)?;
-        let each = layout.each.as_ref().ok_or_else(missing)?;
-        let digests = request.flag.as_ref().map(super::flag::FlagPattern::digests).unwrap_or_default();
+        let each = layout.each.first().ok_or_else(missing)?;
+        if layout.syntax == Syntax::Sheet && facts.count > sheet::ROWS_MAX {
+            return Err(RenderError::TooManyRows { count: facts.count, max: sheet::ROWS_MAX });
+        }
+        let mut digests = request.flag.as_ref().map(super::flag::FlagPattern::digests).unwrap_or_default();
+        digests.extend(layout.digests());
         let mut buffer = Vec::with_capacity(FLUSH_AT + 4096);
         buffer.extend_from_slice(plan::bom(layout.dialect));
         let facts = facts.clone();
-        let mut this =
-            Self { profile, layout, each, facts, names, out, buffer, tallier: Tallier::new(&digests), rows: 0, total: Fen::ZERO, is_whole };
-        if let Some(first) = &layout.first {
+        let tallier = Tallier::new(&digests);
+        let cuts = Cell::new(0);
+        let mut this = Self { profile, layout, each, facts, names, out, buffer, tallier, rows: 0, total: Fen::ZERO, is_whole, cuts };
+        for first in layout.first.iter().filter(|r| !r.is_optional) {
             this.batch_record(first)?;
         }
+        this.titles()?;
         Ok(this)
+    }
+
+    /// The row that says which column is which.
+    fn titles(&mut self) -> Result<(), RenderError> {
+        if !self.layout.has_titles() {
+            return Ok(());
+        }
+        let write = |out: &mut Vec<u8>, field: &Field| write_title(out, self.layout, field);
+        let record = Record { counts: Vec::new(), ..self.each.clone() };
+        write_record(&mut self.buffer, self.layout, &record, write).map_err(|fault| fault.for_line(0))
     }
 
     /// Writes one payment.
@@ -171,7 +193,7 @@ impl<'p, W: Write> Renderer<'p, W> {
         if expected > self.profile.exchange().max_rows {
             return Err(RenderError::TooManyRows { count: expected, max: self.profile.exchange().max_rows });
         }
-        let batch = Batch { profile: self.profile, facts: &self.facts, names: &self.names };
+        let batch = Batch { profile: self.profile, facts: &self.facts, names: &self.names, tally: None, cuts: &self.cuts };
         write_record(&mut self.buffer, self.layout, self.each, |out, field| write_field(out, self.layout, field, Some(line), Some(&batch)))
             .map_err(|fault| fault.for_line(line.seq))?;
         self.rows = expected;
@@ -181,7 +203,8 @@ impl<'p, W: Write> Renderer<'p, W> {
             count: expected,
             total: self.total,
         })?;
-        if self.buffer.len() >= FLUSH_AT { self.flush() } else { Ok(()) }
+        // A workbook is made whole at the end.
+        if self.buffer.len() >= FLUSH_AT && self.layout.syntax != Syntax::Sheet { self.flush() } else { Ok(()) }
     }
 
     /// Writes the trailer, and compares what was written with what the batch says.
@@ -193,20 +216,34 @@ impl<'p, W: Write> Renderer<'p, W> {
         if (said_count, said_total) != (self.rows, self.total) {
             return Err(RenderError::Totals { said_count, said_total, count: self.rows, total: self.total });
         }
-        if let Some(last) = &self.layout.last {
+        for last in self.layout.last.iter().filter(|r| !r.is_optional) {
             self.batch_record(last)?;
+        }
+        if self.layout.syntax == Syntax::Sheet {
+            self.buffer = sheet::write(&self.buffer).map_err(|detail| RenderError::Batch { field: "workbook".to_owned(), detail })?;
         }
         self.flush()?;
         self.out.flush()?;
         let tally = self.tallier.finish();
         let pattern = self.profile.plan.request.flag.as_ref().filter(|_| self.is_whole);
-        let flag = pattern.map(|pattern| pattern.render(&tally));
-        let rendered = Rendered { bytes: tally.bytes, lines: tally.lines, rows: self.rows, total: self.total, sha256: tally.sha256, flag };
+        let batch = Batch { profile: self.profile, facts: &self.facts, names: &self.names, tally: None, cuts: &self.cuts };
+        let of_flag = |detail| RenderError::Batch { field: "flag".to_owned(), detail };
+        let flag = pattern.map(|pattern| pattern.render(&tally, &BatchText(&batch))).transpose().map_err(of_flag)?;
+        let cuts = self.cuts.get();
+        let rendered =
+            Rendered { bytes: tally.bytes, lines: tally.lines, rows: self.rows, total: self.total, sha256: tally.sha256, flag, cuts };
         Ok((self.out, rendered))
     }
 
     fn batch_record(&mut self, record: &Record) -> Result<(), RenderError> {
-        let batch = Batch { profile: self.profile, facts: &self.facts, names: &self.names };
+        let needs_digest = record.fields.iter().any(|f| matches!(f.put, Put::Batch(BatchValue::Digest(_))));
+        let tally = if needs_digest {
+            self.flush()?;
+            Some(self.tallier.clone().finish())
+        } else {
+            None
+        };
+        let batch = Batch { profile: self.profile, facts: &self.facts, names: &self.names, tally: tally.as_ref(), cuts: &self.cuts };
         write_record(&mut self.buffer, self.layout, record, |out, field| write_field(out, self.layout, field, None, Some(&batch)))
             .map_err(|fault| fault.for_line(0))
     }

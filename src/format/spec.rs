@@ -132,6 +132,41 @@ pub enum SyntaxSpec {
     Delimited,
     /// Columns of fixed width in bytes; cut, then decoded.
     Fixed,
+    /// Each value behind its own length in digits (LLLVAR); cut, then decoded.
+    Prefixed,
+    /// A workbook's first sheet (.xlsx): cells of text.
+    Sheet,
+}
+
+/// Whether the last column is followed by a delimiter too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrailingSpec {
+    /// Never.
+    #[default]
+    No,
+    /// Always.
+    Yes,
+    /// Either, line by line; we write none.
+    Tolerant,
+}
+
+impl<'de> Deserialize<'de> for TrailingSpec {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Word;
+        impl serde::de::Visitor<'_> for Word {
+            type Value = TrailingSpec;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("true, false or \"tolerant\"")
+            }
+            fn visit_bool<E: serde::de::Error>(self, is_there: bool) -> Result<TrailingSpec, E> {
+                Ok(if is_there { TrailingSpec::Yes } else { TrailingSpec::No })
+            }
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<TrailingSpec, E> {
+                if word == "tolerant" { Ok(TrailingSpec::Tolerant) } else { Err(E::invalid_value(serde::de::Unexpected::Str(word), &self)) }
+            }
+        }
+        deserializer.deserialize_any(Word)
+    }
 }
 
 /// How a file's lines are laid out.
@@ -142,7 +177,14 @@ pub struct LayoutSpec {
     pub charset: Option<Dialect>,
     pub newline: Option<Spanned<Newline>>,
     pub delimiter: Option<Spanned<String>>,
-    pub trailing_delimiter: Option<Spanned<bool>>,
+    pub trailing_delimiter: Option<Spanned<TrailingSpec>>,
+    pub escape: Option<Spanned<String>>,
+    pub quote: Option<Spanned<String>>,
+    #[serde(default)]
+    pub quote_all: bool,
+    pub prefix: Option<Spanned<usize>>,
+    #[serde(default)]
+    pub by_label: bool,
     #[serde(default)]
     pub skip_blank: bool,
     #[serde(default)]
@@ -162,6 +204,17 @@ pub enum Place {
     Each,
     /// The last line.
     Last,
+    /// Anywhere and any number of times; it says something of the file, or nothing.
+    Any,
+}
+
+/// What stands at a place of a line: bytes from an offset, or a whole column.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MarkSpec {
+    pub at: Option<usize>,
+    pub column: Option<usize>,
+    pub is: String,
 }
 
 /// One kind of line.
@@ -170,7 +223,15 @@ pub enum Place {
 pub struct RecordSpec {
     pub at: Spanned<Place>,
     pub starts_with: Option<Spanned<String>>,
+    pub mark: Option<Spanned<MarkSpec>>,
+    pub matches: Option<Spanned<String>>,
+    pub line: Option<Spanned<u64>>,
+    pub pattern: Option<Spanned<String>>,
     pub length: Option<Spanned<usize>>,
+    pub lengths: Option<Spanned<Vec<usize>>>,
+    pub columns: Option<Spanned<Vec<usize>>>,
+    #[serde(default)]
+    pub optional: bool,
     pub field: Vec<Spanned<FieldSpec>>,
 }
 
@@ -184,6 +245,14 @@ pub enum TypeSpec {
     Yuan,
     /// An amount as a count of fen.
     Fen,
+    /// An amount in jiao (角).
+    Jiao,
+    /// An amount in li (厘).
+    Li,
+    /// An amount in thousands of yuan (千元).
+    Thousand,
+    /// An amount in tens of thousands of yuan (万元).
+    Wan,
     /// A count or number.
     Integer,
     /// A date; `format` says how.
@@ -202,6 +271,16 @@ pub enum StripSpec {
     Trailing,
     /// Before and behind it.
     Both,
+}
+
+/// Where an amount's sign stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignSpec {
+    /// Before the digits.
+    Leading,
+    /// Behind them.
+    Trailing,
 }
 
 /// A column.
@@ -232,8 +311,34 @@ pub struct FieldSpec {
     pub optional: bool,
     #[serde(default)]
     pub signed: bool,
+    pub sign: Option<Spanned<SignSpec>>,
+    pub decimals: Option<Spanned<usize>>,
+    pub point: Option<Spanned<String>>,
+    pub grouping: Option<Spanned<String>>,
     pub when_present: Option<Spanned<String>>,
     pub words_after: Option<Spanned<String>>,
+    #[serde(default)]
+    pub label: String,
+    pub title: Option<Spanned<String>>,
+    pub group: Option<Spanned<String>>,
+    #[serde(default)]
+    pub map: BTreeMap<String, String>,
+    pub empty_as: Option<String>,
+    pub code_pattern: Option<Spanned<String>>,
+    #[serde(default)]
+    pub exact: bool,
+    pub truncate: Option<Spanned<TruncateSpec>>,
+    pub prefix: Option<Spanned<usize>>,
+}
+
+/// What becomes of a value that is too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TruncateSpec {
+    /// It is refused.
+    Forbid,
+    /// It is cut behind a whole character, and the file says so.
+    Allow,
 }
 
 /// A rule of a status map.
@@ -260,4 +365,23 @@ pub struct ReasonSpec {
     pub codes: Vec<Spanned<String>>,
     #[serde(default)]
     pub texts: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub granularity: GranularitySpec,
+    #[serde(default)]
+    pub keep_class: bool,
+    pub from: Option<Spanned<String>>,
+    pub until: Option<Spanned<String>>,
+}
+
+/// How much a bank's word says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GranularitySpec {
+    /// One cause.
+    #[default]
+    Fine,
+    /// Several causes under one word.
+    Coarse,
+    /// Nothing.
+    None,
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::field::{BatchValue, Kind};
 use super::totals::{Tally, Totals};
 use crate::domain::exchange::{Answer, Outcome, StatementEntry, StatementHead};
+use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
 
 /// How many problems and notes are kept; a file may be wrong a million times.
@@ -88,6 +89,10 @@ pub struct ParseSummary {
     pub declared: Totals,
     /// What was found.
     pub found: Totals,
+    /// How many payments the bank says that we sent.
+    pub sent_count: Option<u64>,
+    /// What the bank says that they sum to.
+    pub sent_amount: Option<Fen>,
     /// Everything that is wrong with the file as a whole: while one stands, nothing of it may be applied.
     pub problems: Vec<String>,
     /// Oddities that block nothing: a success that carries a failure's reason, and the like.

@@ -2,8 +2,9 @@
 //! sent. One grammar for file names, flag files and composed fields, so that a profile has one thing to learn:
 //! `{value}` or `{value:format}`, and `[...]` for a part that vanishes when a value in it is empty.
 
-use chrono::{Datelike, NaiveDate};
 use regex::Regex;
+
+use super::date::DateFormat;
 
 /// A piece of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,80 +61,6 @@ fn pieces<T>(rest: &mut &str, token: &TokenReader<'_, T>, is_inner: bool) -> Res
     }
 }
 
-/// How a date is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DateFormat {
-    /// `20190314`.
-    YearMonthDay,
-    /// `2019-03-14`.
-    Dashed,
-    /// `190314`.
-    ShortYear,
-    /// `201903`.
-    YearMonth,
-    /// `0314`.
-    MonthDay,
-}
-
-impl DateFormat {
-    /// What a profile may write.
-    pub const ALLOWED: &'static str = "yyyyMMdd, yyyy-MM-dd, yyMMdd, yyyyMM, MMdd";
-
-    /// The format of a profile's word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Some(match word {
-            "yyyyMMdd" => Self::YearMonthDay,
-            "yyyy-MM-dd" => Self::Dashed,
-            "yyMMdd" => Self::ShortYear,
-            "yyyyMM" => Self::YearMonth,
-            "MMdd" => Self::MonthDay,
-            _ => return None,
-        })
-    }
-
-    /// Writes a date.
-    #[must_use]
-    pub fn render(self, date: NaiveDate) -> String {
-        let (y, m, d) = (date.year(), date.month(), date.day());
-        match self {
-            Self::YearMonthDay => format!("{y:04}{m:02}{d:02}"),
-            Self::Dashed => format!("{y:04}-{m:02}-{d:02}"),
-            Self::ShortYear => format!("{:02}{m:02}{d:02}", y.rem_euclid(100)),
-            Self::YearMonth => format!("{y:04}{m:02}"),
-            Self::MonthDay => format!("{m:02}{d:02}"),
-        }
-    }
-
-    /// Reads a day. `None` for a text of another shape, a day that does not exist, or a format that names no whole day.
-    #[must_use]
-    pub fn read(self, text: &str) -> Option<NaiveDate> {
-        let whole = match self {
-            Self::YearMonthDay => text.to_owned(),
-            Self::ShortYear => format!("20{text}"),
-            Self::Dashed => {
-                let b = text.as_bytes();
-                (b.len() == 10 && b.get(4) == Some(&b'-') && b.get(7) == Some(&b'-')).then(|| text.replace('-', ""))?
-            }
-            Self::YearMonth | Self::MonthDay => return None,
-        };
-        if whole.len() != 8 || !whole.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        let number = |from: usize, to: usize| whole.get(from..to).and_then(|s| s.parse::<u32>().ok());
-        NaiveDate::from_ymd_opt(i32::try_from(number(0, 4)?).ok()?, number(4, 6)?, number(6, 8)?)
-    }
-
-    const fn pattern(self) -> &'static str {
-        match self {
-            Self::YearMonthDay => r"\d{8}",
-            Self::Dashed => r"\d{4}-\d{2}-\d{2}",
-            Self::ShortYear | Self::YearMonth => r"\d{6}",
-            Self::MonthDay => r"\d{4}",
-        }
-    }
-}
-
 /// A value in a file's path or key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathToken {
@@ -149,8 +76,10 @@ pub enum PathToken {
     Account,
     /// A value that the profile declares.
     Extra(String),
-    /// The data file's name.
+    /// The data file's name; in an inbound path only as a slice of it (see [`slice_of`]).
     Name,
+    /// The data file's name without so many characters at its head and its tail.
+    Slice(usize, usize),
     /// The day on which an enquiry is made.
     Asked(DateFormat),
 }
@@ -176,21 +105,65 @@ impl PathToken {
             ("batch_no", None) => Ok(Self::BatchNo),
             ("account", None) => Ok(Self::Account),
             ("name", None) => Ok(Self::Name),
+            ("name", Some(range)) => slice(range),
             (other, None) if other.strip_prefix("extra.").is_some_and(|n| extras.contains(&n)) => {
                 Ok(Self::Extra(other.trim_start_matches("extra.").to_owned()))
             }
             (other, _) => Err(format!(
-                "{{{other}}} is not a value of a path; allowed: date:<format>, asked:<format>, seq_no:<digits>, unit_no, batch_no, account, name{}",
+                "{{{other}}} is not a value of a path; allowed: date:<format>, asked:<format>, seq_no:<digits>, unit_no, batch_no, account, name, name:<from>..-<to>{}",
                 extras.iter().map(|e| format!(", extra.{e}")).collect::<String>()
             )),
         }
     }
 }
 
+/// Reads `6..-4`: all but the first six and the last four characters.
+fn slice(range: &str) -> Result<PathToken, String> {
+    let cut = range.split_once("..").and_then(|(head, tail)| {
+        let tail = if tail.is_empty() { "0" } else { tail.strip_prefix('-')? };
+        Some((if head.is_empty() { 0 } else { head.parse().ok()? }, tail.parse().ok()?))
+    });
+    cut.map(|(head, tail)| PathToken::Slice(head, tail))
+        .ok_or_else(|| format!("{range:?} is not a part of a name; allowed: <from>..-<to>, such as 6..-4"))
+}
+
+/// A name's template without its first and last characters. Only words, dates and numbers have a length that can be cut.
+///
+/// # Errors
+/// When the cut goes through a value, or is longer than the name.
+pub fn slice_of(name: &[Piece<PathToken>], head: usize, tail: usize) -> Result<Vec<Piece<PathToken>>, String> {
+    let mut pieces = name.to_vec();
+    cut(&mut pieces, head, true)?;
+    cut(&mut pieces, tail, false)?;
+    Ok(pieces)
+}
+
+fn cut(pieces: &mut Vec<Piece<PathToken>>, mut count: usize, is_head: bool) -> Result<(), String> {
+    while count > 0 {
+        let at = if is_head { 0 } else { pieces.len().saturating_sub(1) };
+        let Some(piece) = pieces.get_mut(at) else { return Err("the cut is longer than the name".to_owned()) };
+        match piece {
+            Piece::Literal(text) if text.chars().count() > count => {
+                let kept = text.chars().count() - count;
+                *text = if is_head { text.chars().skip(count).collect() } else { text.chars().take(kept).collect() };
+                return Ok(());
+            }
+            Piece::Literal(text) => count -= text.chars().count(),
+            Piece::Value(PathToken::Date(format)) if format.length() <= count => count -= format.length(),
+            Piece::Value(PathToken::SeqNo(digits)) if *digits <= count => count -= *digits,
+            Piece::Value(_) | Piece::Optional(_) => return Err("the cut goes through a value of the name".to_owned()),
+        }
+        pieces.remove(at);
+    }
+    Ok(())
+}
+
 /// A template turned round: recognises a path and says the key that it carries.
 #[derive(Clone, Debug)]
 pub struct Recogniser {
     regex: Regex,
+    /// Of the last part of the path alone.
+    name: Option<Regex>,
     captured: Vec<PathToken>,
     key: Vec<Piece<PathToken>>,
 }
@@ -208,11 +181,11 @@ impl Recogniser {
                 Piece::Literal(text) => pattern.push_str(&regex::escape(text)),
                 Piece::Value(token) => {
                     let inner = match token {
-                        PathToken::Date(format) | PathToken::Asked(format) => format.pattern().to_owned(),
+                        PathToken::Date(format) | PathToken::Asked(format) => format.pattern(),
                         PathToken::SeqNo(digits) => format!(r"\d{{{digits}}}"),
                         PathToken::UnitNo | PathToken::BatchNo | PathToken::Account => "[0-9A-Za-z-]+".to_owned(),
                         PathToken::Extra(name) => extra_pattern(name),
-                        PathToken::Name => return Err("{name} is ours, not a bank's".to_owned()),
+                        PathToken::Name | PathToken::Slice(..) => return Err("{name} is ours, not a bank's".to_owned()),
                     };
                     // Named, because a declared pattern may have groups of its own.
                     pattern.push_str(&format!("(?P<v{}>{inner})", captured.len()));
@@ -224,15 +197,23 @@ impl Recogniser {
         pattern.push('$');
         for piece in key {
             let Piece::Value(token) = piece else { continue };
-            let has_day =
-                captured.iter().any(|t| matches!(t, PathToken::Date(f) if !matches!(f, DateFormat::YearMonth | DateFormat::MonthDay)));
+            let has_day = captured.iter().any(|t| matches!(t, PathToken::Date(f) if f.is_day()));
             let is_known = captured.contains(token) || (matches!(token, PathToken::Date(_)) && has_day);
             if !is_known {
                 return Err(format!("the key needs {token:?}, which the path does not carry"));
             }
         }
         let regex = Regex::new(&pattern).map_err(|e| format!("the path does not make a pattern: {e}"))?;
-        Ok(Self { regex, captured, key: key.to_vec() })
+        // Without its folders: a person who reads a file has it somewhere else.
+        let name = pattern.rsplit('/').next().map(|tail| if tail.starts_with('^') { tail.to_owned() } else { format!("^{tail}") });
+        let name = name.and_then(|tail| Regex::new(&tail).ok());
+        Ok(Self { regex, name, captured, key: key.to_vec() })
+    }
+
+    /// Whether a bare name fits, whatever folder it lies in.
+    #[must_use]
+    pub fn fits_name(&self, name: &str) -> bool {
+        self.name.as_ref().is_some_and(|regex| regex.is_match(name))
     }
 
     /// The key of a path that fits. A value that stands twice must agree with itself, and a date must exist.
@@ -244,7 +225,7 @@ impl Recogniser {
         let mut day = None;
         for (token, text) in &values {
             if let PathToken::Date(format) = token
-                && !matches!(format, DateFormat::YearMonth | DateFormat::MonthDay)
+                && format.is_day()
             {
                 let read = format.read(text)?;
                 if day.is_some_and(|d| d != read) {
@@ -320,10 +301,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_sliced_before_it_is_known() {
+        let name = path("YHDF__{date:yyyyMMdd}{seq_no:4}.TXT");
+        assert_eq!(slice_of(&name, 6, 4).unwrap(), path("{date:yyyyMMdd}{seq_no:4}"));
+        assert_eq!(slice_of(&name, 4, 0).unwrap(), path("__{date:yyyyMMdd}{seq_no:4}.TXT"));
+        assert!(slice_of(&name, 8, 0).unwrap_err().contains("through a value"));
+        assert!(slice_of(&name, 0, 99).unwrap_err().contains("longer"));
+    }
+
+    #[test]
     fn what_is_wrong_with_a_template() {
         for (text, part) in [
             ("{date}", "allowed"),
-            ("{date:dd}", "yyyyMMdd"),
+            ("{date:nn}", "yyyyMMdd"),
+            ("{name:x}", "6..-4"),
             ("{seq_no:0}", "1 to 9"),
             ("{extra.teller}", "extra.branch"),
             ("{date:MMdd", "without its }"),
@@ -334,17 +325,6 @@ mod tests {
         ] {
             let error = parse(text, &|n, f| PathToken::read(n, f, &["branch"])).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn dates_are_read_strictly() {
-        let day = NaiveDate::from_ymd_opt(2019, 3, 14);
-        assert_eq!(DateFormat::YearMonthDay.read("20190314"), day);
-        assert_eq!(DateFormat::Dashed.read("2019-03-14"), day);
-        assert_eq!(DateFormat::ShortYear.read("190314"), day);
-        for text in ["2019031", "20190230", "2019031a", "+2019314", "２０１９０３１４", "00000000"] {
-            assert_eq!(DateFormat::YearMonthDay.read(text), None, "{text}");
         }
     }
 }

@@ -174,7 +174,8 @@ fn check_flag(profile: &Profile, flag: &FileIn, found: &mut Found) -> Result<(),
     source.take(4096).read_to_end(&mut text).map_err(PassError::local("reading", &path))?;
     let none = Tallier::new(&[]).finish();
     let tally = found.tallies.first().map_or(&none, |(_, t)| t);
-    if let Err(why) = profile.check_flag(flag.kind, &text, tally) {
+    let totals = found.summaries.first().map(|s| s.found.clone()).unwrap_or_default();
+    if let Err(why) = profile.check_flag(flag.kind, &text, tally, &totals) {
         found.problems.push(format!("{}: {why}", flag.name));
     }
     Ok(())
