@@ -7,6 +7,7 @@ mod broken_profiles;
 mod enquiry;
 mod reasons;
 mod round_trip;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
