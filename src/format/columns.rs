@@ -117,7 +117,7 @@ pub fn write_record(
         .dialect
         .encode(between, &mut delimiter)
         .map_err(|e| Unwritable::Batch { field: "delimiter".to_owned(), detail: e.to_string() })?;
-    let (mut kept, mut columns, mut last_filled) = (out.len(), 0, 0);
+    let (mut columns, mut last_filled) = (0, 0);
     let mut ends = Vec::new();
     for field in &record.fields {
         let before = out.len();
@@ -143,8 +143,7 @@ pub fn write_record(
         ends.push(out.len());
     }
     if let Some(count) = record.counts.iter().find(|c| **c >= last_filled) {
-        kept = ends.get(count - 1).copied().unwrap_or(kept);
-        out.truncate(kept);
+        out.truncate(ends.get(count - 1).copied().unwrap_or(out.len()));
     }
     if is_trailing {
         out.extend_from_slice(&delimiter);
