@@ -259,6 +259,7 @@ fn facts(profile: &Profile, set: &[String]) -> Result<BatchFacts, Failure> {
 }
 
 fn render(out: &Out, args: &RenderArgs) -> Result<Exit, Failure> {
+    let RenderKind::Instruction = args.kind;
     let profile = find(&args.formats, &args.profile)?;
     let mut facts = facts(&profile, &args.set)?;
     let refused = |what: Vec<String>| Failure::failed(format!("{}: nothing was written\n{}", args.input.display(), what.join("\n")));
