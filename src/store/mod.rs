@@ -82,8 +82,9 @@ pub mod views;
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 use self::sql::{Pool, Tx, TxEngine};
 use crate::args;
@@ -195,7 +196,27 @@ pub struct Address {
     pub password: Option<secrecy::SecretString>,
 }
 
+/// How connections to SQLite are pooled. Where SQLite itself gave a transaction up (a commit that was refused, a full disk), the
+/// driver goes on counting it as open: such a connection would refuse each later transaction, or show old rows for ever. It
+/// is closed.
+#[must_use]
+pub fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(connections).after_release(|connection, _| {
+        Box::pin(async move {
+            // A rollback may still be under way: the ping comes behind it.
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    })
+}
+
 impl Store {
+    /// Over connections to SQLite that somebody else opened, and sets up as they like; of a [`sqlite_pool`].
+    #[must_use]
+    pub const fn over(pool: SqlitePool) -> Self {
+        Self { pool: Pool::Sqlite(pool) }
+    }
+
     /// Connects. On PostgreSQL the schema is made if it is not there and may be.
     ///
     /// # Errors
@@ -211,7 +232,7 @@ impl Store {
                 .foreign_keys(true)
                 .busy_timeout(Duration::from_secs(30))
                 .statement_cache_capacity(64);
-            let pool = SqlitePoolOptions::new().max_connections(address.pool_max.clamp(2, 8)).connect_with(options).await.map_err(fail)?;
+            let pool = sqlite_pool(address.pool_max.clamp(2, 8)).connect_with(options).await.map_err(fail)?;
             return Ok(Self { pool: Pool::Sqlite(pool) });
         }
         if !address.url.starts_with("postgres://") && !address.url.starts_with("postgresql://") {

@@ -3,6 +3,7 @@
 
 mod apply;
 mod contract;
+mod refused;
 mod sample;
 
 use std::collections::BTreeSet;
