@@ -532,7 +532,12 @@ impl Tx {
         let hold = Hold { fence: lease.fence, is_held: self.hold_lease(lease).await? };
         let row = self.file_standing(file.id, now).await?;
         let Some(next) = row.stamped(hold, file.attempt) else { return Ok(None) };
-        Ok(self.put_standing(file.id, &row, &next).await?.then_some(next.attempt))
+        if !self.put_standing(file.id, &row, &next).await? {
+            return Ok(None);
+        }
+        let detail = format!("fence {} attempt {}", lease.fence, next.attempt);
+        self.event("file_out", file.id, ("stamp", row.state.code(), next.state.code()), &lease.holder, &detail, now).await?;
+        Ok(Some(next.attempt))
     }
 
     /// `uploading → publishing`, with the exact parts that may be renamed from now on. Refused to whoever lost the lease.
@@ -552,7 +557,12 @@ impl Tx {
         let hold = Hold { fence: lease.fence, is_held: self.hold_lease(lease).await? };
         let row = self.file_standing(file.id, now).await?;
         let Some(next) = row.intended(hold, attempt, parts) else { return Ok(false) };
-        self.put_standing(file.id, &row, &next).await
+        let intended = self.put_standing(file.id, &row, &next).await?;
+        if intended {
+            let detail = [parts.0, parts.1].join(" ");
+            self.event("file_out", file.id, ("intend", row.state.code(), next.state.code()), &lease.holder, detail.trim_end(), now).await?;
+        }
+        Ok(intended)
     }
 
     /// Counts a look at a publication that could not be resolved.

@@ -389,7 +389,9 @@ pub(super) async fn end_of_file(gateway: &Gateway, tx: &mut Tx, file: &FileOut, 
     };
     if waits && tx.lines_open(file).await? == 0 {
         let recurs = gateway.profile(&file.profile)?.exchange().recurring_path;
-        tx.record_answered(file.id, recurs, now).await?;
+        if tx.record_answered(file.id, recurs, now).await? {
+            tx.event("file_out", file.id, ("answer", file.state.code(), "answered"), &gateway.holder, "", now).await?;
+        }
     }
     Ok(())
 }
