@@ -210,7 +210,7 @@ async fn probe_others(config: &Config) -> Vec<Finding> {
     let error = match assemble::mailer(&config.mail) {
         Err(error) => Some(error.to_string()),
         Ok(Mailer::Smtp(smtp)) => smtp.probe().await.err().map(|e| e.to_string()),
-        Ok(Mailer::File(_) | Mailer::Memory(_)) => None,
+        Ok(Mailer::File(_) | Mailer::Memory(_) | Mailer::Given(_)) => None,
     };
     found.extend(error.map(|error| {
         let what = Words::new(format!("邮件服务器不可用: {error}"), format!("the mail server cannot be used: {error}"));

@@ -185,19 +185,99 @@ fn edge_name(bank: &str) -> String {
 }
 
 async fn desk_round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
-    let mut done = stage::stage(gateway, now).await?;
-    done += apply::apply(gateway, now).await?;
-    done += reconcile::reconcile(gateway, now).await?;
-    done += remedy::remedy(gateway, now).await?;
-    done += chase::chase(gateway, now).await?;
-    done += close::close(gateway, now).await?;
-    done += publication::publication(gateway, now).await?;
-    done += expect::expect(gateway, now).await?;
-    done += cases_pass::cases(gateway, now).await?;
-    done += evidence::audit_day(gateway, now).await?;
-    done += report::report(gateway, now).await?;
+    let mut done = Done::default();
+    for pass in DeskPass::ALL.into_iter().filter(|pass| *pass != DeskPass::Admit) {
+        done += pass.run(gateway, now).await?;
+    }
     done += deliver::deliver(gateway, now).await?;
     Ok(done)
+}
+
+/// What the desk does, in the order of a round. Any order comes to the same end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeskPass {
+    /// See [`admit`].
+    Admit,
+    /// See [`stage`].
+    Stage,
+    /// See [`apply`].
+    Apply,
+    /// See [`reconcile`].
+    Reconcile,
+    /// See [`remedy`].
+    Remedy,
+    /// See [`chase`].
+    Chase,
+    /// See [`close`].
+    Close,
+    /// See [`publication`].
+    Publication,
+    /// See [`expect`].
+    Expect,
+    /// See [`cases`](cases_pass).
+    Cases,
+    /// See [`evidence`].
+    Audit,
+    /// See [`report`].
+    Report,
+}
+
+impl DeskPass {
+    /// All of them, in order.
+    pub const ALL: [Self; 12] = [
+        Self::Admit,
+        Self::Stage,
+        Self::Apply,
+        Self::Reconcile,
+        Self::Remedy,
+        Self::Chase,
+        Self::Close,
+        Self::Publication,
+        Self::Expect,
+        Self::Cases,
+        Self::Audit,
+        Self::Report,
+    ];
+
+    /// Its name in logs and incidents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admit => "admit",
+            Self::Stage => "stage",
+            Self::Apply => "apply",
+            Self::Reconcile => "reconcile",
+            Self::Remedy => "remedy",
+            Self::Chase => "chase",
+            Self::Close => "close",
+            Self::Publication => "publication",
+            Self::Expect => "expect",
+            Self::Cases => "cases",
+            Self::Audit => "audit",
+            Self::Report => "report",
+        }
+    }
+
+    /// Runs it once.
+    ///
+    /// # Errors
+    /// The pass's own.
+    pub async fn run(self, g: &Gateway, now: Timestamp) -> Result<Done, PassError> {
+        match self {
+            Self::Admit => admit::admit(g, now).await,
+            Self::Stage => stage::stage(g, now).await,
+            Self::Apply => apply::apply(g, now).await,
+            Self::Reconcile => reconcile::reconcile(g, now).await,
+            Self::Remedy => remedy::remedy(g, now).await,
+            Self::Chase => chase::chase(g, now).await,
+            Self::Close => close::close(g, now).await,
+            Self::Publication => publication::publication(g, now).await,
+            Self::Expect => expect::expect(g, now).await,
+            Self::Cases => cases_pass::cases(g, now).await,
+            Self::Audit => evidence::audit_day(g, now).await,
+            Self::Report => report::report(g, now).await,
+        }
+    }
 }
 
 struct Desk {
@@ -213,20 +293,10 @@ impl Desk {
             let g = &self.gateway;
             self.wake.beats.fetch_add(1, Ordering::Relaxed);
             self.wake.working.store(true, Ordering::Relaxed);
-            let ended = [
-                ("admit", admit::admit(g, now).await),
-                ("stage", stage::stage(g, now).await),
-                ("apply", apply::apply(g, now).await),
-                ("reconcile", reconcile::reconcile(g, now).await),
-                ("remedy", remedy::remedy(g, now).await),
-                ("chase", chase::chase(g, now).await),
-                ("close", close::close(g, now).await),
-                ("publication", publication::publication(g, now).await),
-                ("expect", expect::expect(g, now).await),
-                ("cases", cases_pass::cases(g, now).await),
-                ("audit", evidence::audit_day(g, now).await),
-                ("report", report::report(g, now).await),
-            ];
+            let mut ended = Vec::with_capacity(DeskPass::ALL.len());
+            for pass in DeskPass::ALL {
+                ended.push((pass.name(), pass.run(g, now).await));
+            }
             let changed = told(g, ended, now).await;
             self.wake.working.store(false, Ordering::Relaxed);
             if changed > 0 {
@@ -264,8 +334,8 @@ impl Post {
     }
 }
 
-/// Logs how passes ended, and says how much they changed. Which of them had failed before is asked once, not pass by pass.
-async fn told<'a>(gateway: &Gateway, ended: impl IntoIterator<Item = (&'a str, Result<Done, PassError>)>, now: Timestamp) -> u64 {
+/// Logs how passes ended, opens and closes their incidents, and says how much they changed. Which of them had failed before is asked once, not pass by pass.
+pub async fn told<'a>(gateway: &Gateway, ended: impl IntoIterator<Item = (&'a str, Result<Done, PassError>)>, now: Timestamp) -> u64 {
     let (mut changed, mut well) = (0, Vec::new());
     for (pass, ended) in ended {
         match ended {
@@ -363,8 +433,12 @@ impl EdgeTask {
     }
 }
 
-/// Everything at one bank's edge, under its lease. Trouble there is remembered, so that backing off survives a restart.
-async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timestamp) -> Result<Done, PassError> {
+/// Everything at one bank's edge, under its lease; `looks` whether its outbox is due. Trouble there is remembered, so that
+/// backing off survives a restart.
+///
+/// # Errors
+/// The database, or a disk of ours. The bank's own trouble is none: it is remembered, and told.
+pub async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timestamp) -> Result<Done, PassError> {
     // Most rounds find nothing: they take no lease and write nothing.
     if !looks && !gateway.store.read().await?.edge_has_work(bank, gateway.today(now)).await? {
         return Ok(Done::default());

@@ -27,6 +27,17 @@ pub enum Mailer {
     File(PathBuf),
     /// Into memory.
     Memory(Arc<Mutex<Vec<Sent>>>),
+    /// To whatever the builder of the gateway brings along.
+    Given(Arc<dyn Relay>),
+}
+
+/// A way for letters that is none of ours.
+pub trait Relay: std::fmt::Debug + Send + Sync {
+    /// Takes one letter.
+    ///
+    /// # Errors
+    /// By the same meaning as the others': see [`MailError`].
+    fn take(&self, envelope: &Envelope, message_id: &str, eml: &[u8]) -> Result<Receipt, MailError>;
 }
 
 /// Whom the relay is told: bare addresses, which need not be those in the letter's head.
@@ -218,6 +229,7 @@ impl Mailer {
                 sent.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
                 Ok(Receipt { evidence: "memory".to_owned(), ..Receipt::default() })
             }
+            Self::Given(relay) => relay.take(envelope, &message_id, eml),
         }
     }
 }

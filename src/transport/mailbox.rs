@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::dir::DirSession;
 use super::sftp::SftpSession;
-use super::{Entry, Received, Sent, Transport, TransportError, connect};
+use super::{Entry, Received, Sent, Transport, TransportError, Visit, connect};
 
 /// A session idle for this long looks whether the server is still there, which also keeps it there.
 const IDLE: Duration = Duration::from_secs(15);
@@ -41,10 +41,11 @@ pub struct Life {
     socket: Mutex<Option<std::net::TcpStream>>,
 }
 
-/// The two kinds of session.
+/// The kinds of session.
 enum Wire {
     Sftp(SftpSession),
     Dir(DirSession),
+    Given(Box<dyn Visit>),
 }
 
 impl Mailbox {
@@ -58,7 +59,7 @@ impl Mailbox {
                 let t = at.timeouts;
                 t.connect.max(t.handshake).max(t.auth).max(t.io) + GRACE
             }
-            Transport::Dir(_) => DIR_STEP_MAX,
+            Transport::Dir(_) | Transport::Given(_) => DIR_STEP_MAX,
         };
         std::thread::Builder::new()
             .name("mailbox".to_owned())
@@ -87,6 +88,7 @@ impl Mailbox {
         self.ask("list the directory", move |wire| match wire {
             Wire::Sftp(s) => s.list(&dir),
             Wire::Dir(s) => s.list(&dir),
+            Wire::Given(s) => s.list(&dir),
         })
         .await
     }
@@ -100,6 +102,7 @@ impl Mailbox {
         self.ask("look at the file", move |wire| match wire {
             Wire::Sftp(s) => s.stat(&path),
             Wire::Dir(s) => s.stat(&path),
+            Wire::Given(s) => s.stat(&path),
         })
         .await
     }
@@ -113,6 +116,7 @@ impl Mailbox {
         self.ask("make the directory", move |wire| match wire {
             Wire::Sftp(s) => s.ensure_dir(&dir),
             Wire::Dir(s) => s.ensure_dir(&dir),
+            Wire::Given(s) => s.ensure_dir(&dir),
         })
         .await
     }
@@ -128,6 +132,7 @@ impl Mailbox {
             let sent = match wire {
                 Wire::Sftp(s) => s.put_new(&path, &source),
                 Wire::Dir(s) => s.put_new(&path, &source),
+                Wire::Given(s) => s.put_new(&path, &source),
             };
             if sent.is_err() {
                 life.end();
@@ -147,6 +152,7 @@ impl Mailbox {
         self.ask("rename the file", move |wire| match wire {
             Wire::Sftp(s) => s.rename(&from, &to),
             Wire::Dir(s) => s.rename(&from, &to),
+            Wire::Given(s) => s.rename(&from, &to),
         })
         .await
     }
@@ -160,6 +166,7 @@ impl Mailbox {
         self.ask("fetch the file", move |wire| match wire {
             Wire::Sftp(s) => s.get(&path, &target),
             Wire::Dir(s) => s.get(&path, &target),
+            Wire::Given(s) => s.get(&path, &target),
         })
         .await
     }
@@ -173,6 +180,7 @@ impl Mailbox {
         self.ask("read the file back", move |wire| match wire {
             Wire::Sftp(s) => s.digest(&path),
             Wire::Dir(s) => s.digest(&path),
+            Wire::Given(s) => s.digest(&path),
         })
         .await
     }
@@ -186,6 +194,7 @@ impl Mailbox {
         self.ask("remove the file", move |wire| match wire {
             Wire::Sftp(s) => s.remove(&path),
             Wire::Dir(s) => s.remove(&path),
+            Wire::Given(s) => s.remove(&path),
         })
         .await
     }
@@ -245,6 +254,7 @@ impl Wire {
         match transport {
             Transport::Sftp(at) => connect::open(at, life).map(Self::Sftp),
             Transport::Dir(at) => DirSession::open(&at.root, Arc::clone(life)).map(Self::Dir),
+            Transport::Given(at) => at.enter().map(Self::Given),
         }
     }
 }
@@ -256,14 +266,14 @@ fn serve(wire: Wire, queue: &mpsc::Receiver<Job>, life: &Life) {
             Err(mpsc::RecvTimeoutError::Timeout) => match &wire {
                 // Its failure ends the session; the next job will be told.
                 Wire::Sftp(session) => session.keep_alive(),
-                Wire::Dir(_) => {}
+                Wire::Dir(_) | Wire::Given(_) => {}
             },
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
         }
     }
     match wire {
         Wire::Sftp(session) => session.close(),
-        Wire::Dir(_) => {}
+        Wire::Dir(_) | Wire::Given(_) => {}
     }
     life.end();
 }

@@ -14,6 +14,7 @@
 mod connect;
 mod dir;
 mod error;
+mod given;
 mod mailbox;
 mod path;
 mod pin;
@@ -23,9 +24,11 @@ mod watch;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::TransportError;
+pub use given::{Mailroom, Visit};
 pub use mailbox::Mailbox;
 pub use pin::{HostKeyPin, PinError};
 use secrecy::SecretString;
@@ -38,6 +41,8 @@ pub enum Transport {
     Sftp(SftpEndpoint),
     /// A directory tree of this machine: a mounted share, or one that operators carry to the bank and back.
     Dir(DirEndpoint),
+    /// Whatever the builder of the gateway brings along.
+    Given(Arc<dyn Mailroom>),
 }
 
 /// An SFTP server and our account on it.
@@ -120,6 +125,7 @@ impl fmt::Display for Transport {
         match self {
             Self::Sftp(at) => write!(f, "sftp://{}@{}:{}", at.user, at.host, at.port),
             Self::Dir(at) => write!(f, "dir:{}", at.root.display()),
+            Self::Given(at) => write!(f, "given:{at:?}"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Stories: what must hold when people, banks and crashes do what they do, told through the real passes over a real store.
 
 pub mod bank;
+pub mod papers;
 pub mod world;
 
 mod acts;

@@ -23,14 +23,10 @@ use tempfile::TempDir;
 
 use crate::harness::postgres::Postgres;
 
+pub use super::papers::{CLEARING, COUNTER, SPLIT};
+
 /// Banks of the world, with their profiles: one that imports at a counter, one that clears, one that splits its answers.
 pub const BANKS: [(&str, &str); 3] = [(COUNTER, "pipe-gbk-summary"), (CLEARING, "fixed-gbk-bytes"), (SPLIT, "split-sf-noheader")];
-/// Answers with a summary and every line, under a name of the day.
-pub const COUNTER: &str = "B1";
-/// Acknowledges, then answers in our own records, with a flag.
-pub const CLEARING: &str = "B2";
-/// Answers in two files.
-pub const SPLIT: &str = "B4";
 
 const ZONE: Tz = Tz::Asia__Shanghai;
 

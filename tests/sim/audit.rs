@@ -1,0 +1,567 @@
+//! The auditor. It shares no code with the product: it reads the banks' ledgers, the tables by SQL of its own over a connection of
+//! its own, and works the laws out anew from the raw rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection as _, FromRow};
+
+use super::port::{Letter, Outside, Port, enter};
+
+/// A broken law: its name, and what was seen.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    pub law: &'static str,
+    pub what: String,
+}
+
+pub type Verdict = Result<(), Violation>;
+
+macro_rules! require {
+    ($holds:expr, $law:expr, $($what:tt)+) => {
+        if !$holds {
+            return Err(Violation { law: $law, what: format!($($what)+) });
+        }
+    };
+}
+
+const DAY: i64 = 86_400_000;
+/// States in which a claim may be free.
+const FREE: [&str; 6] = ["failed_final", "reissued", "voided", "lapsed", "refunded", "carried"];
+
+/// An instruction as the raw rows show it.
+#[derive(Clone, Debug)]
+pub struct Instruction {
+    pub id: i64,
+    previous: Option<i64>,
+    claim: i64,
+    live: bool,
+    batch: String,
+    amount: i64,
+    payment: i64,
+    /// Amount that stands in the state, where some was paid or returned.
+    standing: i64,
+    pub state: String,
+    class: String,
+    bank: String,
+    file: Option<usize>,
+}
+
+/// A file of ours.
+#[derive(Clone, Debug)]
+pub struct FileOut {
+    id: i64,
+    bank: String,
+    batch: String,
+    dir: String,
+    name: String,
+    first_id: i64,
+    last_id: i64,
+    rows: i64,
+    total_fen: i64,
+    state: String,
+    lines_state: String,
+    sha256: String,
+    result_due_at: Option<i64>,
+    chased_at: Option<i64>,
+    updated_at: i64,
+    kind: String,
+}
+
+type InstructionRow = (i64, Option<i64>, i64, i64, String, i64, i64);
+type FileRow = (i64, String, String, String, String, i64, i64, i64, i64, String, String, String, Option<i64>, Option<i64>, i64, String);
+
+impl From<FileRow> for FileOut {
+    fn from(row: FileRow) -> Self {
+        let (id, bank, batch, dir, name, first_id, last_id, rows, total_fen, state, lines_state, sha256, due, chased, updated, kind) = row;
+        let (result_due_at, chased_at, updated_at) = (due, chased, updated);
+        Self {
+            id,
+            bank,
+            batch,
+            dir,
+            name,
+            first_id,
+            last_id,
+            rows,
+            total_fen,
+            state,
+            lines_state,
+            sha256,
+            result_due_at,
+            chased_at,
+            updated_at,
+            kind,
+        }
+    }
+}
+
+impl FileOut {
+    fn is_given_up(&self) -> bool {
+        matches!(self.state.as_str(), "voided" | "abandoned")
+    }
+
+    fn path(&self) -> String {
+        if self.dir.is_empty() { self.name.clone() } else { format!("{}/{}", self.dir, self.name) }
+    }
+}
+
+/// The tables, read at once.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    pub instructions: Vec<Instruction>,
+    pub files: Vec<FileOut>,
+}
+
+#[derive(Debug)]
+pub struct Auditor {
+    db: SqliteConnection,
+    version: i64,
+    /// States as they were, for what may be left only by evidence.
+    before: BTreeMap<i64, String>,
+    /// Last event read, and where each file stands by its events.
+    last_event: i64,
+    replayed: BTreeMap<(String, i64), String>,
+    pub checks: u64,
+}
+
+impl Auditor {
+    pub async fn open(path: &Path) -> Self {
+        let options = SqliteConnectOptions::new().filename(path).pragma("query_only", "on");
+        let db = SqliteConnection::connect_with(&options).await.unwrap();
+        Self { db, version: -1, before: BTreeMap::new(), last_event: 0, replayed: BTreeMap::new(), checks: 0 }
+    }
+
+    async fn all<T>(&mut self, sql: &'static str) -> Vec<T>
+    where
+        T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + Send + Unpin,
+    {
+        let rows = sqlx::query(sql).fetch_all(&mut self.db).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        rows.iter().map(|row| T::from_row(row).unwrap_or_else(|e| panic!("{sql}: {e}"))).collect()
+    }
+
+    /// Whether anybody committed anything since the last look.
+    pub async fn has_news(&mut self) -> bool {
+        let (version,): (i64,) = self.all("pragma data_version").await[0];
+        let news = version != self.version;
+        self.version = version;
+        news
+    }
+
+    pub async fn picture(&mut self) -> Picture {
+        let files: Vec<FileRow> = self
+            .all(
+                "select id, bank, batch, dir, name, first_id, last_id, rows, total_fen, state, lines_state, sha256, result_due_at, \
+                 chased_at, updated_at, kind from file_out order by first_id",
+            )
+            .await;
+        let files: Vec<FileOut> = files.into_iter().map(FileOut::from).collect();
+        let exceptions: Vec<(i64, String, i64, String)> =
+            self.all("select instruction_id, state, amount_fen, class from instruction_state").await;
+        let exceptions: BTreeMap<i64, (String, i64, String)> = exceptions.into_iter().map(|(id, s, a, c)| (id, (s, a, c))).collect();
+        let tranches: Vec<(i64, String)> = self.all("select first_id, bank from tranche order by first_id").await;
+        let tranches: BTreeMap<i64, String> = tranches.into_iter().collect();
+        let rows: Vec<InstructionRow> =
+            self.all("select id, previous_id, claim_key, live, batch, amount_fen, payment_id from instruction order by id").await;
+        let mut instructions = Vec::with_capacity(rows.len());
+        for (id, previous, claim, live, batch, amount, payment) in rows {
+            let covers = |f: &FileOut| f.first_id <= id && id <= f.last_id && !f.is_given_up();
+            let file = files.iter().rposition(covers);
+            let exception = exceptions.get(&id);
+            let state = match (exception, file) {
+                (Some((state, ..)), _) => state.clone(),
+                (None, Some(file)) => files[file].lines_state.clone(),
+                (None, None) => "pending".to_owned(),
+            };
+            let bank = tranches.range(..=id).next_back().map(|(_, bank)| bank.clone()).unwrap_or_default();
+            let standing = exception.map_or(amount, |(_, amount, _)| *amount);
+            let class = exception.map(|(.., class)| class.clone()).unwrap_or_default();
+            let live = live == 1;
+            instructions.push(Instruction { id, previous, claim, live, batch, amount, payment, standing, state, class, bank, file });
+        }
+        Picture { instructions, files }
+    }
+
+    /// After a pass: everything that the rows themselves show.
+    pub async fn check(&mut self, port: &Port) -> Verdict {
+        self.checks += 1;
+        let picture = self.picture().await;
+        // The banks' ledgers stand still as long as the lock is held, and it is never held over a query.
+        against_the_banks(&picture, &enter(port))?;
+        claims_are_single(&picture)?;
+        files_are_single(&picture)?;
+        self.books_balance(&picture).await?;
+        self.history_replays(&picture).await?;
+        self.unknown_is_left_by_evidence(&picture).await?;
+        self.quarantined_changed_nothing().await
+    }
+
+    /// Once a day: what must have happened by now.
+    pub async fn check_day(&mut self, port: &Port) -> Verdict {
+        let picture = self.picture().await;
+        let (now, letters) = {
+            let out = enter(port);
+            (out.now_ms, out.letters.clone())
+        };
+        self.nothing_waits_in_silence(&picture, now).await?;
+        self.failures_are_told_once(now, &letters).await
+    }
+
+    /// At the end, when all was quiet for long: what a bank credited is known as paid, and nothing else is.
+    pub async fn check_end(&mut self, port: &Port) -> Verdict {
+        let picture = self.picture().await;
+        let out = enter(port);
+        let credited: BTreeMap<i64, bool> = credits(&out).into_iter().map(|(fen, n)| (fen, n > 0)).collect();
+        let mut believed: BTreeMap<i64, bool> = BTreeMap::new();
+        let mut open = BTreeSet::new();
+        for i in &picture.instructions {
+            *believed.entry(i.amount).or_default() |= i.state == "paid";
+            if matches!(i.state.as_str(), "planned" | "sent" | "accepted" | "unknown" | "conflict") {
+                open.insert(i.amount);
+            }
+        }
+        for (fen, is_paid) in believed {
+            let lied = out.banks.values().any(|b| b.denied.contains(&fen) || b.boasted.contains(&fen));
+            let is_credited = credited.get(&fen).copied().unwrap_or_default();
+            let holds = lied || open.contains(&fen) || is_paid == is_credited;
+            require!(holds, "paid is credited", "{fen}: paid {is_paid}, credited {is_credited}");
+        }
+        Ok(())
+    }
+
+    /// Law 2, to the fen.
+    async fn books_balance(&mut self, p: &Picture) -> Verdict {
+        let unbalanced: Vec<(i64,)> = self.all("select entry from posting group by entry having sum(amount_fen) <> 0").await;
+        require!(unbalanced.is_empty(), "2: entries balance", "{unbalanced:?}");
+        let wrong: Vec<(i64, i64)> = self
+            .all(
+                "select a.id, a.balance_fen from account a where a.balance_fen <> \
+                 (select coalesce(sum(p.amount_fen), 0) from posting p where p.account = a.id)",
+            )
+            .await;
+        require!(wrong.is_empty(), "2: balances are sums", "{wrong:?}");
+        let mut instructed: BTreeMap<&str, i64> = BTreeMap::new();
+        for f in p.files.iter().filter(|f| !f.is_given_up() && f.kind == "instruction") {
+            *instructed.entry(&f.batch).or_default() += f.total_fen;
+        }
+        let mut standing: BTreeMap<&str, i64> = BTreeMap::new();
+        for i in p.instructions.iter().filter(|i| !matches!(i.state.as_str(), "pending" | "voided")) {
+            *standing.entry(&i.batch).or_default() += i.amount;
+        }
+        instructed.retain(|_, fen| *fen != 0);
+        require!(instructed == standing, "2a: instructed is in flight + paid + returned + failed + unknown", "{instructed:?} {standing:?}");
+        let admitted: Vec<(String, i64)> = self.all("select batch, admitted_fen from admission where state = 'admitted'").await;
+        let payments: Vec<(i64, String, i64)> = self.all("select id, batch, amount_fen from payment").await;
+        let alive: BTreeSet<i64> = p.instructions.iter().filter(|i| i.state != "voided").map(|i| i.payment).collect();
+        for (batch, fen) in &admitted {
+            let sum: i64 = payments.iter().filter(|(id, b, _)| b == batch && alive.contains(id)).map(|(.., fen)| fen).sum();
+            require!(*fen == sum, "2b: approved is accounted for", "batch {batch}: admitted {fen}, stands {sum}");
+        }
+        self.subledger_is_ledger(p).await
+    }
+
+    async fn subledger_is_ledger(&mut self, p: &Picture) -> Verdict {
+        let batches: Vec<(String, String, String, i64)> =
+            self.all("select b.number, b.department, b.project, a.year from batch b join admission a on a.batch = b.number").await;
+        let purse: BTreeMap<String, String> = batches.into_iter().map(|(n, d, j, y)| (n, format!("{d}/{j}/{y}"))).collect();
+        let remainders: Vec<(String, String, String, i64)> = self.all("select batch, state, class, amount_fen from remainder").await;
+        let mut subledger: BTreeMap<String, i64> = BTreeMap::new();
+        let rest = remainders.iter().map(|(batch, state, class, fen)| (batch, state, class, String::new(), *fen));
+        let whole = p.instructions.iter().map(|i| (&i.batch, &i.state, &i.class, i.bank.clone(), i.standing));
+        for (batch, state, class, bank, fen) in whole.chain(rest) {
+            let Some(kind) = place(state, class) else { continue };
+            let bank = if kind == "bank_clearing" { bank } else { String::new() };
+            let purse = purse.get(batch).cloned().unwrap_or_default();
+            *subledger.entry(format!("{kind}/{bank}/{purse}")).or_default() += fen;
+        }
+        subledger.retain(|_, fen| *fen != 0);
+        let accounts: Vec<(String, String, String, String, i64, i64)> =
+            self.all("select kind, bank, department, project, year, balance_fen from account where balance_fen <> 0").await;
+        let mut ledger: BTreeMap<String, i64> = BTreeMap::new();
+        let mut left = 0;
+        for (kind, bank, department, project, year, fen) in accounts {
+            match kind.as_str() {
+                "treasury" => {}
+                "zero_balance" => left += fen,
+                _ => *ledger.entry(format!("{kind}/{bank}/{department}/{project}/{year}")).or_default() += fen,
+            }
+        }
+        require!(subledger == ledger, "2c: subledger is ledger", "rows {subledger:?}\nledger {ledger:?}");
+        let carried: BTreeSet<i64> = p.instructions.iter().filter(|i| i.state == "carried").map(|i| i.id).collect();
+        let spent: i64 = p
+            .instructions
+            .iter()
+            .filter(|i| !matches!(i.state.as_str(), "pending" | "voided") && i.previous.is_none_or(|p| carried.contains(&p)))
+            .map(|i| i.amount)
+            .sum();
+        let (funded,): (i64,) =
+            self.all("select cast(coalesce(sum(f.amount_fen), 0) as integer) from funding f join entry e on e.funding = f.id").await[0];
+        require!(left == funded - spent, "2: funds less first instructions", "left {left}, funded {funded}, spent {spent}");
+        Ok(())
+    }
+
+    /// Where a file stands is where its events lead.
+    async fn history_replays(&mut self, p: &Picture) -> Verdict {
+        let sql =
+            "select id, subject, subject_id, what, from_state, to_state from event where subject in ('file_out', 'file_in') order by id";
+        let events: Vec<(i64, String, i64, String, String, String)> = match self.last_event {
+            0 => self.all(sql).await,
+            _ => {
+                let sql = "select id, subject, subject_id, what, from_state, to_state from event where id > ? and subject in ('file_out', 'file_in') order by id";
+                let rows = sqlx::query(sql).bind(self.last_event).fetch_all(&mut self.db).await.unwrap();
+                rows.iter().map(|row| FromRow::from_row(row).unwrap()).collect()
+            }
+        };
+        for (id, subject, of, what, from, to) in events {
+            self.last_event = id;
+            // What happened to lines is told of their file, and moves it not.
+            if matches!(what.as_str(), "finalise" | "lapse" | "shadow" | "return") || to.is_empty() {
+                continue;
+            }
+            let stands = self.replayed.get(&(subject.clone(), of)).cloned().unwrap_or_default();
+            let first_in = subject == "file_in" && stands.is_empty();
+            require!(first_in || stands == from, "history", "{subject} {of} {what}: from {from:?}, but it stood at {stands:?}");
+            self.replayed.insert((subject, of), to);
+        }
+        for f in &p.files {
+            let stands = self.replayed.get(&("file_out".to_owned(), f.id)).cloned().unwrap_or_default();
+            require!(stands == f.state, "history", "file {} is {}, by its history {stands}", f.id, f.state);
+        }
+        Ok(())
+    }
+
+    /// `unknown` is left by a definite word, by evidence, or by two persons; by time, never.
+    async fn unknown_is_left_by_evidence(&mut self, p: &Picture) -> Verdict {
+        for i in &p.instructions {
+            let before = self.before.insert(i.id, i.state.clone()).unwrap_or_default();
+            if !matches!(before.as_str(), "unknown" | "conflict") || i.state == before {
+                continue;
+            }
+            let sql = "select (select count(*) from answer_line a join file_in f on f.id = a.file_in where a.instruction_id = ?1 and a.is_final = 1 \
+                       and a.outcome in ('paid', 'failed', 'returned') and f.state = 'applied') \
+                       + (select count(*) from final_answer where instruction_id = ?1) \
+                       + (select count(*) from statement_match where kind = 'instruction' and subject = ?1) \
+                       + (select count(*) from waiting_return where instruction_id = ?1) \
+                       + (select count(*) from proposal where state = 'done' and approved_by <> '' and approved_by <> proposed_by and subject = ?2)";
+            let reference = bankgate::domain::ids::EndToEndId(i.id).to_string();
+            let row = sqlx::query(sql).bind(i.id).bind(reference).fetch_one(&mut self.db).await.unwrap();
+            let (proofs,): (i64,) = FromRow::from_row(&row).unwrap();
+            require!(
+                proofs > 0 || i.state == "unknown" || i.state == "conflict",
+                "unknown is left by evidence",
+                "{} is now {}",
+                i.id,
+                i.state
+            );
+        }
+        Ok(())
+    }
+
+    async fn quarantined_changed_nothing(&mut self) -> Verdict {
+        let touched: Vec<(i64, String)> = self
+            .all(
+                "select f.id, f.state from file_in f where f.state in ('archived', 'staged', 'quarantined', 'conflict', 'superseded', 'rejected', 'duplicate') \
+                 and (exists (select 1 from entry e where e.file_in = f.id) or exists (select 1 from instruction_state s where s.file_in = f.id) \
+                 or exists (select 1 from final_answer a where a.file_in = f.id))",
+            )
+            .await;
+        require!(touched.is_empty(), "4: a file that was not applied changed nothing", "{touched:?}");
+        Ok(())
+    }
+
+    /// What is sent is answered, chased, or with a person who was told.
+    async fn nothing_waits_in_silence(&mut self, p: &Picture, now: i64) -> Verdict {
+        let told: Vec<(String,)> = self.all("select key from incident").await;
+        let told: BTreeSet<String> = told.into_iter().map(|(key,)| key).collect();
+        let cases: Vec<(Option<i64>,)> = self.all("select instruction_id from failure_case").await;
+        let cases: BTreeSet<i64> = cases.into_iter().filter_map(|(id,)| id).collect();
+        let lines: BTreeSet<usize> =
+            p.instructions.iter().filter(|i| is_open(i) && !cases.contains(&i.id)).filter_map(|i| i.file).collect();
+        for (at, f) in p.files.iter().enumerate().filter(|(_, f)| f.kind == "instruction") {
+            let is_told = told.iter().any(|key| key.rsplit(':').any(|part| part == f.id.to_string()));
+            let is_overdue = f.result_due_at.is_some_and(|due| due + 2 * DAY < now);
+            match f.state.as_str() {
+                "held" | "doubt" => require!(is_told, "8: nothing waits in silence", "file {} is {} and nobody was told", f.id, f.state),
+                "sent" | "accepted" => {
+                    let known = f.chased_at.is_some() || is_told || !lines.contains(&at);
+                    require!(
+                        !is_overdue || known,
+                        "8: nothing waits in silence",
+                        "file {} was sent, its answer was due at {:?}",
+                        f.id,
+                        f.result_due_at
+                    );
+                }
+                "planned" | "sealed" | "uploading" | "publishing" => {
+                    let edge = told.iter().any(|key| key.starts_with("edge:") || key.starts_with("pass:"));
+                    let waits = f.updated_at + 6 * DAY < now;
+                    require!(!waits || is_told || edge, "8: nothing waits in silence", "file {} has been {} for days", f.id, f.state);
+                }
+                _ => {}
+            }
+        }
+        let unknown: Vec<i64> =
+            p.instructions.iter().filter(|i| matches!(i.state.as_str(), "unknown" | "conflict")).map(|i| i.id).collect();
+        for id in unknown {
+            let file = p.instructions.iter().find(|i| i.id == id).and_then(|i| i.file).map(|f| &p.files[f]);
+            let has_due = file.is_some_and(|f| f.result_due_at.is_none_or(|due| due + 2 * DAY >= now) || f.chased_at.is_some());
+            let is_told = file.is_some_and(|f| told.iter().any(|key| key.rsplit(':').any(|part| part == f.id.to_string())));
+            require!(cases.contains(&id) || has_due || is_told, "8: nothing waits in silence", "{id} is unknown, without a case");
+        }
+        Ok(())
+    }
+
+    /// Every failure reached its department's outbox, once; a letter arrives twice only where we knew that it might.
+    async fn failures_are_told_once(&mut self, now: i64, arrived: &BTreeMap<String, Letter>) -> Verdict {
+        let untold: Vec<(i64, i64)> = self
+            .all("select id, opened_at from failure_case where mail is null and state = 'open' and kind in ('failed', 'returned', 'rejected') and owner in ('department', 'person')")
+            .await;
+        for (id, opened_at) in untold {
+            require!(opened_at + 3 * DAY > now, "7: failures are told", "case {id} was opened at {opened_at} and nobody was told");
+        }
+        let lost: Vec<(i64,)> = self
+            .all(
+                "select c.id from failure_case c where c.mail is not null and not exists (select 1 from outbox_mail m where m.id = c.mail)",
+            )
+            .await;
+        require!(lost.is_empty(), "7: failures are told", "letters that are not there: {lost:?}");
+        let letters: Vec<(String, String, i64)> = self
+            .all(
+                "select m.message_id, m.state, (select count(*) from event e where e.subject = 'mail' and e.subject_id = m.id and e.what = 'unclear') \
+                 from outbox_mail m",
+            )
+            .await;
+        for (id, state, unclear) in &letters {
+            let copies = arrived.get(id).map_or(0, |l| i64::try_from(l.copies).unwrap());
+            require!(copies <= 1 + unclear, "7: letters go once", "{id} arrived {copies} times, {unclear} unclear ends");
+            require!(state != "sent" || copies > 0, "7: letters go once", "{id} is {state} and nobody got it");
+        }
+        let known: BTreeSet<&String> = letters.iter().map(|(id, ..)| id).collect();
+        let stray: Vec<&String> = arrived.keys().filter(|id| !known.contains(id)).collect();
+        require!(stray.is_empty(), "7: letters go once", "nobody wrote {stray:?}");
+        Ok(())
+    }
+
+    /// For people of the world: what may be corrected, and what is unknown for how long.
+    pub async fn correctable(&mut self) -> Vec<(i64, i64, String)> {
+        let p = self.picture().await;
+        let sql = "select instruction_id from failure_case where state = 'open' and kind in ('failed', 'returned') and instruction_id is not null";
+        let cases: Vec<(i64,)> = self.all(sql).await;
+        let cases: BTreeSet<i64> = cases.into_iter().map(|(id,)| id).collect();
+        let wanted = |i: &&Instruction| i.state == "failed_final" && matches!(i.class.as_str(), "CD" | "BA") && cases.contains(&i.id);
+        p.instructions.iter().filter(wanted).map(|i| (i.id, i.amount, i.bank.clone())).collect()
+    }
+
+    /// What is unknown or contradicted: instruction, entitlement, its file's bank and path.
+    pub async fn unknown(&mut self) -> Vec<(i64, i64, String, String)> {
+        let p = self.picture().await;
+        let wanted = p.instructions.iter().filter(|i| matches!(i.state.as_str(), "unknown" | "conflict"));
+        wanted.map(|i| (i.id, i.amount, i.bank.clone(), i.file.map(|f| p.files[f].path()).unwrap_or_default())).collect()
+    }
+}
+
+fn is_open(i: &Instruction) -> bool {
+    matches!(i.state.as_str(), "sent" | "accepted")
+}
+
+/// On which account the money of a state lies.
+fn place(state: &str, class: &str) -> Option<&'static str> {
+    Some(match (state, class) {
+        ("pending" | "voided" | "reissued" | "refunded" | "carried", _) => return None,
+        ("planned" | "sent" | "accepted", _) => "bank_clearing",
+        ("paid", _) => "paid",
+        ("recovered", _) | ("failed" | "failed_final" | "returned", "IR") => "suspense:ineligible",
+        ("failed" | "failed_final" | "returned", _) => "suspense:correctable",
+        ("lapsed", _) => "carry",
+        ("refunding", _) => "refund_in_transit",
+        ("unknown" | "conflict", _) => "suspense:unknown",
+        _ => "nowhere",
+    })
+}
+
+/// How often each entitlement stands credited at the banks.
+fn credits(out: &Outside) -> BTreeMap<i64, usize> {
+    let mut credits: BTreeMap<i64, usize> = BTreeMap::new();
+    for bank in out.banks.values() {
+        for taken in &bank.taken {
+            for (order, line) in taken.slip.orders.iter().zip(&taken.lines) {
+                *credits.entry(order.fen).or_default() += usize::from(line.credited);
+            }
+        }
+    }
+    credits
+}
+
+/// What the banks' own books say of our rows.
+fn against_the_banks(p: &Picture, out: &Outside) -> Verdict {
+    nobody_is_credited_twice(out)?;
+    takes_are_what_was_sealed(p, out)?;
+    freed_money_was_not_credited(p, out)
+}
+
+/// Law 1: no entitlement stands credited twice, but for a bank that denied what it had credited.
+fn nobody_is_credited_twice(out: &Outside) -> Verdict {
+    for (fen, times) in credits(out) {
+        let excused = out.banks.values().any(|b| b.denied.contains(&fen));
+        require!(times < 2 || excused, "1: nobody is paid twice", "{fen} fen was credited {times} times");
+    }
+    Ok(())
+}
+
+fn claims_are_single(p: &Picture) -> Verdict {
+    let mut live: BTreeMap<i64, i64> = BTreeMap::new();
+    for i in p.instructions.iter().filter(|i| i.live) {
+        let other = live.insert(i.claim, i.id);
+        require!(other.is_none(), "1: one live claim", "{} and {other:?} hold the claim {}", i.id, i.claim);
+    }
+    Ok(())
+}
+
+/// Every instruction that is out stands in one file, and every file is one unbroken range of them, sealed before it was seen.
+fn files_are_single(p: &Picture) -> Verdict {
+    for i in p.instructions.iter().filter(|i| !matches!(i.state.as_str(), "pending" | "voided")) {
+        let mine = p.files.iter().filter(|f| !f.is_given_up() && f.first_id <= i.id && i.id <= f.last_id).count();
+        require!(mine == 1, "3: one sealed file", "{} ({}) stands in {mine} files", i.id, i.state);
+    }
+    for f in p.files.iter().filter(|f| !f.is_given_up() && f.kind == "instruction") {
+        let inside: Vec<&Instruction> = p.instructions.iter().filter(|i| f.first_id <= i.id && i.id <= f.last_id).collect();
+        let total: i64 = inside.iter().map(|i| i.amount).sum();
+        let whole = i64::try_from(inside.len()) == Ok(f.rows) && total == f.total_fen;
+        require!(whole, "3: one sealed file", "file {}: {} rows of {}, {total} fen of {}", f.id, inside.len(), f.rows, f.total_fen);
+        let sealed = f.state == "planned" || !f.sha256.is_empty();
+        require!(sealed, "3: one sealed file", "file {} is {} without a hash", f.id, f.state);
+    }
+    Ok(())
+}
+
+/// What a bank took is, byte for byte, what was committed for that path, and it took it once.
+fn takes_are_what_was_sealed(p: &Picture, out: &Outside) -> Verdict {
+    for (code, bank) in &out.banks {
+        let mut seen = BTreeSet::new();
+        for taken in &bank.taken {
+            let path = &taken.slip.path;
+            let row = p.files.iter().find(|f| f.bank == *code && f.path() == *path && f.sha256 == taken.sha256);
+            require!(row.is_some(), "3: durable before visible", "{code} took {path}, and no row has these bytes");
+            let published = row.is_some_and(|f| !matches!(f.state.as_str(), "planned" | "sealed" | "uploading" | "voided"));
+            require!(published, "3: durable before visible", "{code} took {path}, which is {:?}", row.map(|f| &f.state));
+            require!(seen.insert(path), "1: a file is published once", "{code} took {path} twice");
+        }
+    }
+    Ok(())
+}
+
+/// A claim is free only where the bank did not credit: else what follows pays twice.
+fn freed_money_was_not_credited(p: &Picture, out: &Outside) -> Verdict {
+    for i in p.instructions.iter().filter(|i| !i.live && FREE.contains(&i.state.as_str())) {
+        let Some(file) = i.file.map(|f| &p.files[f]) else { continue };
+        let Some(bank) = out.banks.get(file.bank.as_str()) else { continue };
+        let line = usize::try_from(i.id - file.first_id).unwrap();
+        for taken in bank.taken.iter().filter(|t| t.slip.path == file.path()) {
+            let credited = taken.lines.get(line).is_some_and(|l| l.credited);
+            let excused = bank.denied.contains(&i.amount);
+            require!(!credited || excused, "1: only what failed is freed", "{} is {}, and the bank has credited it", i.id, i.state);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! What all seeds share, read once: formats, calendar, an empty database; and how a node is put together over it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::str::FromStr as _;
+use std::sync::{Arc, OnceLock};
+
+use bankgate::config::Config;
+use bankgate::domain::calendar::Calendar;
+use bankgate::domain::time::Timestamp;
+use bankgate::format::Profile;
+use bankgate::mail::Mailer;
+use bankgate::passes::{Edge, Gateway};
+use bankgate::store::{Address, Store, sqlite_pool};
+use bankgate::transport::Transport;
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
+
+use super::papers::{CLEARING, COUNTER, SPLIT};
+use super::port::{Door, Life, Port, Post, commit, enter};
+
+/// The banks, with their profiles.
+pub const BANKS: [(&str, &str); 3] = [(COUNTER, "pipe-gbk-summary"), (CLEARING, "fixed-gbk-bytes"), (SPLIT, "split-sf-noheader")];
+pub const ZONE: Tz = Tz::Asia__Shanghai;
+/// The first day. A month with a holiday follows.
+const START: &str = "2019-03-14";
+
+/// The first midnight.
+pub fn start_ms() -> i64 {
+    let date: NaiveDate = START.parse().unwrap();
+    Timestamp::from_local(date.and_hms_opt(0, 0, 0).unwrap(), ZONE).millis()
+}
+
+/// What all seeds share: read once.
+pub struct House {
+    pub profiles: BTreeMap<String, Arc<Profile>>,
+    pub calendar: Calendar,
+    /// An empty database with its schema and master data.
+    pub template: Vec<u8>,
+}
+
+pub fn house() -> &'static House {
+    static HOUSE: OnceLock<House> = OnceLock::new();
+    HOUSE.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let load = |(_, id): &(&str, &str)| ((*id).to_owned(), Arc::new(Profile::load(&root.join("bank-formats").join(id)).unwrap()));
+        let profiles = BANKS.iter().map(load).collect();
+        let calendar = config(Path::new("unused")).calendar().unwrap();
+        // A runtime inside a runtime is refused: on a thread of its own.
+        let template = std::thread::spawn(template).join().unwrap();
+        House { profiles, calendar, template }
+    })
+}
+
+fn template() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("b.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = format!("sqlite:{}", path.display());
+        let store = Store::connect(&Address { url, schema: "bankgate".to_owned(), pool_max: 2, password: None }).await.unwrap();
+        store.migrate().await.unwrap();
+        store.close().await;
+        let db = people_pool(&path).await;
+        let mut statements = vec![
+            "insert into department (code, name, mail) values ('D1', '农业农村局', 'd1@city.example')".to_owned(),
+            "insert into project (code, name, short_name) values ('1', '耕地地力保护补贴', '耕地补贴')".to_owned(),
+            format!(
+                "insert into funding (department, project, year, amount_fen, arrived_at) values ('D1', '1', 2019, 1000000000, {})",
+                start_ms()
+            ),
+        ];
+        for (bank, profile) in BANKS {
+            statements
+                .push(format!("insert into bank (code, name, clearing_no) values ('{bank}', '银行{bank}', '10266500001{}')", &bank[1..]));
+            statements.push(format!(
+                "insert into agreement (number, department, bank, payer_account, payer_name, payer_bank, unit_no, profile) \
+                 values ('A-{bank}', 'D1', '{bank}', '510601012345678901', '乐山市农业农村局', '102665000015', 'LS0001', '{profile}')"
+            ));
+        }
+        for sql in statements {
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&db).await.unwrap();
+        }
+        sqlx::query("pragma wal_checkpoint(truncate)").execute(&db).await.unwrap();
+        db.close().await;
+    });
+    std::fs::read(&path).unwrap()
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::from_str(&format!("sqlite://{}", path.display()))
+        .unwrap()
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Off)
+        .foreign_keys(true)
+        .busy_timeout(std::time::Duration::from_secs(30))
+        .statement_cache_capacity(500)
+}
+
+pub async fn people_pool(path: &Path) -> SqlitePool {
+    sqlite_pool(2).idle_timeout(None).max_lifetime(None).connect_with(options(path)).await.unwrap()
+}
+
+/// A node's connections: each commit asks the seed.
+pub async fn node_pool(path: &Path, port: &Port, life: &Arc<Life>) -> SqlitePool {
+    let (port, life) = (Arc::clone(port), Arc::clone(life));
+    sqlite_pool(4)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            let (port, life) = (Arc::clone(&port), Arc::clone(&life));
+            Box::pin(async move {
+                connection.lock_handle().await?.set_commit_hook(move || commit(&port, &life));
+                Ok(())
+            })
+        })
+        .connect_with(options(path))
+        .await
+        .unwrap()
+}
+
+fn config(root: &Path) -> Config {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut text = format!(
+        "[database]\nurl = \"sqlite:b.db\"\n[node]\nname = \"sim\"\nstate_dir = \"{root}/state\"\narchive_dir = \"{root}/archive\"\nlease_ttl_s = 3600\n\
+         [time]\ncalendar_dir = \"{house}/config/calendar\"\n[formats]\ndir = \"{house}/bank-formats\"\n\
+         [mail]\nkind = \"file\"\ndir = \"mail\"\nfrom = \"gate@finance.example\"\nfinance_it = [\"it@finance.example\"]\n",
+        root = root.display(),
+        house = house.display()
+    );
+    for (bank, _) in BANKS {
+        text.push_str(&format!("[[bank]]\ncode = \"{bank}\"\nconnection = {{ kind = \"dir\", root = \"{}/{bank}\" }}\n", root.display()));
+    }
+    Config::from_text(&text, &root.join("bankgate.toml")).unwrap()
+}
+
+pub fn gateway(root: &Path, store: Store, port: &Port, life: &Arc<Life>, holder: &str) -> Gateway {
+    let house = house();
+    let config = config(root);
+    let edges = BANKS
+        .iter()
+        .map(|(bank, _)| {
+            let door = Door { port: Arc::clone(port), life: Arc::clone(life), bank };
+            let edge = Edge {
+                transport: Transport::Given(Arc::new(door)),
+                inbox: "inbox".to_owned(),
+                outbox: "outbox".to_owned(),
+                done: "done".to_owned(),
+                rename_is_atomic: !enter(port).boxes[bank].two_step,
+                read_back: true,
+                upload_attempts_max: 5,
+            };
+            ((*bank).to_owned(), edge)
+        })
+        .collect();
+    let mailer = Mailer::Given(Arc::new(Post { port: Arc::clone(port), life: Arc::clone(life) }));
+    let (calendar, profiles) = (house.calendar.clone(), house.profiles.clone());
+    Gateway { store, config, calendar, profiles, edges, mailer, holder: holder.to_owned() }
+}

@@ -1,0 +1,627 @@
+//! One seed: a county, its banks, one to three nodes over one database, and some weeks. The clock jumps to the next due moment;
+//! after each pass the auditor looks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use bankgate::daemon::{DeskPass, edge_round, told};
+use bankgate::domain::batch::BatchDigest;
+use bankgate::domain::ids::EndToEndId;
+use bankgate::domain::time::Timestamp;
+use bankgate::passes::operate::propose::{Act, approve, propose_resolve};
+use bankgate::passes::{Gateway, deliver};
+use bankgate::store::Store;
+use rand::Rng as _;
+use rand::seq::SliceRandom as _;
+use sqlx::sqlite::SqlitePool;
+
+use super::audit::{Auditor, Verdict, Violation};
+use super::bank::{Bank, due, take};
+use super::house::{BANKS, ZONE, gateway, house, node_pool, people_pool, start_ms};
+use super::people::{NAMES, account, finance, id_number, person};
+use super::port::{Fault, Folder, Life, Outside, Port, enter};
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+/// When something may be due though nobody did anything: reminders in the morning, reports and results in the evening.
+const HOURS: [(i64, i64); 2] = [(9, 5), (18, 5)];
+/// Quiet days at the end, in which everything must come to rest.
+const CALM_DAYS: i64 = 10;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub days: i64,
+    /// Faults that are left out.
+    pub without: BTreeSet<Fault>,
+    /// Banks that take part.
+    pub banks: usize,
+    pub keep_log: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    pub violation: Option<Violation>,
+    pub trace: String,
+    pub steps: u64,
+    pub day: i64,
+    pub checks: u64,
+    pub passes: u64,
+    pub credits: usize,
+    pub files: usize,
+    pub happened: BTreeMap<Fault, u64>,
+    pub log: Vec<String>,
+}
+
+/// Runs one seed.
+pub fn run(plan: &Plan) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let world: Arc<Mutex<Option<Port>>> = Arc::default();
+    let kept = Arc::clone(&world);
+    let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let mut world = World::new(plan).await;
+            *kept.lock().unwrap() = Some(Arc::clone(&world.port));
+            let verdict = world.live(plan.days).await;
+            (verdict.err(), world.day(), world.audit.checks, world.passes)
+        })
+    }));
+    let mut outcome = Outcome::default();
+    match ran {
+        Ok((violation, day, checks, passes)) => {
+            (outcome.violation, outcome.day, outcome.checks, outcome.passes) = (violation, day, checks, passes)
+        }
+        Err(panic) => {
+            let what = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+            outcome.violation = Some(Violation { law: "nothing panics", what: what.unwrap_or_default() });
+        }
+    }
+    if let Some(port) = world.lock().unwrap().take() {
+        let mut out = enter(&port);
+        outcome.trace = out.trace();
+        outcome.steps = out.steps;
+        outcome.happened = std::mem::take(&mut out.happened);
+        outcome.files = out.banks.values().map(|b| b.taken.len()).sum();
+        outcome.credits = out.banks.values().flat_map(|b| &b.taken).flat_map(|t| &t.lines).filter(|l| l.was_credited).count();
+        outcome.log = out.log.take().unwrap_or_default();
+        if outcome.day == 0 {
+            outcome.day = (out.now_ms - start_ms()) / DAY + 1;
+        }
+    }
+    runtime.shutdown_background();
+    outcome
+}
+
+type Run = Pin<Box<dyn Future<Output = u64>>>;
+
+/// One of ours.
+struct Node {
+    life: Arc<Life>,
+    gateway: Arc<Gateway>,
+    starts: u64,
+    /// What its clock shows beyond the truth, and until when.
+    skew_ms: i64,
+    skew_until: i64,
+    /// Down, or standing still in the middle of something, until then.
+    away_until: i64,
+    standing: Option<Run>,
+}
+
+/// What a node does.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Edge(usize, bool),
+    Desk(DeskPass),
+    Deliver,
+}
+
+enum Ended {
+    Done(u64),
+    Crashed,
+    Stalled,
+}
+
+pub struct World {
+    pub port: Port,
+    nodes: Vec<Node>,
+    people: Arc<Gateway>,
+    db: SqlitePool,
+    audit: Auditor,
+    banks: usize,
+    wakes: BTreeSet<i64>,
+    batches: BTreeSet<i64>,
+    /// Entitlements so far: who, bank, period, by amount.
+    entitled: BTreeMap<i64, (usize, &'static str, String)>,
+    reissued: BTreeSet<i64>,
+    numbers: u64,
+    passes: u64,
+    leases_at: i64,
+    root: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl World {
+    async fn new(plan: &Plan) -> Self {
+        let house = house();
+        let base = if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
+        let dir = tempfile::Builder::new().prefix("bankgate-sim-").tempdir_in(base).unwrap();
+        let root = dir.path().to_owned();
+        for folder in ["state/spool", "archive"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let path = root.join("b.db");
+        std::fs::write(&path, &house.template).unwrap();
+        let mut out = Outside::new(plan.seed, BTreeSet::new(), start_ms(), plan.keep_log);
+        // Each seed has some faults and not others: where all strike at once, nothing gets far.
+        for fault in Fault::ALL {
+            if out.rng.random_range(0..100) < 45 && !plan.without.contains(&fault) {
+                out.faults.insert(fault);
+            }
+        }
+        out.faults.remove(&Fault::Restored);
+        let nodes = if out.has(Fault::Nodes) { out.rng.random_range(2..4) } else { 1 };
+        for (bank, _) in BANKS {
+            let mut folder = Folder::default();
+            folder.replaces = out.has(Fault::RenameReplaces);
+            folder.ignores_exclusive = out.has(Fault::ExclusiveIgnored);
+            folder.two_step = out.has(Fault::TwoStep);
+            out.boxes.insert(bank, folder);
+            out.banks.insert(bank, Bank::default());
+        }
+        let port: Port = Arc::new(Mutex::new(out));
+        let db = people_pool(&path).await;
+        let people = gateway(&root, Store::over(db.clone()), &port, &Arc::default(), "people");
+        let mut world = Self {
+            people: Arc::new(people),
+            db,
+            audit: Auditor::open(&path).await,
+            nodes: Vec::new(),
+            banks: plan.banks.clamp(1, BANKS.len()),
+            wakes: BTreeSet::new(),
+            batches: BTreeSet::new(),
+            entitled: BTreeMap::new(),
+            reissued: BTreeSet::new(),
+            numbers: 0,
+            passes: 0,
+            leases_at: 0,
+            root,
+            _dir: dir,
+            port,
+        };
+        for number in 0..nodes {
+            let life = Arc::new(Life::default());
+            let pool = node_pool(&path, &world.port, &life).await;
+            let gateway = Arc::new(gateway(&world.root, Store::over(pool), &world.port, &life, &format!("node{number}/0")));
+            let standing = None;
+            world.nodes.push(Node { life, gateway, starts: 0, skew_ms: 0, skew_until: 0, away_until: 0, standing });
+        }
+        world
+    }
+
+    fn out<T>(&self, with: impl FnOnce(&mut Outside) -> T) -> T {
+        with(&mut enter(&self.port))
+    }
+
+    fn now(&self) -> i64 {
+        self.out(|out| out.now_ms)
+    }
+
+    fn day(&self) -> i64 {
+        (self.now() - start_ms()) / DAY + 1
+    }
+
+    /// The days of the plan, then quiet ones.
+    async fn live(&mut self, days: i64) -> Verdict {
+        let start = start_ms();
+        for day in 0..days + CALM_DAYS {
+            for (hour, minute) in HOURS {
+                self.wakes.insert(start + day * DAY + hour * HOUR + minute * MINUTE);
+            }
+            let minute = self.out(|out| out.rng.random_range(0..24 * 60));
+            self.wakes.insert(start + day * DAY + minute * MINUTE);
+        }
+        let mut at = start + 9 * HOUR;
+        let last_batch = start + days * DAY;
+        while at < last_batch {
+            self.batches.insert(at);
+            let hours = self.out(|out| out.rng.random_range(20..140));
+            at += hours * HOUR;
+        }
+        let end = start + (days + CALM_DAYS) * DAY;
+        let mut today = 0;
+        while let Some(next) = self.next_moment().filter(|next| *next < end) {
+            self.out(|out| out.now_ms = out.now_ms.max(next));
+            if !self.out(|out| out.is_calm) && next >= last_batch {
+                self.calm_down();
+            }
+            self.morning_of(&mut today).await?;
+            if self.batches.remove(&next) {
+                self.release_batch().await;
+                self.soon(1);
+            }
+            self.banks_act();
+            self.round().await?;
+        }
+        self.audited("the end", true).await?;
+        let port = Arc::clone(&self.port);
+        self.audit.check_end(&port).await
+    }
+
+    fn next_moment(&self) -> Option<i64> {
+        let banks = self.out(|out| out.banks.values().filter_map(|b| b.agenda.keys().next().map(|(at, _)| *at)).min());
+        let nodes = self.nodes.iter().filter(|n| n.standing.is_some()).map(|n| n.away_until).min();
+        [self.wakes.first().copied(), self.batches.first().copied(), banks, nodes].into_iter().flatten().min()
+    }
+
+    fn soon(&mut self, minutes: i64) {
+        let at = self.now() + minutes * MINUTE;
+        self.wakes.insert(at);
+    }
+
+    /// From here on nothing goes wrong any more.
+    fn calm_down(&mut self) {
+        self.out(|out| {
+            out.say("calm");
+            out.is_calm = true;
+        });
+        for node in &mut self.nodes {
+            (node.skew_ms, node.away_until) = (0, 0);
+        }
+    }
+
+    /// Once a day people look at what came of yesterday.
+    async fn morning_of(&mut self, today: &mut i64) -> Verdict {
+        let (day, hour) = (self.day(), (self.now() - start_ms()) % DAY / HOUR);
+        if day == *today || hour < 9 {
+            return Ok(());
+        }
+        *today = day;
+        self.audited("the day", true).await?;
+        let port = Arc::clone(&self.port);
+        self.audit.check_day(&port).await?;
+        self.departments_correct().await;
+        self.two_persons_settle().await?;
+        Ok(())
+    }
+
+    /// Banks take, and do what they planned.
+    fn banks_act(&mut self) {
+        let mut acted = false;
+        for (code, _) in BANKS {
+            acted |= self.out(|out| {
+                // At its own pace: mostly some minutes later, sometimes tomorrow.
+                if out.rng.random_range(0..3) != 0 {
+                    take(out, code);
+                }
+                due(out, code)
+            });
+        }
+        if acted {
+            self.soon(1);
+            self.soon(3);
+        }
+    }
+
+    // --- the nodes ---
+
+    async fn round(&mut self) -> Verdict {
+        self.let_leases_run_out().await;
+        self.wakes.retain({
+            let now = self.now();
+            move |at| *at > now
+        });
+        for at in 0..self.nodes.len() {
+            self.come_back(at).await?;
+        }
+        let ready: Vec<usize> =
+            (0..self.nodes.len()).filter(|n| self.nodes[*n].standing.is_none() && self.nodes[*n].away_until <= self.now()).collect();
+        if ready.is_empty() {
+            self.soon(10);
+            return Ok(());
+        }
+        let at = self.out(|out| ready[out.rng.random_range(0..ready.len())]);
+        self.set_clock(at);
+        let mut changed = 0;
+        for work in self.works() {
+            match self.work(at, work).await? {
+                Ended::Done(n) => changed += n,
+                Ended::Crashed | Ended::Stalled => {
+                    self.soon(2);
+                    return Ok(());
+                }
+            }
+        }
+        if changed > 0 {
+            self.soon(2);
+        }
+        Ok(())
+    }
+
+    /// The passes of a round: mostly in their order, sometimes in any, sometimes a part of them.
+    fn works(&self) -> Vec<Work> {
+        let mut works: Vec<Work> = vec![Work::Desk(DeskPass::Admit)];
+        works.extend((0..self.banks).map(|bank| Work::Edge(bank, false)));
+        works.extend(DeskPass::ALL.into_iter().filter(|p| *p != DeskPass::Admit).map(Work::Desk));
+        works.push(Work::Deliver);
+        self.out(|out| {
+            for work in &mut works {
+                if let Work::Edge(bank, looks) = work {
+                    // A hint, a look that must be repeated, or the rescan.
+                    *looks = out.boxes[BANKS[*bank].0].is_news || out.rng.random_range(0..8) == 0;
+                }
+            }
+            match out.rng.random_range(0..6) {
+                0 => works.shuffle(&mut out.rng),
+                1..4 if !out.is_calm => works.retain(|_| out.rng.random_range(0..2) == 0),
+                _ => {}
+            }
+        });
+        works
+    }
+
+    fn set_clock(&mut self, at: usize) {
+        let now = self.now();
+        let skew = self.out(|out| {
+            let strikes = out.strikes_in(Fault::Clock, 60);
+            strikes.then(|| (out.rng.random_range(-26..26) * HOUR, now + out.rng.random_range(1..12) * HOUR))
+        });
+        let node = &mut self.nodes[at];
+        if node.skew_until <= now {
+            node.skew_ms = 0;
+        }
+        if let Some((skew, until)) = skew {
+            (node.skew_ms, node.skew_until) = (skew, until);
+        }
+    }
+
+    /// The database's clock goes on, whatever the nodes do.
+    async fn let_leases_run_out(&mut self) {
+        let now = self.now();
+        if now - self.leases_at >= MINUTE {
+            self.sql("update lease set expires_at = 0").await;
+            self.leases_at = now;
+        }
+    }
+
+    /// A node that stood still goes on, in the middle of what it did.
+    async fn come_back(&mut self, at: usize) -> Verdict {
+        let now = self.now();
+        if self.nodes[at].away_until > now {
+            return Ok(());
+        }
+        let Some(run) = self.nodes[at].standing.take() else { return Ok(()) };
+        self.out(|out| out.say(&format!("node{at} goes on")));
+        self.nodes[at].life.go_on();
+        self.drive(at, run, "what it had begun").await.map(drop)
+    }
+
+    async fn work(&mut self, at: usize, work: Work) -> Result<Ended, Violation> {
+        let node = &self.nodes[at];
+        let gateway = Arc::clone(&node.gateway);
+        let now = Timestamp::from_millis(self.now() + node.skew_ms);
+        let run: Run = match work {
+            Work::Edge(bank, looks) => Box::pin(async move {
+                let bank = BANKS[bank].0;
+                let ended = edge_round(&gateway, bank, looks, now).await;
+                let again = ended.as_ref().map_or(0, |done| done.unsettled);
+                told(&gateway, [(format!("edge:{bank}").as_str(), ended)], now).await + again
+            }),
+            Work::Desk(pass) => Box::pin(async move {
+                let ended = pass.run(&gateway, now).await;
+                told(&gateway, [(pass.name(), ended)], now).await
+            }),
+            Work::Deliver => Box::pin(async move {
+                let ended = deliver::deliver(&gateway, now).await;
+                told(&gateway, [("deliver", ended)], now).await
+            }),
+        };
+        let ended = self.drive(at, run, &format!("{work:?}")).await?;
+        if let (Work::Edge(bank, true), Ended::Done(changed)) = (work, &ended) {
+            // Quiet: the next look may wait for the next hint.
+            self.out(|out| out.boxes.get_mut(BANKS[bank].0).unwrap().is_news = *changed > 0);
+        }
+        Ok(ended)
+    }
+
+    async fn drive(&mut self, at: usize, mut run: Run, what: &str) -> Result<Ended, Violation> {
+        self.passes += 1;
+        let life = Arc::clone(&self.nodes[at].life);
+        let ended = {
+            let mut stalled = pin!(life.stalled.notified());
+            std::future::poll_fn(|cx| {
+                if life.is_dead() {
+                    return Poll::Ready(Ended::Crashed);
+                }
+                let polled = run.as_mut().poll(cx);
+                if life.is_dead() {
+                    return Poll::Ready(Ended::Crashed);
+                }
+                match polled {
+                    Poll::Ready(changed) => Poll::Ready(Ended::Done(changed)),
+                    Poll::Pending => stalled.as_mut().poll(cx).map(|()| Ended::Stalled),
+                }
+            })
+            .await
+        };
+        let now = self.now();
+        match &ended {
+            Ended::Done(changed) => {
+                if *changed > 0 {
+                    self.out(|out| out.say(&format!("node{at} {what}: {changed}")));
+                }
+            }
+            Ended::Crashed => {
+                drop(run);
+                self.restart(at).await;
+            }
+            Ended::Stalled => {
+                let minutes = self.out(|out| out.rng.random_range(1..600));
+                self.out(|out| out.say(&format!("node{at} stands still in {what} for {minutes} minutes")));
+                self.nodes[at].away_until = now + minutes * MINUTE;
+                self.nodes[at].standing = Some(run);
+            }
+        }
+        self.audited(what, false).await?;
+        Ok(ended)
+    }
+
+    /// It comes up again as somebody else, and knows only the rows. What the dead one had under way is refused for good.
+    async fn restart(&mut self, at: usize) {
+        let now = self.now();
+        let minutes = self.out(|out| [0, 0, 1, 5, 90, 700][out.rng.random_range(0..6)]);
+        let life = Arc::new(Life::default());
+        let pool = node_pool(&self.root.join("b.db"), &self.port, &life).await;
+        let node = &mut self.nodes[at];
+        node.starts += 1;
+        node.away_until = now + minutes * MINUTE;
+        let holder = format!("node{at}/{}", node.starts);
+        node.gateway = Arc::new(gateway(&self.root, Store::over(pool), &self.port, &life, &holder));
+        node.life = life;
+        self.out(|out| out.say(&format!("node{at} died, back in {minutes} minutes as {holder}")));
+    }
+
+    async fn audited(&mut self, after: &str, always: bool) -> Verdict {
+        if !self.audit.has_news().await && !always {
+            return Ok(());
+        }
+        let port = Arc::clone(&self.port);
+        let verdict = self.audit.check(&port).await;
+        verdict.map_err(|v| Violation { what: format!("after {after}: {}", v.what), ..v })
+    }
+
+    async fn sql(&self, sql: &str) {
+        sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(&self.db).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    }
+
+    // --- people ---
+
+    /// A batch for one bank: mostly people who were not yet paid for this period.
+    async fn release_batch(&mut self) {
+        let bank = self.out(|out| BANKS[out.rng.random_range(0..self.banks)].0);
+        let people = self.out(|out| out.rng.random_range(2..9));
+        let period = format!("2019-{:02}", (self.numbers % 12) + 1);
+        let mut rows: Vec<(usize, &'static str, i64, String)> = Vec::new();
+        for _ in 0..people {
+            let again = self.out(|out| out.strikes_in(Fault::Sloppy, 8));
+            let known: Vec<i64> = self.entitled.iter().filter(|(_, (_, at, _))| *at == bank).map(|(fen, _)| *fen).collect();
+            if again && !known.is_empty() {
+                let fen = self.out(|out| known[out.rng.random_range(0..known.len())]);
+                let (who, bank, of) = self.entitled[&fen].clone();
+                // The same claim in another list.
+                if of == period && !rows.iter().any(|(w, ..)| *w == who) {
+                    rows.push((who, bank, fen, String::new()));
+                }
+                continue;
+            }
+            let who = self.entitled.len();
+            let fen = 10_000 + i64::try_from(who).unwrap();
+            self.entitled.insert(fen, (who, bank, period.clone()));
+            rows.push((who, bank, fen, String::new()));
+        }
+        self.write_batch("first", &period, &rows).await;
+    }
+
+    async fn write_batch(&mut self, kind: &str, period: &str, rows: &[(usize, &'static str, i64, String)]) {
+        if rows.is_empty() {
+            return;
+        }
+        self.numbers += 1;
+        let number = format!("N{:04}", self.numbers);
+        let now = Timestamp::from_millis(self.now());
+        let pay_on = now.date(ZONE);
+        let mut digest = BatchDigest::default();
+        let mut values = Vec::new();
+        let mut total = 0;
+        for (seq, (who, bank, fen, again)) in rows.iter().enumerate() {
+            let row = person(*who, bank, i64::try_from(seq).unwrap() + 1, *fen, again);
+            digest.row(&row.digest_line());
+            total += fen;
+            let (name, id, account) = (NAMES[who % NAMES.len()], id_number(*who), account(*who));
+            values.push(format!(
+                "('{number}', {}, '某镇', '某村', '1组', '{name}', '{id}', '{name}', '{id}', 'self', '{account}', '{bank}', '13800138001', {fen}, '{again}')",
+                row.seq
+            ));
+        }
+        self.sql(&format!(
+            "insert into batch (number, kind, department, project, period, pay_on, declared_count, declared_fen, maker, approver, finance_reviewer, \
+             released_by, digest, created_at, released_at) values ('{number}', '{kind}', 'D1', '1', '{period}', '{pay_on}', {}, {total}, 'zhang', 'li', \
+             'wang', 'zhao', '{}', {now}, null)",
+            rows.len(),
+            digest.finish(),
+            now = now.millis(),
+        ))
+        .await;
+        self.sql(&format!(
+            "insert into payment (batch, seq, township, village, village_group, entitled_name, entitled_id, payee_name, payee_id, payee_role, account, bank, \
+             mobile, amount_fen, reissue_of) values {}",
+            values.join(", ")
+        ))
+        .await;
+        self.sql(&format!("update batch set released_at = {} where number = '{number}'", now.millis())).await;
+        self.out(|out| out.say(&format!("batch {number} {kind} {} rows", rows.len())));
+    }
+
+    /// Departments correct what failed: some at once, some later, some wrongly, some twice.
+    async fn departments_correct(&mut self) {
+        let open = self.audit.correctable().await;
+        let mut lists: BTreeMap<String, Vec<(usize, &'static str, i64, String)>> = BTreeMap::new();
+        for (id, fen, _) in open {
+            let acts = self.out(|out| out.rng.random_range(0..3) == 0);
+            let again = self.out(|out| out.strikes_in(Fault::Sloppy, 4));
+            if !acts || (self.reissued.contains(&id) && !again) {
+                continue;
+            }
+            let wrongly = self.out(|out| out.strikes_in(Fault::Sloppy, 6));
+            let Some((who, bank, period)) = self.entitled.get(&fen).cloned() else { continue };
+            let row = (who, bank, if wrongly { fen + 1_000_000 } else { fen }, EndToEndId(id).to_string());
+            if !wrongly {
+                self.reissued.insert(id);
+            }
+            lists.entry(period).or_default().push(row);
+        }
+        for (period, rows) in lists {
+            self.write_batch("reissue", &period, &rows).await;
+        }
+        self.soon(1);
+    }
+
+    /// What stays unknown is settled by two persons, by what the bank's own books show. One alone is refused.
+    async fn two_persons_settle(&mut self) -> Verdict {
+        let unknown = self.audit.unknown().await;
+        for (id, fen, bank, path) in unknown {
+            if self.out(|out| out.rng.random_range(0..6)) != 0 {
+                continue;
+            }
+            let Some(is_credited) = self.out(|out| truth(out, &bank, &path, fen)) else { continue };
+            let act = if is_credited { Act::ResolvePaid } else { Act::ResolveFailed };
+            let now = Timestamp::from_millis(self.now());
+            let (one, other) = (finance("qian"), finance("sun"));
+            let Ok((proposal, _)) = propose_resolve(&self.people, &one, id, act, "银行回函第1号", now).await else { continue };
+            if approve(&self.people, &one, proposal, now).await.is_ok() {
+                return Err(Violation { law: "6: two persons", what: format!("one person settled {id} alone") });
+            }
+            let done = approve(&self.people, &other, proposal, now).await;
+            self.out(|out| out.say(&format!("two persons settle {id}: {act:?} {}", done.is_ok())));
+        }
+        self.soon(1);
+        Ok(())
+    }
+}
+
+/// What a bank's clerk finds when asked by telephone: credited, not credited, or nothing to be said yet.
+fn truth(out: &Outside, code: &str, path: &str, fen: i64) -> Option<bool> {
+    let bank = out.banks.get(code)?;
+    let lies_there = out.boxes[code].files.keys().any(|p| p.starts_with(&format!("inbox/{path}")));
+    let taken: Vec<_> = bank.taken.iter().filter(|t| t.slip.path == path).collect();
+    if lies_there || taken.is_empty() {
+        return (!lies_there).then_some(false);
+    }
+    taken[0].fate_of(fen)
+}
