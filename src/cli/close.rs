@@ -13,12 +13,13 @@ use crate::config::Config;
 use crate::daemon::socket::Request;
 use crate::domain::closing::{ItemKind, Obstacle, PeriodState, Scope, Sum, UnpaidList};
 use crate::domain::language::{Language, Words};
+use crate::domain::ledger::AccountKind;
 use crate::format::workbook::unpaid_workbook;
 use crate::passes::PassError;
 use crate::passes::close::ask::outlook;
 use crate::passes::close::figures::{Standing, figures};
 use crate::passes::papers::certificate::{Header, certificate, file_stem};
-use crate::store::closing::trace::TraceRow;
+use crate::store::closing::trace::{TraceRow, Way};
 use crate::store::closing::{Period, Which};
 use crate::store::sql::Tx;
 
@@ -60,8 +61,8 @@ enum CloseCommand {
         period: Option<String>,
         #[command(flatten)]
         which: Choice,
-        /// The rows behind a figure: ineligible, correctable, unknown, `in_flight`, lapsed; or one of these with `_opening`, `_added`,
-        /// `_removed`
+        /// The rows behind a figure: ineligible, correctable, unknown, `in_flight`, lapsed; or one of these, or an account (paid,
+        /// treasury, `conflict`…), with `_opening`, `_added`, `_removed`
         #[arg(long)]
         figure: Option<String>,
     },
@@ -231,21 +232,25 @@ async fn show(r: &Reader<'_>, scope: Scope, which: &Which, figure: Option<&str>)
     Ok(Exit::Done)
 }
 
-/// The rows behind a figure's name.
+/// The rows behind a figure's name: what lay somewhere at the cut, line by line, or an account's entries.
 async fn rows_of(tx: &mut Tx, period: &Period, figure: &str) -> Result<Vec<TraceRow>, Failure> {
+    if let Some(kind) = ItemKind::from_code(figure) {
+        return Ok(tx.trace_items(period.id, kind).await?);
+    }
     let (from, to) = (period.from_entry, period.to_entry);
-    for (ending, range, adds) in [("_added", (from, to), true), ("_removed", (from, to), false), ("_opening", (0, from), true)] {
-        if let Some(kind) = figure.strip_suffix(ending).and_then(ItemKind::from_code) {
-            return Ok(tx.trace_entries(period, kind, range, adds).await?);
+    let account = |name: &str| ItemKind::from_code(name).map(ItemKind::account).or(AccountKind::from_code(name).map(AccountKind::code));
+    for (ending, range, way) in
+        [("_added", (from, to), Way::In), ("_removed", (from, to), Way::Out), ("_opening", (0, from), Way::Both), ("", (0, to), Way::Both)]
+    {
+        if let Some(account) = figure.strip_suffix(ending).and_then(account) {
+            return Ok(tx.trace_entries(period, account, range, way).await?);
         }
     }
-    match ItemKind::from_code(figure) {
-        Some(kind) => Ok(tx.trace_items(period.id, kind).await?),
-        None => {
-            let known = ItemKind::ALL.iter().map(|k| k.code()).collect::<Vec<_>>().join(", ");
-            Err(Failure::misused(format!("there is no figure {figure:?}: {known}, or one of these with _opening, _added or _removed")))
-        }
-    }
+    let lines = ItemKind::ALL.iter().map(|k| k.code()).collect::<Vec<_>>().join(", ");
+    let accounts = AccountKind::ALL.iter().map(|k| k.code()).collect::<Vec<_>>().join(", ");
+    Err(Failure::misused(format!(
+        "there is no figure {figure:?}: lines at the cut are {lines}; accounts are {accounts}, alone or with _opening, _added or _removed"
+    )))
 }
 
 fn traced(r: &Reader<'_>, rows: &[TraceRow]) {

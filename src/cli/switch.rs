@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::decide::asked;
+use super::decide::{ask, asked};
 use super::out::{Exit, Failure, Out};
 use crate::config::Config;
 use crate::daemon::socket::{self, Request};
@@ -31,6 +31,14 @@ pub enum SwitchCommand {
         #[arg(long, value_name = "NAME")]
         source: String,
     },
+    /// Propose that an opening balance in suspense is back at the treasury; another person approves it, then it is booked
+    Returned {
+        /// Its number, as `bankgate close --dry-run` names it
+        opening: i64,
+        /// The treasury's receipt
+        #[arg(long)]
+        receipt: String,
+    },
 }
 
 /// Does what of it is asked.
@@ -45,6 +53,7 @@ pub async fn switch(out: &Out, config: &Config, command: SwitchCommand) -> Resul
             let bytes = size(&file)?;
             (file, Request::SwitchBalances { source, bytes })
         }
+        SwitchCommand::Returned { opening, receipt } => return ask(out, config, Request::SwitchReturned { opening, receipt }).await,
     };
     asked(out, socket::ask(&config.node.socket, &request, Some(&file), &mut |_, _| {}).await?)
 }

@@ -39,7 +39,7 @@ use crate::passes::operate::import::{ImportFacts, import_batch};
 use crate::passes::operate::matching::propose_match;
 use crate::passes::operate::partly::propose_partly;
 use crate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
-use crate::passes::operate::switch::{import_paid, propose_openings};
+use crate::passes::operate::switch::{import_paid, propose_openings, propose_returned};
 use crate::passes::operate::{self, OperateError, approve_batch, release_batch, review_batch};
 use crate::passes::publication;
 use crate::passes::{Gateway, PassError};
@@ -175,6 +175,13 @@ pub enum Request {
         to: String,
         /// What proves it.
         reason: String,
+    },
+    /// Propose that an opening balance is back at the treasury.
+    SwitchReturned {
+        /// Its number.
+        opening: i64,
+        /// The treasury's receipt.
+        receipt: String,
     },
     /// Propose which of several statements counts.
     StatementChoose {
@@ -541,6 +548,15 @@ async fn decide(
         }
         Request::StatementMatch { statement, line, to, reason } => {
             let (id, effect) = propose_match(gateway, &by, (statement, line), &to, &reason, clock.now()).await?;
+            let value = serde_json::json!({ "proposal": id, "effect": effect });
+            done(
+                format!("已提出事项{id}：{effect}\n请另一人执行 `bankgate approve {id}`"),
+                format!("proposal {id}: {effect}\nanother person runs `bankgate approve {id}`"),
+                value,
+            )
+        }
+        Request::SwitchReturned { opening, receipt } => {
+            let (id, effect) = propose_returned(gateway, &by, opening, &receipt, clock.now()).await?;
             let value = serde_json::json!({ "proposal": id, "effect": effect });
             done(
                 format!("已提出事项{id}：{effect}\n请另一人执行 `bankgate approve {id}`"),

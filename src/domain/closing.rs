@@ -268,6 +268,12 @@ pub struct YearFigures {
     pub unknown: Vec<Pending>,
     /// What lay in the suspense accounts on the day of the switch-over and has no payment here, by account.
     pub without_lines: BTreeMap<String, Fen>,
+    /// Of it, what had to go back and did behind the cut.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_lines_back: Vec<Refunded>,
+    /// What lies in an account because a bank's word was booked out of `conflict` instead: excluded, by account.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub conflict: BTreeMap<String, Fen>,
 }
 
 /// What a certificate certifies.
@@ -415,6 +421,8 @@ pub enum Obstacle {
     WithoutLines {
         /// Fen.
         fen: Fen,
+        /// The opening balances that have not gone back, by number.
+        openings: String,
     },
 }
 
@@ -439,9 +447,12 @@ impl Obstacle {
                 format!("{account}总账{ledger}元与明细{lines}元不符（bankgate ledger）"),
                 format!("{account}: the ledger has {ledger}, the lines sum to {lines} (bankgate ledger)"),
             ),
-            Self::WithoutLines { fen } => Words::new(
-                format!("期初待退回{fen}元没有对应明细，须先处理期初余额"),
-                format!("{fen} yuan from the switch-over belong to no payment here: settle the opening balance first"),
+            Self::WithoutLines { fen, openings } => Words::new(
+                format!("期初余额{openings}的{fen}元尚未退回国库；退回后凭回单登记：bankgate switch returned 编号 --receipt …"),
+                format!(
+                    "{fen} yuan of opening balance {openings} are not back at the treasury; once they are, by the receipt: \
+                     bankgate switch returned N --receipt …"
+                ),
             ),
         }
     }

@@ -146,6 +146,21 @@ pub struct FateRow {
     pub sum: Sum,
 }
 
+/// An opening balance that went back.
+#[derive(Clone, Debug)]
+pub struct OpenedBack {
+    /// Fiscal year.
+    pub year: i32,
+    /// The account's kind.
+    pub account: String,
+    /// Its number.
+    pub opening: i64,
+    /// Fen.
+    pub fen: Fen,
+    /// When.
+    pub at: Timestamp,
+}
+
 const PERIOD: &str = "select id, scope, period, department, project, close_on, from_entry, to_entry, state, figures, sha256, audit_head, opened_at, sealed_at \
      from period_close";
 
@@ -395,8 +410,34 @@ impl Tx {
     /// The database refused.
     pub async fn opened(&mut self, department: &str, project: &str, cut: i64) -> Result<Vec<(i32, String, Fen)>, StoreError> {
         let sql = "select o.year, o.kind, cast(sum(o.amount_fen) as bigint) from opening_balance o join entry e on e.opening = o.id \
-                   where o.department = $1 and o.project = $2 and o.kind <> 'zero_balance' and e.id <= $3 group by o.year, o.kind order by o.year, o.kind";
+                   where o.department = $1 and o.project = $2 and o.kind <> 'zero_balance' and e.kind = 'open' and e.id <= $3 group by o.year, o.kind order by o.year, o.kind";
         self.rows(sql, args![department, project, cut]).await?.iter().map(|r| Ok((year(r, 0)?, r.string(1)?, r.fen(2)?))).collect()
+    }
+
+    /// What was opened in a purse and has gone back to the treasury behind a cut.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn opened_back(&mut self, department: &str, project: &str, behind: i64) -> Result<Vec<OpenedBack>, StoreError> {
+        let sql = "select o.year, o.kind, o.id, o.amount_fen, e.at from opening_balance o join entry e on e.opening = o.id and e.kind = 'close' \
+                   where o.department = $1 and o.project = $2 and e.id > $3 order by o.id";
+        let rows = self.rows(sql, args![department, project, behind]).await?;
+        rows.iter()
+            .map(|r| {
+                let at = Timestamp::from_millis(r.int(4)?);
+                Ok(OpenedBack { year: year(r, 0)?, account: r.string(1)?, opening: r.int(2)?, fen: r.fen(3)?, at })
+            })
+            .collect()
+    }
+
+    /// The numbers of opening balances of a purse's account that have not gone back.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn openings_left(&mut self, department: &str, project: &str, year: i32, account: &str) -> Result<Vec<i64>, StoreError> {
+        let sql = "select o.id from opening_balance o where o.department = $1 and o.project = $2 and o.year = $3 and o.kind = $4 \
+                   and not exists (select 1 from entry e where e.opening = o.id and e.kind = 'close') order by o.id";
+        self.rows(sql, args![department, project, year, account]).await?.iter().map(|r| r.int(0)).collect()
     }
 
     /// Keys of open incidents about periods that are all sealed by now.

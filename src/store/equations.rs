@@ -338,7 +338,7 @@ const FAILED: &str = concat!(
 const REMAINDERS: &str = "select m.batch, m.state, case when c.instruction_id is null then 'none' when c.is_open = 1 then 'open' else c.closed_as end, \
      cast(sum(m.amount_fen) as bigint) from remainder m left join (select instruction_id, max(case when state = 'open' then 1 else 0 end) as is_open, \
      max(closed_as) as closed_as from failure_case where kind = 'partial' group by instruction_id) c on c.instruction_id = m.instruction_id group by 1, 2, 3";
-const OPENED: &str = "select o.department, o.project, o.year, o.kind, cast(sum(o.amount_fen) as bigint) from opening_balance o join entry e on e.opening = o.id \
+const OPENED: &str = "select o.department, o.project, o.year, o.kind, cast(sum(case when e.kind = 'close' then 0 - o.amount_fen else o.amount_fen end) as bigint) from opening_balance o join entry e on e.opening = o.id \
      group by o.department, o.project, o.year, o.kind";
 const FUNDED: &str = "select f.department, f.project, f.year, cast(sum(f.amount_fen) as bigint) from funding f join entry e on e.funding = f.id \
      group by f.department, f.project, f.year";

@@ -46,6 +46,27 @@ pub struct PaidElsewhere {
     pub paid_on: String,
 }
 
+/// An opening balance that was booked.
+#[derive(Clone, Debug)]
+pub struct OpenedBalance {
+    /// Its number.
+    pub id: i64,
+    /// The channel before.
+    pub source: String,
+    /// Department's code.
+    pub department: String,
+    /// Project's code.
+    pub project: String,
+    /// Fiscal year.
+    pub year: i32,
+    /// The account.
+    pub kind: AccountKind,
+    /// Fen.
+    pub amount: Fen,
+    /// Whether it has gone back to the treasury.
+    pub is_back: bool,
+}
+
 /// An opening balance, about to be written.
 #[derive(Clone, Debug)]
 pub struct NewOpening<'a> {
@@ -200,5 +221,25 @@ impl Tx {
             o.approved_by
         ];
         self.one(sql, values).await?.int(0)
+    }
+
+    /// An opening balance by its number.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn opening(&mut self, id: i64) -> Result<Option<OpenedBalance>, StoreError> {
+        let sql = "select o.id, o.source, o.department, o.project, o.year, o.kind, o.amount_fen, \
+                   (select count(*) from entry e where e.opening = o.id and e.kind = 'close') from opening_balance o where o.id = $1";
+        let Some(r) = self.opt(sql, args![id]).await? else { return Ok(None) };
+        Ok(Some(OpenedBalance {
+            id: r.int(0)?,
+            source: r.string(1)?,
+            department: r.string(2)?,
+            project: r.string(3)?,
+            year: i32::try_from(r.int(4)?).map_err(|_| StoreError::column(4, "a year"))?,
+            kind: r.code(5, AccountKind::from_code, "a kind of account")?,
+            amount: r.fen(6)?,
+            is_back: r.int(7)? > 0,
+        }))
     }
 }

@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use super::due_back;
 use crate::domain::closing::{Figures, Flow, ItemKind, Obstacle, PeriodState, Refunded, Scope, Sum, YearFigures, certificate_number};
+use crate::domain::ledger::AccountKind;
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
 use crate::passes::PassError;
-use crate::store::closing::{FateRow, FlowRow, ItemSum, Period};
+use crate::store::closing::{FateRow, FlowRow, ItemSum, OpenedBack, Period};
 use crate::store::sql::Tx;
 
 /// One row of `bankgate close`.
@@ -112,19 +113,63 @@ async fn unproven(tx: &mut Tx, p: &Period) -> Result<Vec<Obstacle>, PassError> {
     let flows = tx.flows(p, fiscal(p)).await?;
     let items = tx.item_sums(p.id).await?;
     let opened = tx.opened(&p.department, &p.project, p.to_entry).await?;
+    let back = tx.opened_back(&p.department, &p.project, p.to_entry).await?;
     let mut found = Vec::new();
-    for (of_year, kind) in years(&flows, &items).into_iter().flat_map(|y| kinds(p.scope).iter().map(move |k| (y, *k))) {
-        let ledger = balance(&flows, of_year, kind);
-        let lines = items.iter().filter(|s| (s.year, s.kind) == (of_year, kind)).map(|s| s.sum.fen).sum::<Fen>();
-        let without = opened.iter().filter(|(y, account, _)| *y == of_year && account == kind.account()).map(|o| o.2).sum::<Fen>();
-        let rest = ledger.get() - lines.get();
-        if rest < 0 || rest > without.get() {
-            found.push(Obstacle::Differs { account: format!("{of_year} {}", kind.account()), ledger, lines });
-        } else if rest > 0 && kind == due_back(p.scope) {
-            found.push(Obstacle::WithoutLines { fen: Fen::new(rest) });
+    for of_year in years(&flows, &items) {
+        let beyond = beyond(p.scope, &flows, &items, &opened, of_year);
+        let excluded = in_conflict(&flows, &beyond, of_year);
+        for (kind, of) in beyond {
+            let account = kind.account();
+            if of.unexplained != 0 && !excluded.contains_key(account) {
+                let (ledger, lines) = (of.ledger, of.lines);
+                found.push(Obstacle::Differs { account: format!("{of_year} {account}"), ledger, lines });
+            }
+            let went: i64 = back.iter().filter(|b| (b.year, b.account.as_str()) == (of_year, account)).map(|b| b.fen.get()).sum();
+            if kind == due_back(p.scope) && of.opened > went {
+                let left = tx.openings_left(&p.department, &p.project, of_year, account).await?;
+                let openings = left.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+                found.push(Obstacle::WithoutLines { fen: Fen::new(of.opened - went), openings });
+            }
         }
     }
     Ok(found)
+}
+
+/// An account at the cut beside its lines.
+struct Beyond {
+    ledger: Fen,
+    lines: Fen,
+    /// What lies there from the switch-over.
+    opened: i64,
+    /// What neither lines nor the switch-over explain.
+    unexplained: i64,
+}
+
+type Opened = [(i32, String, Fen)];
+
+fn beyond(scope: Scope, flows: &[FlowRow], items: &[ItemSum], opened: &Opened, of_year: i32) -> Vec<(ItemKind, Beyond)> {
+    let of = |kind: ItemKind| {
+        let ledger = balance(flows, of_year, kind.account());
+        let lines = items.iter().filter(|s| (s.year, s.kind) == (of_year, kind)).map(|s| s.sum.fen).sum::<Fen>();
+        let room: i64 = opened.iter().filter(|(y, account, _)| *y == of_year && account == kind.account()).map(|o| o.2.get()).sum();
+        let rest = ledger.get() - lines.get();
+        let opened = rest.clamp(0, room.max(0));
+        (kind, Beyond { ledger, lines, opened, unexplained: rest - opened })
+    };
+    kinds(scope).iter().map(|kind| of(*kind)).collect()
+}
+
+/// What a bank's word moved out of `conflict`, because our books had it elsewhere, is in an account too much: by account.
+/// Nothing where that does not explain all that is unexplained.
+fn in_conflict(flows: &[FlowRow], beyond: &[(ItemKind, Beyond)], of_year: i32) -> BTreeMap<String, Fen> {
+    let conflict = balance(flows, of_year, AccountKind::Conflict.code()).get();
+    let off: Vec<_> = beyond.iter().filter(|(_, of)| of.unexplained != 0).collect();
+    let sum: i64 = off.iter().map(|(_, of)| of.unexplained).sum();
+    let is_other_way = off.iter().all(|(_, of)| of.unexplained.signum() == -conflict.signum());
+    if conflict == 0 || !is_other_way || sum.abs() > conflict.abs() {
+        return BTreeMap::new();
+    }
+    off.into_iter().map(|(kind, of)| (kind.account().to_owned(), Fen::new(of.unexplained))).collect()
 }
 
 const fn kinds(scope: Scope) -> &'static [ItemKind] {
@@ -142,8 +187,8 @@ fn years(flows: &[FlowRow], items: &[ItemSum]) -> std::collections::BTreeSet<i32
     flows.iter().map(|f| f.year).chain(items.iter().map(|i| i.year)).collect()
 }
 
-fn balance(flows: &[FlowRow], of_year: i32, kind: ItemKind) -> Fen {
-    let of = flows.iter().filter(|f| f.year == of_year && f.account == kind.account());
+fn balance(flows: &[FlowRow], of_year: i32, account: &str) -> Fen {
+    let of = flows.iter().filter(|f| f.year == of_year && f.account == account);
     Fen::new(of.map(|f| f.before.get() + f.added.get() - f.removed.get()).sum())
 }
 
@@ -156,6 +201,8 @@ pub async fn figures(tx: &mut Tx, p: &Period, sealed: Option<Timestamp>) -> Resu
     let items = tx.item_sums(p.id).await?;
     let kind = due_back(p.scope);
     let fates = tx.fates(p.id, kind).await?;
+    let opened = tx.opened(&p.department, &p.project, p.to_entry).await?;
+    let back = tx.opened_back(&p.department, &p.project, p.to_entry).await?;
     let mut unknown = tx.pending_items(p.id, ItemKind::Unknown).await?;
     let mut in_flight = tx.pending_items(p.id, ItemKind::InFlight).await?;
     let mut by_year = BTreeMap::new();
@@ -175,13 +222,18 @@ pub async fn figures(tx: &mut Tx, p: &Period, sealed: Option<Timestamp>) -> Resu
             }
         }
         went_back(&mut year, fates.iter().filter(|f| f.year == of_year), kind, sealed);
-        for suspense in kinds(p.scope).iter().filter(|k| **k != ItemKind::InFlight) {
-            let lines = items.iter().filter(|s| (s.year, s.kind) == (of_year, *suspense)).map(|s| s.sum.fen.get()).sum::<i64>();
-            let rest = balance(&flows, of_year, *suspense).get() - lines;
+        let beyond = beyond(p.scope, &flows, &items, &opened, of_year);
+        year.conflict = in_conflict(&flows, &beyond, of_year);
+        for (kind, of) in beyond.iter().filter(|(kind, _)| *kind != ItemKind::InFlight) {
+            let explained = if year.conflict.contains_key(kind.account()) { 0 } else { of.unexplained };
+            let rest = of.opened + explained;
             if rest != 0 {
-                year.without_lines.insert(suspense.account().to_owned(), Fen::new(rest));
+                year.without_lines.insert(kind.account().to_owned(), Fen::new(rest));
             }
         }
+        let is_back = |b: &&OpenedBack| b.year == of_year && b.account == kind.account() && sealed.is_none_or(|sealed| b.at <= sealed);
+        let refunded = |b: &OpenedBack| Refunded { order: format!("opening {}", b.opening), count: 0, fen: b.fen };
+        year.without_lines_back = back.iter().filter(is_back).map(refunded).collect();
         let moved = year.accounts.values().any(|f| !f.added.is_empty() || !f.removed.is_empty());
         if moved || items.iter().any(|i| i.year == of_year) {
             by_year.insert(of_year, year);

@@ -118,6 +118,7 @@ impl Wish<'_> {
             | Act::RefundReceipt
             | Act::RefundCancel
             | Act::Match
+            | Act::OpeningReturned
             | Act::ChooseStatement
             | Act::BatchCancel => Err(PassError::Broken(format!("{} is no act on a case", act.code()))),
         }

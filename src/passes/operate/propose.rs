@@ -47,6 +47,8 @@ pub enum Act {
     Match,
     /// Settles it as paid in part.
     ResolvePartly,
+    /// An opening balance went back to the treasury.
+    OpeningReturned,
     /// Says which of two differing statements counts.
     ChooseStatement,
     /// Takes a released batch back before it passes the gate.
@@ -67,6 +69,7 @@ coded!(Act {
     RefundCancel = "refund.cancel",
     Match = "statement.match",
     ResolvePartly = "payment.resolve_partly",
+    OpeningReturned = "switch.returned",
     ChooseStatement = "statement.choose",
     BatchCancel = "batch.cancel",
 });
@@ -79,7 +82,8 @@ impl Act {
             Self::ResolveFailed => Some(Event::ResolveFailed),
             Self::ReleasePublishing => None,
             Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase => None,
-            Self::Refund | Self::RefundReceipt | Self::RefundCancel | Self::Match | Self::ChooseStatement | Self::BatchCancel => None,
+            Self::Refund | Self::RefundReceipt | Self::RefundCancel | Self::Match => None,
+            Self::OpeningReturned | Self::ChooseStatement | Self::BatchCancel => None,
         }
     }
 }
@@ -185,6 +189,7 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
         Act::Recover | Act::Reclassify | Act::Cancel | Act::CloseCase => case::done(gateway, &mut tx, by, &proposal, act, now).await?,
         Act::Refund | Act::RefundReceipt | Act::RefundCancel => refund::approve(gateway, &mut tx, by, &proposal, act, now).await?,
         Act::Match => matching::explain(gateway, &mut tx, by, &proposal, now).await?,
+        Act::OpeningReturned => super::switch::returned(&mut tx, &proposal, now).await?,
         Act::ChooseStatement => choose::choose(&mut tx, by, &proposal, now).await?,
         Act::ReleasePublishing => super::guard::release(&mut tx, by, &proposal, now).await?,
         Act::ResolvePartly => partly::resolve(gateway, &mut tx, by, &proposal, now).await?,

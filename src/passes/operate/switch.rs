@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::OperateError;
 use super::duty::{self, Duty};
-use super::propose::Act;
+use super::propose::{Act, has_evidence};
 use crate::domain::batch::Persons;
 use crate::domain::language::Words;
 use crate::domain::ledger::{AccountKind, EntryKind, Movement, Purse};
@@ -27,7 +27,7 @@ use crate::passes::{Gateway, PassError};
 use crate::store::desk::{NewIncident, Operator, Proposal};
 use crate::store::ledger::{EntryOf, Origin};
 use crate::store::sql::Tx;
-use crate::store::switch::{LegacyPayment, NewOpening};
+use crate::store::switch::{LegacyPayment, NewOpening, OpenedBalance};
 
 /// Rows written at a time.
 const PAGE: usize = 2000;
@@ -268,6 +268,75 @@ pub(super) async fn open(tx: &mut Tx, by: &Operator, proposal: &Proposal, now: T
         tx.post(now, &EntryOf { opening: Some(opening), ..EntryOf::default() }, Origin::Ours, &movement).await?;
     }
     Ok(proposal.effect.clone())
+}
+
+/// Proposes that an opening balance that nobody may keep is back at the treasury, by its receipt. Says the proposal's number
+/// and its effect.
+///
+/// # Errors
+/// Refused to whoever may not, without a receipt, and where there is no such balance or it went back before.
+pub async fn propose_returned(
+    gateway: &Gateway,
+    by: &Operator,
+    opening: i64,
+    receipt: &str,
+    now: Timestamp,
+) -> Result<(i64, String), OperateError> {
+    duty::require(by, Duty::Decide, "")?;
+    let receipt = has_evidence(receipt)?;
+    let mut tx = gateway.store.begin().await?;
+    let (subject, effect) = (opening.to_string(), returned_effect(&still_open(&mut tx, opening).await?, receipt));
+    if let Some(open) = tx.proposal_open(Act::OpeningReturned.code(), &subject).await? {
+        return OperateError::refused(
+            format!("期初余额{opening}已有待批准事项{open}；批准用 `bankgate approve {open}`"),
+            format!("opening balance {opening} has the open proposal {open}: approve it with `bankgate approve {open}`"),
+        );
+    }
+    let id = tx.propose(Act::OpeningReturned.code(), &subject, receipt, &effect, by, now).await?;
+    tx.audit(&by.login, "propose", &format!("proposal {id}"), &effect, now).await?;
+    tx.commit().await?;
+    Ok((id, effect))
+}
+
+/// Books it: the account to the treasury.
+pub(super) async fn returned(tx: &mut Tx, proposal: &Proposal, now: Timestamp) -> Result<String, OperateError> {
+    let broken = || PassError::Broken(format!("proposal {} names {:?}, which is no opening balance", proposal.id, proposal.subject));
+    let it = still_open(tx, proposal.subject.parse().map_err(|_| broken())?).await?;
+    let effect = returned_effect(&it, &proposal.reason);
+    if effect != proposal.effect || !proposal.is_of(&effect) {
+        return OperateError::refused(
+            format!("事项{}的内容与提出时不一致；请撤回后重新提出", proposal.id),
+            format!("proposal {} is not what was proposed: withdraw it and propose it anew", proposal.id),
+        );
+    }
+    let purse = Purse { department: it.department.clone(), project: it.project.clone(), year: it.year, bank: String::new() };
+    let movement =
+        Movement { kind: EntryKind::Close, from: purse.account(it.kind), to: purse.account(AccountKind::Treasury), amount: it.amount };
+    tx.post(now, &EntryOf { opening: Some(it.id), ..EntryOf::default() }, Origin::Ours, &movement).await?;
+    Ok(effect)
+}
+
+async fn still_open(tx: &mut Tx, opening: i64) -> Result<OpenedBalance, OperateError> {
+    match tx.opening(opening).await? {
+        Some(it) if it.kind != AccountKind::ZeroBalance && !it.is_back => Ok(it),
+        Some(_) | None => OperateError::refused(
+            format!("期初余额{opening}不存在、已退回，或是可用额度"),
+            format!("there is no opening balance {opening} that could go back: not there, gone back already, or not in suspense"),
+        ),
+    }
+}
+
+fn returned_effect(it: &OpenedBalance, receipt: &str) -> String {
+    format!(
+        "opening balance {} of {} ({}/{}, year {}, {}): {} yuan are back at the treasury; receipt: {receipt}",
+        it.id,
+        it.source,
+        it.department,
+        it.project,
+        it.year,
+        it.kind.code(),
+        it.amount
+    )
 }
 
 /// Every row, a line each, behind a line that says what it is: a person reads it, and its hash is what is approved.

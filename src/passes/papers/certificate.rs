@@ -145,6 +145,12 @@ fn table(l: Language, scope: Scope, of: &YearFigures) -> Table {
     for (account, fen) in &of.without_lines {
         rows.push(row(format!("{} {account}", say("期初无明细", "From the switch-over, no payments here:")), None, *fen));
     }
+    for r in &of.without_lines_back {
+        rows.push(row(format!("{} {}", say("　其中退回国库", "  of it, to the treasury:"), r.order), None, r.fen));
+    }
+    for (account, fen) in &of.conflict {
+        rows.push(row(format!("{} {account}", say("银行来文与账不符（不计入）", "Against the bank's word (excluded):")), None, *fen));
+    }
     let head = [("事项", "", false), ("笔数", "Count", true), ("金额（元）", "Yuan", true), ("大写", "In words", false)];
     Table { head: head.map(|(zh, en, n)| (say(zh, en), n)).into(), rows, has_sum: false }
 }

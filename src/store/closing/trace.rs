@@ -41,6 +41,17 @@ pub struct TraceRow {
     pub fen: Fen,
 }
 
+/// Which entries of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Those that add.
+    In,
+    /// Those that remove.
+    Out,
+    /// Both: they sum to a balance.
+    Both,
+}
+
 /// Lines of one file that lapsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lapsed {
@@ -58,7 +69,7 @@ pub struct Lapsed {
 
 const ENTRIES: &str = "select e.id, e.at, e.kind, a.year, e.batch, coalesce(o.number, ''), e.lines, p.amount_fen from account a join posting p on p.account = a.id \
      join entry e on e.id = p.entry left join refund_order o on o.id = e.refund_order where a.department = $1 and a.project = $2 and ($3 = 0 or a.year = $3) \
-     and a.kind = $4 and p.entry > $5 and p.entry <= $6 and p.amount_fen * $7 > 0 order by e.id";
+     and a.kind = $4 and p.entry > $5 and p.entry <= $6 and ($7 = 0 or p.amount_fen * $7 > 0) order by e.id";
 
 /// Entries behind the cut that take money of people's who were paid in the period.
 const LATER: &str = "select e.id, e.at, e.kind, a.year, e.batch, coalesce(o.number, ''), e.lines, 0 - p.amount_fen from account a join posting p on p.account = a.id \
@@ -116,15 +127,19 @@ const LAPSE_REMAINDERS: &str = concat!(
 );
 
 impl Tx {
-    /// The rows behind an account's figure: entries behind one number up to another, those that add or those that remove.
+    /// The rows behind an account's figure: entries behind one number up to another, those that add, those that remove, or both.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn trace_entries(&mut self, p: &Period, kind: ItemKind, range: (i64, i64), adds: bool) -> Result<Vec<TraceRow>, StoreError> {
-        let sign = if adds { 1 } else { -1 };
-        let values = args![&p.department, &p.project, fiscal(p), kind.account(), range.0, range.1, sign];
+    pub async fn trace_entries(&mut self, p: &Period, account: &str, range: (i64, i64), way: Way) -> Result<Vec<TraceRow>, StoreError> {
+        let sign = match way {
+            Way::In => 1,
+            Way::Out => -1,
+            Way::Both => 0,
+        };
+        let values = args![&p.department, &p.project, fiscal(p), account, range.0, range.1, sign];
         let rows = self.rows(ENTRIES, values).await?;
-        self.traced(&rows, kind == ItemKind::Ineligible).await
+        self.traced(&rows, account == ItemKind::Ineligible.account()).await
     }
 
     /// What happened behind the cut to payments that were credited in the period.
