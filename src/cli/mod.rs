@@ -41,6 +41,8 @@ pub mod sandbox;
 mod setup;
 /// A bank's statement, read by itself.
 mod statement_file;
+/// What is done with rows that are stuck.
+mod stuck;
 /// The day of the switch-over.
 mod switch;
 /// Words for states.
@@ -145,6 +147,15 @@ pub enum Command {
     /// Failures that need somebody (失败)
     #[command(subcommand)]
     Failure(FailureCommand),
+    /// A bank's mode: pause, resume, try out (银行)
+    #[command(subcommand)]
+    Bank(stuck::BankCommand),
+    /// Alarms (事件)
+    #[command(subcommand)]
+    Incident(stuck::IncidentCommand),
+    /// Letters that did not surely go out (邮件)
+    #[command(subcommand)]
+    Mail(stuck::MailCommand),
     /// The audit log, and evidence to take away (审计)
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -348,6 +359,9 @@ pub enum FileCommand {
         #[arg(long = "in")]
         inbound: bool,
     },
+    /// What is done with one that is stuck
+    #[command(flatten)]
+    Stuck(stuck::StuckFile),
 }
 
 /// Failures.
@@ -444,6 +458,10 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
             read::files(&reader(out, &Config::load(&path)?).await?, inbound, &bank, &state, limit).await
         }
         Command::File(FileCommand::Show { id, inbound }) => read::file(&reader(out, &Config::load(&path)?).await?, id, inbound).await,
+        Command::File(FileCommand::Stuck(command)) => stuck::file(out, &Config::load(&path)?, command).await,
+        Command::Bank(command) => stuck::bank(out, &Config::load(&path)?, command).await,
+        Command::Incident(command) => stuck::incident(out, &Config::load(&path)?, command).await,
+        Command::Mail(command) => stuck::mail(out, &Config::load(&path)?, command).await,
         Command::Failure(FailureCommand::List { department, batch, all, limit }) => {
             cases::failures(&reader(out, &Config::load(&path)?).await?, &department, &batch, all, limit).await
         }

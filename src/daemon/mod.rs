@@ -11,6 +11,8 @@ pub mod refunds;
 pub mod run;
 /// Commands that decide come in here.
 pub mod socket;
+/// What people ask about stuck rows.
+pub mod stuck;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -23,6 +23,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::cases::{self, CaseRequest};
 use super::refunds::{self, RefundRequest};
+use super::stuck::{self, StuckRequest};
 use crate::clock::Clock;
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::{Language, Words};
@@ -209,6 +210,15 @@ pub enum Request {
     Refund {
         /// What to do.
         what: RefundRequest,
+    },
+    /// Something about a row that is stuck.
+    Stuck {
+        /// What to do.
+        what: StuckRequest,
+        /// Why.
+        reason: String,
+        /// Only say what would be done.
+        dry_run: bool,
     },
 }
 
@@ -586,6 +596,7 @@ async fn decide(
             done(format!("事项{id}已撤回"), format!("proposal {id} is withdrawn"), serde_json::json!({ "proposal": id }))
         }
         Request::Refund { what } => refunds::refund(gateway, &by, what, clock.now()).await,
+        Request::Stuck { what, reason, dry_run } => stuck::stuck(gateway, &by, what, (&reason, dry_run), clock.now()).await,
     }
 }
 

@@ -107,7 +107,8 @@ fn may_be_needed(state: FileOutState) -> bool {
         | FileOutState::Sent
         | FileOutState::Accepted
         | FileOutState::Held
-        | FileOutState::Doubt => true,
+        | FileOutState::Doubt
+        | FileOutState::Withdrawing => true,
     }
 }
 

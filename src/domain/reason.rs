@@ -168,6 +168,7 @@ reasons! {
     PayerAcct = "PAYER_ACCT", "零余额账户状态异常", "payer account state", Gateway, "AC02";
     SysBusy = "SYS_BUSY", "系统忙", "bank system busy", Transient, "TECH";
     RecvBankDown = "RECV_BANK_DOWN", "收款行故障/跨行通道故障", "receiving bank or channel down", Transient, "ED05";
+    NotExecuted = "NOT_EXECUTED", "银行书面确认未办理", "not executed, by the bank's written word", Gateway, "CUST";
     InProgress = "IN_PROGRESS", "处理中/已受理", "accepted, not final", Enquire, "NARR";
     ResultUnknown = "RESULT_UNKNOWN", "状态未知/超时", "unknown outcome", Enquire, "NARR";
     LateReturn = "LATE_RETURN", "退票/退汇", "credited then returned", Unclear, "NARR";

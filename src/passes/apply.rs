@@ -20,7 +20,7 @@ use crate::domain::file::{Evidence, FileInState, FileKind, FileOutState};
 use crate::domain::instruction::{Event, InstructionState, step};
 use crate::domain::language::Words;
 use crate::domain::money::Fen;
-use crate::domain::reason::ReasonClass;
+use crate::domain::reason::{Reason, ReasonClass};
 use crate::domain::scrub::scrub_wholly;
 use crate::domain::time::Timestamp;
 use crate::format::{Profile, Response, ReturnSemantics};
@@ -82,13 +82,13 @@ impl<'a> Apply<'a> {
 
     /// Applies, or says what is wrong.
     async fn run(mut self, tx: &mut Tx) -> Result<Vec<String>, PassError> {
-        if !self.file.state.may_be_out() {
+        if !self.file.may_be_out() {
             return Ok(vec![self.say(
                 format!("文件{}尚未发出（{}），银行却已有答复", self.file.name, self.file.state.code()),
                 format!("file {} was not published yet ({}), and is answered", self.file.name, self.file.state.code()),
             )]);
         }
-        if matches!(self.file.state, FileOutState::Publishing | FileOutState::Held | FileOutState::Doubt) {
+        if self.is_now_known_to_be_out() {
             self.record_sent(tx).await?;
         }
         if self.file.kind == FileKind::Refund {
@@ -97,6 +97,25 @@ impl<'a> Apply<'a> {
         match self.kind {
             InboundKind::Ack => self.ack(tx).await,
             InboundKind::Result | InboundKind::Return | InboundKind::Statement | InboundKind::Enquiry => self.answers(tx).await,
+        }
+    }
+
+    /// Whether the bank's naming it is news: of a second copy on its way, too, for the first is out.
+    fn is_now_known_to_be_out(&self) -> bool {
+        match self.file.state {
+            FileOutState::Planned
+            | FileOutState::Sealed
+            | FileOutState::Uploading
+            | FileOutState::Publishing
+            | FileOutState::Held
+            | FileOutState::Doubt
+            | FileOutState::Withdrawing => true,
+            FileOutState::Sent
+            | FileOutState::Accepted
+            | FileOutState::Answered
+            | FileOutState::Refused
+            | FileOutState::Voided
+            | FileOutState::Abandoned => false,
         }
     }
 
@@ -148,6 +167,7 @@ impl<'a> Apply<'a> {
         tx.take_final(&self.file, self.kind, &self.ids, is_whole).await?;
         self.cases(tx).await?;
         self.unmapped(tx).await?;
+        self.aside(tx).await?;
         self.close_file(tx).await?;
         Ok(Vec::new())
     }
@@ -170,6 +190,23 @@ impl<'a> Apply<'a> {
             self.file = tx.file(self.file.id).await?;
         }
         Ok(moves_all)
+    }
+
+    /// Of what the bank said in lines that two persons set aside nobody knows anything: those payments are unknown, and settled
+    /// as such.
+    async fn aside(&self, tx: &mut Tx) -> Result<(), PassError> {
+        if tx.count_aside(&self.ids).await? == 0 || !self.answers_everything()? {
+            return Ok(());
+        }
+        let next = step(self.file.lines_state, Event::BankUnknown).map_err(|e| PassError::Broken(e.to_string()))?;
+        if next != InstructionState::Unknown {
+            return Ok(());
+        }
+        let reason = Reason::ResultUnknown;
+        let words = "回盘行已由两人剔除 / its line was set aside by two persons";
+        let of = (reason.code(), reason.class().code(), words);
+        let (moved, total) = tx.move_rest(&self.file, self.ids.first().copied(), next, of, self.now).await?;
+        self.move_money(tx, (self.file.lines_state, None), (next, Some(reason.class())), total, moved).await
     }
 
     async fn note_returns(&self, tx: &mut Tx, doubtful: &BTreeSet<i64>) -> Result<(), PassError> {
@@ -210,7 +247,8 @@ impl<'a> Apply<'a> {
                 format!("a payment is answered twice in one set: {} lines, {} payments", shape.lines, shape.distinct),
             ));
         }
-        if self.answers_everything()? && shape.lines != rows {
+        let aside = tx.count_aside(&self.ids).await?;
+        if self.answers_everything()? && shape.lines + aside != rows {
             problems.push(
                 self.say(
                     format!("回盘{}笔，发出{}笔，不一致", shape.lines, rows),
@@ -350,7 +388,7 @@ impl<'a> Apply<'a> {
         if tx.record_answered(self.file.id, gives_path_back, self.now).await? {
             let from = self.file.state.code();
             tx.event("file_out", self.file.id, ("answer", from, "answered"), &self.gateway.holder, "", self.now).await?;
-            for kind in ["overdue", "ack_overdue", "presumed"] {
+            for kind in ["overdue", "ack_overdue", "presumed", "recall"] {
                 tx.close_incident(&format!("{kind}:{}", self.file.id), self.now).await?;
             }
             tracing::info!(file = self.file.id, bank = self.file.bank, sets = self.set.len(), "file answered");

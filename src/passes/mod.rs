@@ -60,6 +60,8 @@ pub mod stage;
 pub mod sweep;
 /// What the channel before this one has paid.
 pub(crate) mod switch;
+/// What two persons took back is removed from a bank's folder, then given up.
+pub mod withdraw;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -4,6 +4,8 @@
 //! twice is only proposed, with its effect in words; another person approves exactly that effect, or it is refused. Every
 //! act stands in the audit log, in the transaction that did it.
 
+/// Files of the banks that were set aside.
+pub mod answer;
 /// A batch that will not go on.
 pub mod cancel;
 /// Failures, looked after by people.
@@ -12,12 +14,16 @@ pub mod case;
 pub mod choose;
 /// Corrections, carried here in the workbook that went out.
 pub mod correct;
+/// A bank's mode, alarms, letters.
+pub mod desk;
 /// Who may do what.
 pub mod duty;
 /// A person asks a bank.
 pub mod enquire;
 /// Evidence that leaves the house whole.
 pub mod evidence;
+/// Files of ours that are stuck.
+pub mod file;
 /// Publishing that is held, released.
 pub mod guard;
 /// Lists that are carried here.

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 
 use super::expect;
+use super::withdraw::give_up;
 use super::{Done, Gateway, PassError, refund};
 use crate::domain::calendar::{CalendarError, Hours};
 use crate::domain::exchange::BatchFacts;
-use crate::domain::file::{FileKind, FileOutState};
+use crate::domain::file::FileOutState;
 use crate::domain::instruction::{Event, InstructionState, step};
 use crate::domain::language::Words;
 use crate::domain::ledger::{AccountKind, EntryKind, Movement};
@@ -237,27 +238,26 @@ async fn give_up_stale(gateway: &Gateway, bank: &str, today: NaiveDate, now: Tim
         let mut tx = gateway.store.begin().await?;
         tx.lock_file(stale.id, now).await?;
         let file = tx.file(stale.id).await?;
-        if !states.contains(&file.state) {
+        // A second copy of what is out already is not ours to give up.
+        if !states.contains(&file.state) || file.may_be_out() {
             continue;
         }
         let why = "its date went by before any bank saw it";
-        if file.kind == FileKind::Refund {
-            if refund::send::give_up(&mut tx, &file, why, &gateway.holder, now).await? {
-                tx.commit().await?;
-                done.changed += 1;
-            }
-            continue;
-        }
-        let tranche = tx.tranche_of(file.first_id).await?;
-        if tx.move_file(&file, FileOutState::Voided, why, &gateway.holder, now).await? {
-            unreserve(&mut tx, &file, now).await?;
-            regroup(gateway, &mut tx, &tranche, (file.first_id, file.last_id), &[], now).await?;
+        if give_up(gateway, &mut tx, &file, why, &gateway.holder, now).await? {
             tx.commit().await?;
             tracing::warn!(file = file.id, bank, name = file.name, date = %file.business_date, "file given up, its date went by; planned anew");
             done.changed += 1;
         }
     }
     Ok(done)
+}
+
+/// A path that recurs is free for the next file once this one is given up; any other is used once.
+pub(crate) async fn give_path_back(gateway: &Gateway, tx: &mut Tx, file: &FileOut, now: Timestamp) -> Result<(), PassError> {
+    if gateway.profile(&file.profile)?.exchange().recurring_path {
+        tx.give_path_back(file.id, now).await?;
+    }
+    Ok(())
 }
 
 /// Takes some instructions out of a block and gives the others a new, unbroken one. The old numbers are voided, never used again.

@@ -9,6 +9,7 @@
 
 use super::guard::{self, Journal};
 use super::seal::{pinned, spooled};
+use super::withdraw::withdraw;
 use super::{Done, Edge, Gateway, PassError, join};
 use crate::domain::file::{Evidence, FileOutState};
 use crate::domain::instruction::{Event, step};
@@ -32,9 +33,9 @@ const DUE_HOUR: u32 = 18;
 /// # Errors
 /// The database, the mailbox, or the spool's disk; the next run goes on where this one stopped.
 pub async fn publish(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestamp) -> Result<Done, PassError> {
+    let mut done = withdraw(gateway, bank, lease, now).await?;
     let states = [FileOutState::Publishing, FileOutState::Uploading, FileOutState::Sealed];
     let files = gateway.store.read().await?.files_in(bank, &states).await?;
-    let mut done = Done::default();
     let Some(edge) = gateway.edges.get(bank) else {
         return if files.is_empty() {
             Ok(done)
@@ -185,8 +186,8 @@ impl Run<'_> {
 
     /// Stamp, upload, intend, rename, record.
     async fn send(&self, mailbox: &mut Mailbox, file: FileOut) -> Result<Done, PassError> {
-        if file.attempt >= i64::from(self.edge.upload_attempts_max) {
-            let why = format!("{} attempts to upload it failed", file.attempt);
+        if file.tries() >= i64::from(self.edge.upload_attempts_max) {
+            let why = format!("{} attempts to upload it failed", file.tries());
             return self.stop(&file, FileOutState::Held, &why).await;
         }
         // Also when the bytes lie in the spool: what was sealed under another profile would go out by the rules of this one.
@@ -297,7 +298,7 @@ impl Run<'_> {
             other => return other,
         };
         let looks_again = e.is_transient() || matches!(e, TransportError::NotFound { .. } | TransportError::AlreadyExists { .. });
-        if looks_again && file.attempt < 2 * i64::from(self.edge.upload_attempts_max) {
+        if looks_again && file.tries() < 2 * i64::from(self.edge.upload_attempts_max) {
             let mut tx = self.gateway.store.begin().await?;
             tx.count_look(file, self.now).await?;
             tx.commit().await?;
@@ -385,7 +386,7 @@ impl Run<'_> {
 }
 
 /// Leaves a file to a person, who is told.
-async fn stop(gateway: &Gateway, file: &FileOut, state: FileOutState, why: &str, now: Timestamp) -> Result<Done, PassError> {
+pub(super) async fn stop(gateway: &Gateway, file: &FileOut, state: FileOutState, why: &str, now: Timestamp) -> Result<Done, PassError> {
     let mut tx = gateway.store.begin().await?;
     if !tx.move_file(file, state, why, &gateway.holder, now).await? {
         return Ok(Done::default());

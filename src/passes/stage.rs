@@ -10,8 +10,9 @@ use crate::domain::exchange::{Answer, InboundKind, StatementEntry};
 use crate::domain::file::{FileInState, FileOutState};
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::Words;
+use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
-use crate::format::{BindingKey, ParseSummary, Parsed, Profile, Tallier, Tally};
+use crate::format::{BindingKey, ParseSummary, Parsed, Profile, Tallier, Tally, Totals};
 use crate::store::desk::NewIncident;
 use crate::store::inbound::FileIn;
 use crate::store::outbound::FileOut;
@@ -103,6 +104,9 @@ async fn read(tx: &mut Tx, profile: &Arc<Profile>, file: &FileIn, out: Option<&F
     let (pages, mut from_file) = tokio::sync::mpsc::channel::<Vec<Parsed>>(2);
     let (kind, role, reader) = (file.kind, file.role.clone(), Arc::clone(profile));
     let known = tx.has_answers(file.id).await?;
+    // Two persons set these aside: what stands there is neither read nor a fault.
+    let aside = tx.lines_aside(file.id).await?;
+    let mut unread = 0;
     let parsing = tokio::task::spawn_blocking(move || {
         let mut page = Vec::with_capacity(PAGE);
         let mut sink = |parsed: Parsed| {
@@ -121,6 +125,7 @@ async fn read(tx: &mut Tx, profile: &Arc<Profile>, file: &FileIn, out: Option<&F
         let mut answers = Vec::with_capacity(page.len());
         for parsed in page {
             match parsed {
+                Parsed::Answer(answer) if aside.contains(&answer.line) => {}
                 Parsed::Answer(answer) => {
                     let instruction = out.and_then(|o| bind(profile, &answer, o));
                     answers.push((answer, instruction));
@@ -131,6 +136,7 @@ async fn read(tx: &mut Tx, profile: &Arc<Profile>, file: &FileIn, out: Option<&F
                     }
                     found.entries.push(entry);
                 }
+                Parsed::Fault(fault) if aside.contains(&fault.line) => unread += 1,
                 Parsed::Fault(fault) => {
                     found.faults += 1;
                     if found.problems.len() < FAULTS_SHOWN {
@@ -148,10 +154,26 @@ async fn read(tx: &mut Tx, profile: &Arc<Profile>, file: &FileIn, out: Option<&F
         .await
         .map_err(|e| PassError::Broken(format!("reading {} stopped: {e}", file.name)))?
         .map_err(PassError::local("reading", &path))?;
-    found.problems.extend(summary.problems.iter().map(|p| format!("{}: {p}", file.name)));
+    let excused = excused(&summary, unread);
+    found.problems.extend(summary.problems.iter().filter(|p| !excused.contains(p)).map(|p| format!("{}: {p}", file.name)));
     found.tallies.push((file.name.clone(), summary.tally.clone()));
     found.summaries.push(summary);
     Ok(())
+}
+
+/// Totals that differ by no more than lines that were set aside unread can make up: so many rows fewer, and no more money than
+/// is declared.
+fn excused(summary: &ParseSummary, unread: u64) -> Vec<String> {
+    let (declared, found) = (&summary.declared, &summary.found);
+    let rows_fit = declared.count.is_none_or(|d| found.count.is_some_and(|f| f + unread == d));
+    let lacks = |d: Option<Fen>, f: Option<Fen>| d.is_none_or(|d| f.is_some_and(|f| f <= d));
+    let money_fits = lacks(declared.amount, found.amount)
+        && lacks(declared.paid_amount, found.paid_amount)
+        && lacks(declared.failed_amount, found.failed_amount);
+    if unread == 0 || !rows_fit || !money_fits {
+        return Vec::new();
+    }
+    Totals::differences(declared, found)
 }
 
 /// The instruction that an answer speaks of, by the profile's keys in their order.
@@ -244,7 +266,7 @@ async fn hold_unsent(gateway: &Gateway, tx: &mut Tx, answer: &FileIn, now: Times
     let Some(out) = answer.file_out else { return Ok(()) };
     tx.lock_file(out, now).await?;
     let file = tx.file(out).await?;
-    if !file.state.may_be_out() && !matches!(file.state, FileOutState::Voided | FileOutState::Abandoned) {
+    if !file.may_be_out() && !matches!(file.state, FileOutState::Voided | FileOutState::Abandoned) {
         tx.move_file(&file, FileOutState::Held, "the bank answers it, and we have not published it", &gateway.holder, now).await?;
     }
     Ok(())

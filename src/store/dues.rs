@@ -75,7 +75,8 @@ const FILES: &str = "select f.id, f.name, f.exchange_key, f.dir, f.business_date
      (select count(*) from instruction_state s where s.file_out = f.id and s.state in ('unknown', 'conflict')), \
      coalesce((select max(e.id) from entry e where e.file_out = f.id), 0) \
      from file_out f join agreement a on a.number = f.agreement where a.bank = $1 and a.payer_account = $2 and f.kind = 'instruction' and f.shadow = 0 \
-     and f.state in ('publishing', 'sent', 'accepted', 'answered', 'refused', 'held', 'doubt')";
+     and (f.state in ('publishing', 'sent', 'accepted', 'answered', 'refused', 'held', 'doubt', 'withdrawing') \
+     or (f.copies > 0 and f.state in ('sealed', 'uploading')))";
 
 fn file_row(r: &Row) -> Result<FileRow, StoreError> {
     Ok(FileRow {

@@ -13,7 +13,7 @@ impl Tx {
     /// The database refused.
     pub async fn edge_has_work(&mut self, bank: &str, today: chrono::NaiveDate) -> Result<bool, StoreError> {
         let sql = "select (select count(*) from tranche where bank = $1 and next_id <= last_id and not_before <= $2) \
-                   + (select count(*) from file_out where bank = $1 and state in ('planned', 'sealed', 'uploading', 'publishing')) \
+                   + (select count(*) from file_out where bank = $1 and state in ('planned', 'sealed', 'uploading', 'publishing', 'withdrawing')) \
                    + (select count(*) from refund_order r join agreement g on g.number = r.agreement where r.bank = $1 and r.state = 'approved' \
                    and r.file_out is null and g.refund_profile <> '') + (select count(*) from enquiry where bank = $1 and state in ('planned', 'uploading')) \
                    + (select count(*) from edge where bank = $1 and failures > 0)";

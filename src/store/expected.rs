@@ -233,7 +233,7 @@ impl Tx {
     /// The database refused.
     pub async fn is_batch_waiting(&mut self, batch: &str) -> Result<bool, StoreError> {
         let sql = "select (select count(*) from tranche where batch = $1 and next_id <= last_id and kind <> 'retry') \
-                   + (select count(*) from file_out where batch = $1 and state in ('planned', 'sealed', 'uploading', 'publishing', 'held'))";
+                   + (select count(*) from file_out where batch = $1 and state in ('planned', 'sealed', 'uploading', 'publishing', 'held', 'withdrawing'))";
         Ok(self.one(sql, args![batch]).await?.int(0)? > 0)
     }
 }

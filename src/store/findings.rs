@@ -86,9 +86,11 @@ struct Question {
     read: fn(&Row) -> Result<Told, StoreError>,
 }
 
+/// In what is to be done next, `ID` stands for the file's number.
 fn of_file(r: &Row, zh: &str, en: &str, next_zh: &str, next_en: &str) -> Result<Told, StoreError> {
     let (id, words) = (r.text(0)?, r.text(2)?);
     let with = |text: &str| if words.is_empty() { text.to_owned() } else { format!("{text}: {words}") };
+    let (next_zh, next_en) = (next_zh.replace("ID", id), next_en.replace("ID", id));
     let next = Words::new(format!("`bankgate file show {id}`；{next_zh}"), format!("`bankgate file show {id}`; {next_en}"));
     Ok((format!("file {id}"), Words::new(with(zh), with(en)), next))
 }
@@ -116,8 +118,8 @@ const QUESTIONS: &[Question] = &[
                 r,
                 "文件被扣住，不会自动发送",
                 "the file is held and will not go on by itself",
-                "向银行核实目录中的文件",
-                "ask the bank what it has",
+                "向银行核实目录中的文件：没有则 `bankgate file release ID --reason …`（继续）或 `bankgate file void ID --reason …`（作废重组），已收到则 `bankgate file settle ID --as sent --reason …`",
+                "ask the bank what it has: nothing, `bankgate file release ID --reason …` (goes on) or `bankgate file void ID --reason …` (planned anew); it has it, `bankgate file settle ID --as sent --reason …`",
             )
         },
     },
@@ -129,8 +131,23 @@ const QUESTIONS: &[Question] = &[
                 r,
                 "无法确定文件是否已送达",
                 "nobody can tell whether the bank has the file",
-                "电话向银行确认，切勿手工重发",
-                "ask the bank by telephone; never send it again by hand",
+                "取得银行书面答复：已收到则 `bankgate file settle ID --as sent --reason …`，未执行且不再执行则 `--as refused`，从未收到则 `bankgate file void ID --reason …`；切勿手工重发",
+                "get the bank's word in writing: it has it, `bankgate file settle ID --as sent --reason …`; not executed and will not be, `--as refused`; it never had it, `bankgate file void ID --reason …`; never send it by hand",
+            )
+        },
+    },
+    Question {
+        // Failures of a file of which two copies went out are not final before the bank says what became of both.
+        kind: "copies",
+        sql: "select cast(f.id as text), f.bank, f.name || ' × ' || cast(f.copies as text), cast(sum(s.amount_fen) as bigint), min(s.since) from file_out f \
+              join instruction_state s on s.file_out = f.id and s.state = 'failed' where f.copies > 1 and $1 = $1 and $2 = $2 and $3 = $3 group by f.id, f.bank, f.name, f.copies order by f.id",
+        read: |r| {
+            of_file(
+                r,
+                "发出过两份，失败尚不能视为最终",
+                "two copies went out: its failures are not final",
+                "请银行书面确认只执行了一份，再 `bankgate file settle ID --as one-copy --reason …`",
+                "the bank writes that it executed one copy, then `bankgate file settle ID --as one-copy --reason …`",
             )
         },
     },
@@ -145,8 +162,8 @@ const QUESTIONS: &[Question] = &[
                 r,
                 "银行逾期未回盘",
                 "the bank's result is overdue",
-                "催问银行（`bankgate expected`），或 `bankgate file enquire`",
-                "ask the bank for it (`bankgate expected`), or `bankgate file enquire`",
+                "催问银行（`bankgate expected`），或 `bankgate file enquire ID`；银行书面称没有收到则 `bankgate file resend ID --reason …`，未执行且不再执行则 `bankgate file settle ID --as refused --reason …`",
+                "ask the bank for it (`bankgate expected`), or `bankgate file enquire ID`; it writes that it has no copy: `bankgate file resend ID --reason …`; not executed and will not be: `bankgate file settle ID --as refused --reason …`",
             )
         },
     },
@@ -160,8 +177,8 @@ const QUESTIONS: &[Question] = &[
                 r,
                 "银行逾期未回执",
                 "the bank's acknowledgement is overdue",
-                "询问银行是否收到文件",
-                "ask the bank whether it has the file",
+                "询问银行是否收到文件；书面称没有则 `bankgate file resend ID --reason …`",
+                "ask the bank whether it has the file; it writes that it has none: `bankgate file resend ID --reason …`",
             )
         },
     },
@@ -198,15 +215,15 @@ const QUESTIONS: &[Question] = &[
     },
     Question {
         kind: "file_waiting",
-        sql: "select cast(id as text), bank, name || ' ' || state, total_fen, updated_at from file_out where state in ('planned', 'sealed', 'uploading', 'publishing') \
+        sql: "select cast(id as text), bank, name || ' ' || state, total_fen, updated_at from file_out where state in ('planned', 'sealed', 'uploading', 'publishing', 'withdrawing') \
               and updated_at < $2 and $1 = $1 and $3 = $3 order by updated_at",
         read: |r| {
             of_file(
                 r,
                 "文件迟迟未发出",
                 "the file does not get out",
-                "查看银行连接与守护进程日志",
-                "look at the bank's edge below and at the daemon's log",
+                "查看下方银行连接与守护进程日志；未发出的可 `bankgate file void ID --reason …`",
+                "look at the bank's edge below and at the daemon's log; what is not out: `bankgate file void ID --reason …`",
             )
         },
     },
@@ -218,8 +235,8 @@ const QUESTIONS: &[Question] = &[
                 r,
                 "银行文件被隔离，未入账",
                 "a file of the bank is quarantined, nothing of it counts",
-                "请银行更正后重新提供",
-                "ask the bank for a right one",
+                "加 --in 查看；请银行更正后重新提供，再 `bankgate file reject ID --reason …`；格式已修正则 `bankgate file reread ID --reason …`；个别行有误可 `bankgate file apply ID --without 行号 --reason …`",
+                "with --in; ask the bank for a right one, then `bankgate file reject ID --reason …`; its profile was mended: `bankgate file reread ID --reason …`; a line is wrong: `bankgate file apply ID --without LINE --reason …`",
             )
         },
     },
@@ -231,8 +248,8 @@ const QUESTIONS: &[Question] = &[
                 r,
                 "银行以同一标识给出不同内容",
                 "the bank gave other bytes under the same key",
-                "请银行书面说明以哪一份为准",
-                "ask the bank in writing which one counts",
+                "加 --in 查看；请银行书面说明以哪一份为准：本件 `bankgate file reread ID --reason …`，先前一件 `bankgate file reject ID --reason …`",
+                "with --in; ask the bank in writing which one counts: this one, `bankgate file reread ID --reason …`; the earlier one, `bankgate file reject ID --reason …`",
             )
         },
     },
@@ -441,7 +458,14 @@ const QUESTIONS: &[Question] = &[
               or (state in ('queued', 'sending') and created_at < $2)) and $1 = $1 and $3 = $3 order by id",
         read: |r| {
             let (id, what) = (r.text(0)?, r.text(2)?);
-            let next = Words::new("核对收件地址与邮件服务器", "check the address and the mail server");
+            let next = Words::new(
+                format!(
+                    "核对收件地址与邮件服务器，再 `bankgate mail retry {id} --reason …`；收件人已有则 `bankgate mail done {id} --reason …`"
+                ),
+                format!(
+                    "check the address and the server, then `bankgate mail retry {id} --reason …`; its readers have it: `bankgate mail done {id} --reason …`"
+                ),
+            );
             Ok((format!("mail {id}"), Words::new(format!("邮件未确认送出: {what}"), format!("a mail did not surely go out: {what}")), next))
         },
     },
@@ -460,7 +484,10 @@ const QUESTIONS: &[Question] = &[
         sql: "select code, code, mode, 0, null from bank where mode <> 'live' and $1 = $1 and $2 = $2 and $3 = $3 order by code",
         read: |r| {
             let (bank, mode) = (r.text(0)?, r.text(2)?);
-            let next = Words::new("恢复时把 bank.mode 改为 live", "its mode becomes live when it may go on");
+            let next = Words::new(
+                format!("可恢复时 `bankgate bank resume {bank} --reason …`"),
+                format!("`bankgate bank resume {bank} --reason …` once it may go on"),
+            );
             Ok((format!("bank {bank}"), Words::new(format!("银行处于{mode}模式"), format!("the bank is {mode}")), next))
         },
     },
@@ -500,7 +527,10 @@ impl Tx {
                 subject: format!("incident {}", i.id),
                 bank: i.bank,
                 what: Words::new(i.what.clone(), i.what),
-                next: Words::new(i.next_step.clone(), i.next_step),
+                next: Words::new(
+                    format!("{}；原因消除后 `bankgate incident close {} --reason …`", i.next_step, i.id),
+                    format!("{}; once its cause is gone, `bankgate incident close {} --reason …`", i.next_step, i.id),
+                ),
                 fen: Fen::ZERO,
                 since: Some(i.since),
             });

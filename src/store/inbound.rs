@@ -122,10 +122,10 @@ pub struct SetShape {
     pub distinct: u64,
 }
 
-const FILE_IN: &str =
+pub(super) const FILE_IN: &str =
     "select id, bank, profile, kind, role, dir, name, exchange_key, sha256, bytes, archive, file_out, answer_set, state from file_in";
 
-fn file_in(r: &Row) -> Result<FileIn, StoreError> {
+pub(super) fn file_in(r: &Row) -> Result<FileIn, StoreError> {
     Ok(FileIn {
         id: r.int(0)?,
         bank: r.string(1)?,
@@ -142,6 +142,13 @@ fn file_in(r: &Row) -> Result<FileIn, StoreError> {
         answer_set: r.int(12)?,
         state: r.code(13, FileInState::from_code, "a file's state")?,
     })
+}
+
+fn along(from: FileInState, to: FileInState) -> Result<(), StoreError> {
+    if from.may_become(to) {
+        return Ok(());
+    }
+    Err(StoreError::Broken(format!("a bank's file that is {} has no way to {}", from.code(), to.code())))
 }
 
 impl FileIn {
@@ -223,7 +230,7 @@ impl Tx {
     pub async fn insert_file_in(&mut self, f: &NewFileIn<'_>, answer_set: Option<i64>, now: Timestamp) -> Result<Option<i64>, StoreError> {
         let sql = "insert into file_in (bank, profile, profile_digest, kind, role, dir, name, exchange_key, sha256, bytes, archive, file_out, answer_set, \
                    state, problems, seen_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16) \
-                   on conflict (bank, profile, dir, name, exchange_key, sha256) do nothing returning id";
+                   on conflict (bank, profile, dir, name, exchange_key, sha256, reading) do nothing returning id";
         let values = args![
             f.bank,
             f.profile.0,
@@ -255,8 +262,7 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn file_in_id(&mut self, f: &NewFileIn<'_>) -> Result<Option<i64>, StoreError> {
-        let sql =
-            "select id from file_in where bank = $1 and profile = $2 and dir = $3 and name = $4 and exchange_key = $5 and sha256 = $6";
+        let sql = "select id from file_in where bank = $1 and profile = $2 and dir = $3 and name = $4 and exchange_key = $5 and sha256 = $6 order by reading desc limit 1";
         self.opt(sql, args![f.bank, f.profile.0, f.dir, f.name, f.key, f.sha256]).await?.map(|r| r.int(0)).transpose()
     }
 
@@ -272,6 +278,7 @@ impl Tx {
         problems: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        along(from, to)?;
         let sql = "update file_in set state = $3, problems = $4, updated_at = $5 where id = $1 and state = $2";
         self.exec_one(sql, args![id, from.code(), to.code(), problems, now]).await
     }
@@ -330,6 +337,7 @@ impl Tx {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let Some(first) = set.first() else { return Ok(false) };
+        along(first.state, to)?;
         let sql = "update file_in set state = $3, problems = $4, updated_at = $5 where answer_set = $1 and state = $2";
         let moved = self.exec(sql, args![first.answer_set, first.state.code(), to.code(), problems, now]).await?;
         if usize::try_from(moved) != Ok(set.len()) {
@@ -365,7 +373,7 @@ impl Tx {
     pub async fn record_answered(&mut self, file: i64, gives_path_back: bool, now: Timestamp) -> Result<bool, StoreError> {
         let sql = "update file_out set state = 'answered', answered_at = $2, updated_at = $2, \
                    path_taken = case when $3 = 1 then path_taken || '#' || cast(id as text) else path_taken end \
-                   where id = $1 and state in ('publishing', 'sent', 'accepted', 'held', 'doubt')";
+                   where id = $1 and state in ('sent', 'accepted', 'doubt')";
         self.exec_one(sql, args![file, now, gives_path_back]).await
     }
 

@@ -49,6 +49,7 @@ const VERSIONS: &[Version] = &[
         postgres: &[],
         sqlite: &[include_str!("migrations/0005_sqlite.sql")],
     },
+    Version { number: 6, name: "stuck files", both: &[include_str!("migrations/0006_stuck.sql")], postgres: &[], sqlite: &[] },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

@@ -70,6 +70,8 @@ pub mod settle;
 pub mod sql;
 /// Statements, and what their lines were matched with.
 pub mod statements;
+/// What people do with rows that are stuck.
+pub mod stuck;
 /// The switch-over's rows.
 pub mod switch;
 /// Counts, and our side of a comparison with a bank's own books.

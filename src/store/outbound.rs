@@ -129,6 +129,8 @@ pub struct FileOut {
     pub evidence: String,
     /// How many copies may have gone out.
     pub copies: i64,
+    /// How many attempts were made before a person let it go on.
+    pub attempts_from: i64,
     /// Whose money it moves.
     pub purse: Purse,
 }
@@ -153,7 +155,7 @@ pub struct FileFacts {
 const FILE_COLUMNS: &str = "f.id, f.bank, f.agreement, f.tranche, f.batch, f.profile, f.profile_digest, f.business_date, f.seq_no, f.dir, f.name, \
      f.flag_name, f.exchange_key, f.first_id, f.last_id, f.rows, f.total_fen, f.state, f.lines_state, f.fence, f.attempt, f.part_name, \
      f.flag_part_name, f.sha256, f.bytes, f.evidence, f.copies, coalesce(r.department, b.department), coalesce(r.project, b.project), \
-     coalesce(r.year, a.year), f.kind";
+     coalesce(r.year, a.year), f.kind, f.attempts_from";
 const FILE_FROM: &str = "from file_out f left join batch b on b.number = f.batch left join admission a on a.batch = f.batch \
      left join refund_order r on f.kind = 'refund' and r.id = f.first_id";
 
@@ -187,6 +189,7 @@ fn file_out(r: &Row) -> Result<FileOut, StoreError> {
         bytes: r.int(24)?,
         evidence: r.string(25)?,
         copies: r.int(26)?,
+        attempts_from: r.int(31)?,
         purse: Purse { department: r.string(27)?, project: r.string(28)?, year: year(r, 29)?, bank: bank.clone() },
         bank,
     })
@@ -218,6 +221,39 @@ impl FileOut {
     #[must_use]
     pub fn path(&self) -> String {
         if self.dir.is_empty() { self.name.clone() } else { format!("{}/{}", self.dir, self.name) }
+    }
+
+    /// Whether the table has a way to this state.
+    pub(super) fn along(&self, to: FileOutState) -> Result<(), StoreError> {
+        if self.state.may_become(to) {
+            return Ok(());
+        }
+        Err(StoreError::Broken(format!("file {} is {} and has no way to {}", self.id, self.state.code(), to.code())))
+    }
+
+    /// Attempts since a person last let it go on.
+    #[must_use]
+    pub const fn tries(&self) -> i64 {
+        self.attempt - self.attempts_from
+    }
+
+    /// Whether a bank may have seen it: by its state, or because a copy went out before.
+    #[must_use]
+    pub const fn may_be_out(&self) -> bool {
+        match self.state {
+            FileOutState::Voided | FileOutState::Abandoned => false,
+            FileOutState::Planned
+            | FileOutState::Sealed
+            | FileOutState::Uploading
+            | FileOutState::Publishing
+            | FileOutState::Sent
+            | FileOutState::Accepted
+            | FileOutState::Answered
+            | FileOutState::Refused
+            | FileOutState::Held
+            | FileOutState::Doubt
+            | FileOutState::Withdrawing => self.copies > 0 || self.state.may_be_out(),
+        }
     }
 }
 
@@ -578,7 +614,7 @@ impl Tx {
     /// Moves a file from the state that was read to another, with a word why.
     ///
     /// # Errors
-    /// The database refused.
+    /// The table has no such way, or the database refused.
     pub async fn move_file(
         &mut self,
         file: &FileOut,
@@ -587,6 +623,7 @@ impl Tx {
         actor: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        file.along(to)?;
         let row = self.file_standing(file.id, now).await?;
         let Some(next) = row.moved(file.seen(), to) else { return Ok(false) };
         if !self.put_standing(file.id, &row, &next).await? {
@@ -602,6 +639,7 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn record_sent(&mut self, file: &FileOut, sent: &SentRecord, actor: &str, now: Timestamp) -> Result<bool, StoreError> {
+        file.along(FileOutState::Sent)?;
         let row = self.file_standing(file.id, now).await?;
         let Some(next) = row.sent(file.state) else { return Ok(false) };
         let sql = "update file_out set state = $9, lines_state = $4, evidence = $5, sent_at = $6, ack_due_at = $7, result_due_at = $8, held_reason = '', \

@@ -17,7 +17,9 @@ impl Apply<'_> {
         let Some((outcome, is_final, reason, class, text)) = words.first().cloned() else {
             return Ok(vec![self.say("回执没有内容".to_owned(), "the ack says nothing".to_owned())]);
         };
-        match (outcome, is_final) {
+        // Of two copies under one name, the one that the bank had before is the other: it is taken.
+        let is_taken = self.file.copies > 1 && is_seen_before(&reason) && matches!(outcome, Outcome::Failed | Outcome::Unknown);
+        match (if is_taken { Outcome::Accepted } else { outcome }, is_final) {
             (Outcome::Accepted | Outcome::Paid, _) => {
                 let to = step(self.file.lines_state, Event::BankAccepted).map_err(|e| PassError::Broken(e.to_string()))?;
                 tx.move_base(&self.file, to, self.now).await?;

@@ -40,7 +40,7 @@ impl Apply<'_> {
         let out = [(rival, why.to_owned())];
         match file {
             None => regroup(self.gateway, tx, &tranche, (tranche.next_id, tranche.last_id), &out, self.now).await?,
-            Some(file) if !file.state.may_be_out() => {
+            Some(file) if !file.may_be_out() => {
                 let why = format!("instruction {instruction} before one of its lines was paid after all");
                 if tx.move_file(&file, FileOutState::Abandoned, &why, &self.gateway.holder, self.now).await? {
                     unreserve(tx, &file, self.now).await?;

@@ -117,6 +117,15 @@ impl Wish<'_> {
             | Act::Refund
             | Act::RefundReceipt
             | Act::RefundCancel
+            | Act::FileRelease
+            | Act::FileVoid
+            | Act::FileResend
+            | Act::FileSent
+            | Act::FileRefused
+            | Act::FileOneCopy
+            | Act::FileReread
+            | Act::FileWithout
+            | Act::BankLive
             | Act::Match
             | Act::OpeningReturned
             | Act::ChooseStatement

@@ -3,7 +3,7 @@
 //! for word the same. The database itself refuses the same person twice.
 
 use super::duty::{self, Duty};
-use super::{OperateError, cancel, case, choose, matching, partly, refund};
+use super::{OperateError, answer, cancel, case, choose, desk, file, matching, partly, refund};
 use crate::domain::file::FileOutState;
 use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::{Event, InstructionState, coded, step};
@@ -53,6 +53,24 @@ pub enum Act {
     ChooseStatement,
     /// Takes a released batch back before it passes the gate.
     BatchCancel,
+    /// Lets a held file go on.
+    FileRelease,
+    /// Gives a file up that was held or is in doubt.
+    FileVoid,
+    /// Sends a file's bytes once more.
+    FileResend,
+    /// Takes the bank's word that it has a file.
+    FileSent,
+    /// Takes the bank's word that it executed nothing of what is open.
+    FileRefused,
+    /// Takes the bank's word that it executed one copy of several.
+    FileOneCopy,
+    /// Reads a bank's file that contradicts another.
+    FileReread,
+    /// Reads a bank's file without some lines.
+    FileWithout,
+    /// Lets a bank go live that was only tried out.
+    BankLive,
 }
 
 coded!(Act {
@@ -72,6 +90,15 @@ coded!(Act {
     OpeningReturned = "switch.returned",
     ChooseStatement = "statement.choose",
     BatchCancel = "batch.cancel",
+    FileRelease = "file.release",
+    FileVoid = "file.void",
+    FileResend = "file.resend",
+    FileSent = "file.sent",
+    FileRefused = "file.refused",
+    FileOneCopy = "file.one_copy",
+    FileReread = "file.reread",
+    FileWithout = "file.without",
+    BankLive = "bank.live",
 });
 
 impl Act {
@@ -84,6 +111,8 @@ impl Act {
             Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase => None,
             Self::Refund | Self::RefundReceipt | Self::RefundCancel | Self::Match => None,
             Self::OpeningReturned | Self::ChooseStatement | Self::BatchCancel => None,
+            Self::FileRelease | Self::FileVoid | Self::FileResend | Self::FileSent | Self::FileRefused | Self::FileOneCopy => None,
+            Self::FileReread | Self::FileWithout | Self::BankLive => None,
         }
     }
 }
@@ -149,7 +178,7 @@ pub(super) fn has_evidence(evidence: &str) -> Result<&str, OperateError> {
 }
 
 /// Refuses where another proposal about the same thing waits for its second person.
-async fn none_open(tx: &mut Tx, subject: &str) -> Result<(), OperateError> {
+pub(super) async fn none_open(tx: &mut Tx, subject: &str) -> Result<(), OperateError> {
     for other in Act::ALL {
         if let Some(open) = tx.proposal_open(other.code(), subject).await? {
             return OperateError::refused(
@@ -194,6 +223,11 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
         Act::ReleasePublishing => super::guard::release(&mut tx, by, &proposal, now).await?,
         Act::ResolvePartly => partly::resolve(gateway, &mut tx, by, &proposal, now).await?,
         Act::BatchCancel => cancel::done(gateway, &mut tx, by, &proposal, now).await?,
+        Act::FileRelease | Act::FileVoid | Act::FileResend | Act::FileSent | Act::FileRefused | Act::FileOneCopy => {
+            file::approve(gateway, &mut tx, by, &proposal, act, now).await?
+        }
+        Act::FileReread | Act::FileWithout => answer::approve(gateway, &mut tx, by, &proposal, now).await?,
+        Act::BankLive => desk::go_live(&mut tx, &proposal).await?,
     };
     if !tx.approve_proposal(id, by, now).await? {
         return OperateError::refused(format!("事项{id}刚被他人办理"), format!("somebody else decided {id} just now"));
@@ -380,7 +414,7 @@ async fn settled_as_failed(
 /// The last open line of a file ends it.
 pub(super) async fn end_of_file(gateway: &Gateway, tx: &mut Tx, file: &FileOut, now: Timestamp) -> Result<(), OperateError> {
     let waits = match file.state {
-        FileOutState::Sent | FileOutState::Accepted => true,
+        FileOutState::Sent | FileOutState::Accepted | FileOutState::Doubt => true,
         FileOutState::Planned
         | FileOutState::Sealed
         | FileOutState::Uploading
@@ -388,7 +422,7 @@ pub(super) async fn end_of_file(gateway: &Gateway, tx: &mut Tx, file: &FileOut, 
         | FileOutState::Answered
         | FileOutState::Refused
         | FileOutState::Held
-        | FileOutState::Doubt
+        | FileOutState::Withdrawing
         | FileOutState::Voided
         | FileOutState::Abandoned => false,
     };

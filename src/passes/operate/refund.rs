@@ -247,7 +247,7 @@ async fn may_be_out(tx: &mut Tx, order: &Order) -> Result<bool, OperateError> {
         return Ok(true);
     }
     match order.file_out {
-        Some(id) => Ok(tx.file(id).await?.state.may_be_out()),
+        Some(id) => Ok(tx.file(id).await?.may_be_out()),
         None => Ok(false),
     }
 }
