@@ -68,7 +68,7 @@ pub fn explain(layout: &Layout, source: &mut dyn Read, most: usize) -> io::Resul
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
         let mut scratch = String::new();
         let is_skipped = layout.skip.as_ref().is_some_and(|s| layout.dialect.decode(bytes, &mut scratch).is_ok_and(|t| s.is_match(t)));
-        if !is_skipped && !(bytes.is_empty() && layout.skip_blank) {
+        if !(is_skipped || bytes.is_empty() && layout.skip_blank) {
             out.push(run.line(number, Raw::Line(bytes), is_last));
         }
     }

@@ -50,6 +50,7 @@ const VERSIONS: &[Version] = &[
         sqlite: &[include_str!("migrations/0005_sqlite.sql")],
     },
     Version { number: 6, name: "stuck files", both: &[include_str!("migrations/0006_stuck.sql")], postgres: &[], sqlite: &[] },
+    Version { number: 7, name: "openings", both: &[include_str!("migrations/0007_opening.sql")], postgres: &[], sqlite: &[] },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

@@ -51,16 +51,24 @@ on_both! {
 }
 
 async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: World) {
-    let first = [(1, "first"), (2, "settlement"), (3, "settlement views"), (4, "parted claims"), (5, "memory")]
-        .map(|(n, name)| (n, name.to_owned()))
-        .to_vec();
+    let first = [
+        (1, "first"),
+        (2, "settlement"),
+        (3, "settlement views"),
+        (4, "parted claims"),
+        (5, "memory"),
+        (6, "stuck files"),
+        (7, "openings"),
+    ]
+    .map(|(n, name)| (n, name.to_owned()))
+    .to_vec();
     let dry = w.store.migration_plan().await.unwrap();
     assert_eq!((dry.had.as_slice(), &dry.applied), ([].as_slice(), &first));
     assert_eq!(w.tables().await, BTreeSet::new(), "a dry run made tables");
     assert!(matches!(w.store.check_schema().await, Err(StoreError::SchemaOlder { wanted: 1 })));
     assert_eq!(w.store.migrate().await.unwrap(), dry);
     let again = w.store.migrate().await.unwrap();
-    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ([1, 2, 3, 4, 5].as_slice(), [].as_slice()));
+    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ([1, 2, 3, 4, 5, 6, 7].as_slice(), [].as_slice()));
     w.store.check_schema().await.unwrap();
     assert!(w.tables().await.contains("instruction_state"));
 }

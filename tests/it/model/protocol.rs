@@ -340,7 +340,8 @@ impl Next<'_> {
                     | FileOutState::Held
                     | FileOutState::Doubt
                     | FileOutState::Voided
-                    | FileOutState::Abandoned => Pc::Idle,
+                    | FileOutState::Abandoned
+                    | FileOutState::Withdrawing => Pc::Idle,
                 };
                 self.step(format!("node {n} reads {:?}", w.row.state), |w| {
                     let row = w.row.clone();
@@ -536,7 +537,9 @@ impl Next<'_> {
                         w.nodes[n].glimpse.clear();
                     });
                 }
-                Recovery::Out(Evidence::Renamed | Evidence::Answered) => unreachable!("a look renames and answers nothing"),
+                Recovery::Out(Evidence::Renamed | Evidence::Answered | Evidence::Attested) => {
+                    unreachable!("a look renames and answers nothing")
+                }
             }
         }
     }
