@@ -132,6 +132,8 @@ pub(crate) async fn still(gateway: &Gateway, tx: &mut Tx, identity: &Identity) -
 pub async fn at_the_start(gateway: &Gateway, now: Timestamp) -> Result<(), PassError> {
     match gateway.store.replication().await? {
         Replication::Synchronous => tracing::info!("a commit waits for a standby"),
+        // A file has no standby by its nature, and nobody to be warned of it each time.
+        Replication::Alone if gateway.store.engine() == "SQLite" => tracing::info!("the database is one file: its backup is all there is"),
         Replication::Alone => {
             tracing::warn!("the database has no standby: what it loses is lost, and publishing is then held until two persons release it");
         }

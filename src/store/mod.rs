@@ -52,6 +52,8 @@ pub mod migrate;
 pub mod outbound;
 /// What was published of a batch.
 pub mod publication;
+/// Ranges of instructions.
+pub mod ranges;
 /// Refund orders and their lines.
 pub mod refund;
 /// What remains of a part.

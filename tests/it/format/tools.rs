@@ -128,4 +128,8 @@ fn bytes_are_laid_over_fields_and_samples_are_tried() {
     assert_eq!((&amount["from"], &amount["to"], &amount["text"]), (&40.into(), &56.into(), &"0000000000012345".into()));
     let (code, said, _) = bankgate(&["try", profile.to_str().unwrap()]);
     assert!(code == 0 && said[0]["samples"].as_array().unwrap().len() >= 5, "{said:?}");
+    for id in ["pipe-gbk-summary", "split-sf-noheader", "refund-pipe-gbk"] {
+        let (code, said, _) = bankgate(&["try", folder(id).to_str().unwrap()]);
+        assert_eq!(code, 0, "{id}: {said:?}");
+    }
 }

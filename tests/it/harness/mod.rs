@@ -58,14 +58,14 @@ pub fn run(command: &mut Command) -> String {
     said
 }
 
-/// Asks until the answer is there, for at most twenty seconds.
+/// Asks until the answer is there, for at most two minutes: a limit for what hangs, and no measure of speed.
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let watch = Stopwatch::start();
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(watch.elapsed() < Duration::from_secs(20), "waited too long for {what}");
+        assert!(watch.elapsed() < Duration::from_secs(120), "waited too long for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -523,6 +523,14 @@ impl World {
         for row in self.rows(&wanted).await {
             subledger.insert(row.string(0).unwrap(), row.int(1).unwrap());
         }
+        // What was opened at the switch-over has no instruction of ours, and what a bank says against our books stands beside it.
+        let beside = "select a.kind || '/' || a.bank || '/' || a.department || '/' || a.project || '/' || cast(a.year as text), cast(sum(p.amount_fen) as bigint) \
+                      from posting p join account a on a.id = p.account join entry e on e.id = p.entry where a.kind not in ('treasury', 'zero_balance') and \
+                      (e.opening is not null or exists (select 1 from posting q join account c on c.id = q.account where q.entry = e.id and c.kind = 'conflict')) group by 1";
+        for row in self.rows(beside).await {
+            *subledger.entry(row.string(0).unwrap()).or_default() += row.int(1).unwrap();
+        }
+        subledger.retain(|_, fen| *fen != 0);
         let mut ledger: BTreeMap<String, i64> = BTreeMap::new();
         let sql = "select kind || '/' || bank || '/' || department || '/' || project || '/' || cast(year as text), balance_fen from account \
                    where balance_fen <> 0 and kind not in ('treasury', 'zero_balance')";
