@@ -397,7 +397,7 @@ fn read_set(profile: &Profile, kind: Kind, files: &[PathBuf], request: Option<&P
         }
         let summary = profile.parse(inbound, &role, &mut open(path)?, &mut |parsed| match parsed {
             Parsed::Answer(mut answer) => {
-                if let Some(sent) = sent.as_mut().filter(|_| inbound != InboundKind::Ack) {
+                if let Some(sent) = sent.as_mut().filter(|_| inbound != InboundKind::Ack && answer.line > 0) {
                     sent.bind(profile, &mut answer);
                 }
                 say(&tool::answer_json(&answer));

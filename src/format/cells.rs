@@ -32,6 +32,10 @@ pub struct Cells {
     pub code: String,
     pub text: String,
     pub bank_ref: Option<String>,
+    pub file_status: String,
+    pub file_code: String,
+    pub file_text: String,
+    pub group_status: String,
     pub value_date: Option<NaiveDate>,
     pub totals: Totals,
     pub entry_date: Option<NaiveDate>,
@@ -130,6 +134,7 @@ impl Reader {
             Syntax::Prefixed => self.prefixed(record, layout.dialect, line, visit),
             Syntax::Delimited(how) => self.delimited(layout, record, order, how, line, visit),
             Syntax::Sheet => Err((None, "is a line of text where a workbook belongs".to_owned())),
+            Syntax::Xml => Err((None, "is a line of text where XML belongs".to_owned())),
         }
     }
 
@@ -249,7 +254,7 @@ fn placed<'t>(
     let (mut found, mut from) = (0, 0);
     let gap = match &layout.syntax {
         Syntax::Delimited(how) => how.delimiter.len(),
-        Syntax::Fixed | Syntax::Prefixed | Syntax::Sheet => 1,
+        Syntax::Fixed | Syntax::Prefixed | Syntax::Sheet | Syntax::Xml => 1,
     };
     for text in columns {
         let range = from..from + text.len();
@@ -435,7 +440,19 @@ pub fn understand(
         return Ok(());
     }
     if text.is_empty() {
-        let is_word = matches!(field.take, Take::Text(TextTake::Status | TextTake::Code | TextTake::Text | TextTake::BankRef));
+        let is_word = matches!(
+            field.take,
+            Take::Text(
+                TextTake::Status
+                    | TextTake::Code
+                    | TextTake::Text
+                    | TextTake::BankRef
+                    | TextTake::FileStatus
+                    | TextTake::FileCode
+                    | TextTake::FileText
+                    | TextTake::GroupStatus
+            )
+        );
         return if field.optional || is_word { Ok(()) } else { Err("is empty".to_owned()) };
     }
     let text = match field.code_pattern.as_ref().and_then(|p| p.find(text)) {
@@ -551,6 +568,22 @@ fn put_text(cells: &mut Cells, take: TextTake, text: &str) -> Result<(), String>
         TextTake::CounterName => once(&mut cells.counter_name, Name::new(text)),
         TextTake::Status => {
             cells.status.push_str(text);
+            Ok(())
+        }
+        TextTake::FileStatus => {
+            cells.file_status.push_str(text);
+            Ok(())
+        }
+        TextTake::FileCode => {
+            cells.file_code.push_str(text);
+            Ok(())
+        }
+        TextTake::FileText => {
+            append(&mut cells.file_text, text);
+            Ok(())
+        }
+        TextTake::GroupStatus => {
+            cells.group_status.push_str(text);
             Ok(())
         }
         TextTake::Code => {

@@ -110,7 +110,7 @@ pub fn write_record(
     let (between, is_trailing) = match &layout.syntax {
         Syntax::Delimited(how) => (how.delimiter.as_str(), how.trailing == TrailingSpec::Yes),
         Syntax::Sheet => (CELL_END, false),
-        Syntax::Fixed | Syntax::Prefixed => ("", false),
+        Syntax::Fixed | Syntax::Prefixed | Syntax::Xml => ("", false),
     };
     let mut delimiter = Vec::new();
     layout

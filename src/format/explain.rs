@@ -29,7 +29,7 @@ pub struct Explained {
 /// A column, explained.
 #[derive(Clone, Debug, Serialize)]
 pub struct ExplainedCell {
-    /// First byte, from 0; between delimiters in the decoded text.
+    /// First byte, from 0; between delimiters in the decoded text; in XML the column at which its element begins.
     pub from: usize,
     /// The byte behind the last.
     pub to: usize,
@@ -48,6 +48,9 @@ pub struct ExplainedCell {
 pub fn explain(layout: &Layout, source: &mut dyn Read, most: usize) -> io::Result<Vec<Explained>> {
     let mut out = Vec::new();
     let mut run = Explaining { layout, finder: Finder::new(layout), reader: Reader::default() };
+    if layout.syntax == Syntax::Xml {
+        return super::xml::explain::explain(layout, source, most);
+    }
     if layout.syntax == Syntax::Sheet {
         sheet::read(source, &mut |at, row| {
             if out.len() < most
@@ -116,6 +119,7 @@ impl Explaining<'_> {
             Place::Each => "row",
             Place::Last => "trailer",
             Place::Any => "any",
+            Place::Group => "group",
         };
         Explained { line, record, fault, cells }
     }

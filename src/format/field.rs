@@ -105,6 +105,10 @@ pub enum TextTake {
     Code,
     Text,
     BankRef,
+    FileStatus,
+    FileCode,
+    FileText,
+    GroupStatus,
     CounterAccount,
     CounterName,
 }
@@ -218,6 +222,10 @@ pub fn vocabulary() -> Vec<(&'static str, Put, Take, Nature)> {
         ("code", Put::Nothing, Take::Text(TextTake::Code), Text),
         ("text", Put::Nothing, Take::Text(TextTake::Text), Text),
         ("bank_ref", Put::Nothing, Take::Text(TextTake::BankRef), Text),
+        ("file_status", Put::Nothing, Take::Text(TextTake::FileStatus), Text),
+        ("file_code", Put::Nothing, Take::Text(TextTake::FileCode), Text),
+        ("file_text", Put::Nothing, Take::Text(TextTake::FileText), Text),
+        ("group_status", Put::Nothing, Take::Text(TextTake::GroupStatus), Text),
         ("value_date", Put::Nothing, Take::Date(DateTake::ValueDate), Date),
         ("paid_count", Put::Nothing, Take::Number(NumberTake::PaidCount), Number),
         ("paid_total", Put::Nothing, Take::Money(MoneyTake::PaidTotal), Money),
@@ -268,11 +276,22 @@ pub enum Strip {
     Both,
 }
 
+/// A place below a record: elements, and perhaps an attribute of the last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct XmlPath {
+    /// Element by element.
+    pub steps: Vec<String>,
+    /// The attribute's name.
+    pub attribute: Option<String>,
+}
+
 /// A column, checked.
 #[derive(Clone, Debug)]
 pub struct Field {
     /// Its name in the profile.
     pub name: String,
+    /// In XML: where it stands, below its record; the first is where it is written.
+    pub paths: Vec<XmlPath>,
     /// What is written.
     pub put: Put,
     /// What is read.

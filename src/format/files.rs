@@ -208,7 +208,11 @@ impl Scope<'_> {
         if let Some(what) = self.layouts.get(layout).and_then(|l| l.cannot_answer(written.kind, needs)) {
             return Err(fault(name, what));
         }
-        Ok(Content::Lines { layout, meaning, digests: Vec::new() })
+        let levels = written.file_status.as_ref().map(|name| self.status_map(name)).transpose()?;
+        if levels.is_none() && self.layouts.get(layout).is_some_and(Layout::has_levels) {
+            return Err(fault(name, "the layout reads file_status or group_status: file_status = \"<map>\" says what they mean"));
+        }
+        Ok(Content::Lines { layout, meaning, levels, digests: Vec::new() })
     }
 
     fn status_map(&self, name: &Spanned<String>) -> Result<StatusMap, Fault> {

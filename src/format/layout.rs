@@ -11,6 +11,7 @@ use super::plan::{Fault, fault, regex};
 use super::spec::{FieldSpec, Newline, SignSpec, StripSpec, TrailingSpec, TruncateSpec, TypeSpec};
 use super::template;
 use super::totals::DigestKind;
+use super::xml;
 use crate::domain::exchange::InboundKind;
 
 /// How columns are told apart.
@@ -24,6 +25,8 @@ pub enum Syntax {
     Prefixed,
     /// By a workbook's cells.
     Sheet,
+    /// By elements and attributes.
+    Xml,
 }
 
 /// Columns between delimiters.
@@ -70,6 +73,10 @@ pub struct Layout {
     pub last: Vec<Record>,
     /// Anywhere.
     pub any: Vec<Record>,
+    /// In XML: an element around some of the repeated ones.
+    pub group: Option<Record>,
+    /// Blanks by which an inner element is set in, when XML is written; none writes it in one line.
+    pub indent: Option<usize>,
 }
 
 /// What tells a record's lines from others.
@@ -116,13 +123,26 @@ pub struct Record {
     pub counts: Vec<usize>,
     /// Its fields are named groups of this.
     pub pattern: Option<Regex>,
+    /// In XML: elements from the root to the repeated one.
+    pub path: Vec<String>,
     pub fields: Vec<Field>,
 }
 
 impl Layout {
     /// Every record, in the order in which they are written.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
-        self.first.iter().chain(&self.each).chain(&self.last).chain(&self.any)
+        self.first.iter().chain(&self.each).chain(&self.last).chain(&self.any).chain(&self.group)
+    }
+
+    /// In XML: the local name of the element that everything stands in.
+    pub fn root(&self) -> &str {
+        let first = self.each.iter().find_map(|r| r.path.first()).map_or("", String::as_str);
+        first.rsplit_once(':').map_or(first, |(_, name)| name)
+    }
+
+    /// Whether it says what became of the file as a whole.
+    pub fn has_levels(&self) -> bool {
+        self.takes(&Take::Text(TextTake::FileStatus)) || self.takes(&Take::Text(TextTake::GroupStatus))
     }
 
     /// Whether a row of titles says which column is which.
@@ -264,6 +284,11 @@ pub fn field_layout(at: &Spanned<FieldSpec>, layout: &Layout, extras: &[&str]) -
         take = other;
     }
     let kind = kind(at, nature)?;
+    let paths = xml::layout::field_paths(at, layout)?;
+    if paths.iter().any(|p| p.attribute.as_deref() == Some("xmlns")) {
+        // Whatever version or namespace a bank writes, the elements say what it is.
+        take = Take::Ignore;
+    }
     let is_fixed = layout.syntax == Syntax::Fixed;
     let is_padded = matches!(layout.syntax, Syntax::Fixed | Syntax::Prefixed);
     let width = match (&written.width, is_fixed) {
@@ -300,6 +325,7 @@ pub fn field_layout(at: &Spanned<FieldSpec>, layout: &Layout, extras: &[&str]) -
     let default_strip = if is_padded { Strip::Trailing } else { Strip::None };
     let field = Field {
         name: written.name.get_ref().clone(),
+        paths,
         put,
         take,
         kind,

@@ -10,7 +10,7 @@ use super::field::Take;
 use super::find::{Finder, Found};
 use super::layout::{Layout, Record, Syntax};
 use super::lines::{Line, Lines};
-use super::meaning::{Meaning, Phrases, ReasonMap};
+use super::meaning::{Meaning, Phrases, ReasonMap, StatusMap};
 use super::plan::{self, Content, Plan, RowMeaning};
 use super::profile::ReturnSemantics;
 use super::sheet;
@@ -30,7 +30,7 @@ const RAW_KEPT: usize = 4096;
 /// When reading fails, or when the profile has no such data file.
 pub fn parse(plan: &Plan, kind: InboundKind, role: &str, source: &mut dyn Read, sink: &mut dyn FnMut(Parsed)) -> io::Result<ParseSummary> {
     let file = plan.inbound.iter().find(|i| i.kind == kind && i.role == role);
-    let Some(Content::Lines { layout, meaning, digests }) = file.map(|f| &f.content) else {
+    let Some(Content::Lines { layout, meaning, levels, digests }) = file.map(|f| &f.content) else {
         let what = format!("the profile has no data file of kind {} and role {role:?}", kind.code());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     };
@@ -38,6 +38,7 @@ pub fn parse(plan: &Plan, kind: InboundKind, role: &str, source: &mut dyn Read, 
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the profile has no such layout"));
     };
     let mut run = Run::new(layout, meaning, &plan.reasons, kind, sink);
+    run.levels = levels.as_ref();
     run.lists_failures = matches!(plan.exchange.return_semantics, ReturnSemantics::FailuresOnly | ReturnSemantics::FailuresElseSuccesses);
     read(run, digests, source)
 }
@@ -56,6 +57,11 @@ pub fn parse_sent(plan: &Plan, source: &mut dyn Read, sink: &mut dyn FnMut(Parse
 }
 
 fn read(mut run: Run<'_, '_>, digests: &[DigestKind], source: &mut dyn Read) -> io::Result<ParseSummary> {
+    if run.layout.syntax == Syntax::Xml {
+        let layout = run.layout;
+        let tally = super::xml::read::parse(&mut run, layout, source, Tallier::new(digests))?;
+        return Ok(run.finish(tally));
+    }
     if run.layout.syntax == Syntax::Sheet {
         let mut counted = Counted { source, tallier: Tallier::new(digests) };
         sheet::read(&mut counted, &mut |at, row| run.row(at, row))?;
@@ -86,7 +92,8 @@ impl Read for Counted<'_> {
     }
 }
 
-struct Run<'a, 's> {
+/// A file while it is read.
+pub struct Run<'a, 's> {
     layout: &'a Layout,
     meaning: &'a RowMeaning,
     reasons: &'a ReasonMap,
@@ -94,15 +101,19 @@ struct Run<'a, 's> {
     sink: &'s mut dyn FnMut(Parsed),
     reader: Reader,
     phrases: Phrases,
-    line: u64,
+    pub line: u64,
     finder: Finder<'a>,
     /// Whether successes may have no rows: then what is declared of them speaks of the rest of the payments sent.
     lists_failures: bool,
+    /// What statuses above the rows mean.
+    levels: Option<&'a StatusMap>,
+    /// What the file and the group say of every row in them.
+    above: Vec<(String, Meaning)>,
     /// What a heading says of the rows below it.
     status: String,
     /// Counted over whole lines, where a record holds a digest of what stands before it.
     before: Option<Tallier>,
-    summary: ParseSummary,
+    pub summary: ParseSummary,
     amount: Option<Fen>,
     paid: (u64, Option<Fen>),
     failed: (u64, Option<Fen>),
@@ -141,6 +152,8 @@ impl<'a, 's> Run<'a, 's> {
             line: 0,
             finder: Finder::new(layout),
             lists_failures: false,
+            levels: None,
+            above: Vec::new(),
             status: String::new(),
             before: (!digests.is_empty()).then(|| Tallier::new(&digests)),
             summary: ParseSummary::default(),
@@ -223,7 +236,8 @@ impl<'a, 's> Run<'a, 's> {
         self.fault(None, "is longer than any line may be", shown);
     }
 
-    fn fault(&mut self, column: Option<String>, what: &str, raw: &[u8]) {
+    /// A line or record that cannot be read.
+    pub fn fault(&mut self, column: Option<String>, what: &str, raw: &[u8]) {
         self.summary.faults += 1;
         let raw = raw.get(..raw.len().min(RAW_KEPT)).unwrap_or_default().to_vec();
         (self.sink)(Parsed::Fault(LineFault { line: self.line, column, what: what.to_owned(), raw }));
@@ -236,6 +250,14 @@ impl<'a, 's> Run<'a, 's> {
         let mut cells = Cells::default();
         let order = self.finder.order().filter(|_| place == Place::Each);
         self.reader.cells(self.layout, record, order, line, &mut cells)?;
+        self.take_record(record, place, cells)
+    }
+
+    /// Takes a record whose columns are understood.
+    ///
+    /// # Errors
+    /// The column at fault.
+    pub fn take_record(&mut self, record: &Record, place: Place, mut cells: Cells) -> Result<(), CellFault> {
         match (place, self.kind) {
             (Place::Each, InboundKind::Statement) => self.entry(cells),
             (Place::Each, InboundKind::Ack) => {
@@ -243,7 +265,7 @@ impl<'a, 's> Run<'a, 's> {
                 self.answer(cells)
             }
             (Place::Each, InboundKind::Result | InboundKind::Return | InboundKind::Enquiry) => self.answer(cells),
-            (Place::First | Place::Last | Place::Any, _) => {
+            (Place::First | Place::Last | Place::Any | Place::Group, _) => {
                 self.declare(record, &mut cells);
                 self.check_digests(record, &cells)
             }
@@ -266,7 +288,7 @@ impl<'a, 's> Run<'a, 's> {
     }
 
     /// Takes what a header or trailer says of the file. Two places that say different things are a problem.
-    fn declare(&mut self, record: &Record, cells: &mut Cells) {
+    pub fn declare(&mut self, record: &Record, cells: &mut Cells) {
         let mut twice = Vec::new();
         let declared = &mut self.summary.declared;
         let totals = &cells.totals;
@@ -309,6 +331,84 @@ impl<'a, 's> Run<'a, 's> {
         }
     }
 
+    /// What the file and the group around a row say, before the row itself.
+    pub fn levels(&mut self, head: &Cells, group: Option<&Cells>) {
+        self.above.clear();
+        let words = [Some((&head.file_status, head)), group.map(|group| (&group.group_status, group))];
+        for (said, cells) in words.into_iter().flatten().filter(|(said, _)| !said.is_empty()) {
+            match self.levels.and_then(|map| map.decide(said, &cells.file_code, &cells.file_text)) {
+                Some(meaning) => self.above.push((said.clone(), meaning)),
+                None => self.summary.problem(format!("the status {:?} of the file is not in the profile's status map", short(said))),
+            }
+        }
+        if let [(_, file), (_, group)] = self.above.as_slice()
+            && contradicts(*file, *group)
+        {
+            self.contradiction();
+        }
+    }
+
+    fn contradiction(&mut self) {
+        let said: Vec<&str> = self.above.iter().map(|(said, _)| said.as_str()).collect();
+        let what = format!("record {}: what the file says ({}) and what stands in it contradict each other", self.line, said.join(", "));
+        if !self.summary.problems.contains(&what) {
+            self.summary.problem(what);
+        }
+    }
+
+    /// The row's own word under those above it. A definite word above that the row does not share is a contradiction: then nothing is
+    /// known. A row without a word has the nearest one above it.
+    fn said_above(&mut self, row: Option<Meaning>) -> Meaning {
+        let unknown = Meaning { outcome: Outcome::Unknown, is_final: false };
+        let own = row.or_else(|| self.above.last().map(|(_, meaning)| *meaning)).unwrap_or(unknown);
+        if self.above.iter().any(|(_, above)| contradicts(*above, own)) {
+            self.contradiction();
+            return unknown;
+        }
+        own
+    }
+
+    /// A group without rows speaks for the file.
+    pub fn group_word(&mut self, cells: &Cells) {
+        if let Some((said, meaning)) = self.above.last().cloned().filter(|_| !cells.group_status.is_empty()) {
+            self.whole_word(meaning, &said, &cells.file_code, &cells.file_text);
+        }
+    }
+
+    /// A file without rows speaks for all its payments.
+    pub fn file_word(&mut self, cells: &Cells) {
+        if cells.file_status.is_empty() || self.summary.records + self.summary.faults > 0 {
+            return;
+        }
+        self.levels(cells, None);
+        if let Some((said, meaning)) = self.above.first().cloned() {
+            self.whole_word(meaning, &said, &cells.file_code, &cells.file_text);
+        }
+    }
+
+    /// Of a whole file nothing but "taken in" is said by a success: which payment was credited is said row by row.
+    fn whole_word(&mut self, meaning: Meaning, said: &str, code: &str, text: &str) {
+        let (outcome, is_final) = match meaning.outcome {
+            Outcome::Paid | Outcome::Returned | Outcome::Accepted => (Outcome::Accepted, meaning.is_final),
+            Outcome::Failed | Outcome::Unknown => (meaning.outcome, meaning.is_final),
+        };
+        let code = if code.is_empty() { said } else { code };
+        let mapped = self.phrases.find(self.reasons, code, text, self.value_date);
+        let reason = match outcome {
+            Outcome::Failed => Some(mapped.unwrap_or(Reason::OtherUnmapped)),
+            Outcome::Unknown => mapped,
+            Outcome::Accepted | Outcome::Paid | Outcome::Returned => None,
+        };
+        let word = FileWord { outcome, is_final, reason, code: code.to_owned(), text: text.to_owned() };
+        if let Some(before) = self.summary.file_code.replace(word.clone()) {
+            // A group's own word is nearer to its payments than the file's; but one that refuses and one that takes in cannot both be.
+            if before.outcome != word.outcome && (before.outcome == Outcome::Failed || word.outcome == Outcome::Failed) {
+                self.contradiction();
+            }
+            self.summary.file_code = Some(before);
+        }
+    }
+
     fn answer(&mut self, mut cells: Cells) -> Result<(), CellFault> {
         if cells.status.is_empty() {
             cells.status.clone_from(&self.status);
@@ -316,9 +416,10 @@ impl<'a, 's> Run<'a, 's> {
         let code = if cells.code.is_empty() { &cells.status } else { &cells.code };
         let Meaning { outcome, is_final } = match self.meaning {
             RowMeaning::File(meaning) => *meaning,
-            RowMeaning::Status(map) => map.decide(&cells.status, code, &cells.text).ok_or_else(|| {
+            RowMeaning::Status(_) if cells.status.is_empty() && !self.above.is_empty() => self.said_above(None),
+            RowMeaning::Status(map) => self.said_above(Some(map.decide(&cells.status, code, &cells.text).ok_or_else(|| {
                 (Some("status".to_owned()), format!("the status {:?} is not in the profile's status map", short(&cells.status)))
-            })?,
+            })?)),
             RowMeaning::None => return Err((None, "has no outcome".to_owned())),
         };
         let mapped = self.phrases.find(self.reasons, code, &cells.text, cells.value_date.or(self.value_date));
@@ -407,8 +508,10 @@ impl<'a, 's> Run<'a, 's> {
     }
 
     fn finish(mut self, tally: Tally) -> ParseSummary {
-        for what in self.finder.missing() {
-            self.summary.problem(what);
+        if self.layout.syntax != Syntax::Xml {
+            for what in self.finder.missing() {
+                self.summary.problem(what);
+            }
         }
         if self.kind == InboundKind::Ack && self.summary.file_code.is_none() && self.summary.faults == 0 {
             self.summary.problem("the ack says nothing");
@@ -418,10 +521,35 @@ impl<'a, 's> Run<'a, 's> {
             InboundKind::Result | InboundKind::Return | InboundKind::Enquiry => self.prove_answers(),
             InboundKind::Ack => {}
         }
+        self.word_of_the_file();
         self.summary.lines = tally.lines;
         self.summary.bytes = tally.bytes;
         self.summary.tally = tally;
         self.summary
+    }
+
+    /// What a set without rows says of the whole file is handed on as line 0, which belongs to no payment.
+    fn word_of_the_file(&mut self) {
+        let is_of_rows = self.kind == InboundKind::Ack || self.summary.records > 0 || !self.summary.problems.is_empty();
+        let Some(word) = self.summary.file_code.clone().filter(|_| !is_of_rows) else { return };
+        self.summary.records = 1;
+        (self.sink)(Parsed::Answer(Answer {
+            line: 0,
+            reference: None,
+            seq: None,
+            payee_name: None,
+            id_number: None,
+            account: None,
+            amount: None,
+            paid: None,
+            outcome: word.outcome,
+            is_final: word.is_final,
+            reason: word.reason,
+            raw_code: word.code,
+            raw_text: word.text,
+            bank_ref: None,
+            date: None,
+        }));
     }
 
     fn prove_answers(&mut self) {
@@ -500,6 +628,15 @@ fn count(into: &mut (u64, Option<Fen>), amount: Option<Fen>) {
     match amount {
         Some(amount) => add(&mut into.1, amount),
         None => into.1 = None,
+    }
+}
+
+/// Whether a definite word above leaves no place for the one below.
+const fn contradicts(above: Meaning, below: Meaning) -> bool {
+    match (above.outcome, above.is_final) {
+        (Outcome::Failed, true) => !matches!(below.outcome, Outcome::Failed),
+        (Outcome::Paid, true) => !matches!(below.outcome, Outcome::Paid),
+        (Outcome::Failed | Outcome::Paid, false) | (Outcome::Accepted | Outcome::Returned | Outcome::Unknown, _) => false,
     }
 }
 

@@ -79,7 +79,7 @@ pub enum Content {
     /// It says that another file is whole.
     Flag(FlagPattern),
     /// Its lines are read.
-    Lines { layout: usize, meaning: RowMeaning, digests: Vec<DigestKind> },
+    Lines { layout: usize, meaning: RowMeaning, levels: Option<StatusMap>, digests: Vec<DigestKind> },
 }
 
 /// Where a row's outcome comes from.

@@ -7,6 +7,7 @@ use super::field::Field;
 use super::layout::{Delimited, Layout, Record, Syntax, Test, field_layout};
 use super::plan::{Fault, fault, regex};
 use super::spec::{FieldSpec, LayoutSpec, Place, RecordSpec, Spec, SyntaxSpec, TrailingSpec};
+use super::xml;
 
 /// Digits of a length, where the profile does not say.
 const PREFIX_USUAL: usize = 3;
@@ -33,7 +34,12 @@ pub fn layout(at: &Spanned<LayoutSpec>, spec: &Spec, extras: &[&str]) -> Result<
         each: Vec::new(),
         last: Vec::new(),
         any: Vec::new(),
+        group: None,
+        indent: written.indent.as_ref().map(|i| *i.get_ref()),
     };
+    if let Some(indent) = written.indent.as_ref().filter(|_| out.syntax != Syntax::Xml) {
+        return Err(fault(indent, "only XML is set in"));
+    }
     for record_spec in &written.record {
         let built = record(record_spec, &out, (written, extras))?;
         match record_spec.get_ref().at.get_ref() {
@@ -41,10 +47,15 @@ pub fn layout(at: &Spanned<LayoutSpec>, spec: &Spec, extras: &[&str]) -> Result<
             Place::Each => out.each.push(built),
             Place::Last => out.last.push(built),
             Place::Any => out.any.push(built),
+            Place::Group if out.group.is_none() => out.group = Some(built),
+            Place::Group => return Err(fault(record_spec, "one element stands around the repeated ones")),
         }
     }
     if out.each.is_empty() {
         return Err(fault(at, "a layout needs a record at = \"each\""));
+    }
+    if out.syntax == Syntax::Xml {
+        xml::layout::one_of_each(at, &out)?;
     }
     told_apart(written, &mut out)?;
     titles(at, &out)?;
@@ -66,6 +77,7 @@ fn syntax(written: &LayoutSpec) -> Result<Syntax, Fault> {
             SyntaxSpec::Fixed => "fixed",
             SyntaxSpec::Prefixed => "prefixed",
             SyntaxSpec::Sheet => "sheet",
+            SyntaxSpec::Xml => "xml",
             SyntaxSpec::Delimited => "delimited",
         };
         return Err(Fault { span, what: format!("a {word} layout has no delimiters") });
@@ -79,6 +91,7 @@ fn syntax(written: &LayoutSpec) -> Result<Syntax, Fault> {
         SyntaxSpec::Fixed => Ok(Syntax::Fixed),
         SyntaxSpec::Prefixed => Ok(Syntax::Prefixed),
         SyntaxSpec::Sheet => Ok(Syntax::Sheet),
+        SyntaxSpec::Xml => Ok(Syntax::Xml),
         SyntaxSpec::Delimited => delimited(written).map(Syntax::Delimited),
     }
 }
@@ -133,7 +146,8 @@ fn record(at: &Spanned<RecordSpec>, layout: &Layout, (of, extras): (&LayoutSpec,
     let is_cut = layout.syntax == Syntax::Fixed && pattern.is_none();
     let lengths = lengths(at, is_cut, &ends)?;
     let counts = counts(written, layout, fields.len())?;
-    Ok(Record { test: test(at, layout)?, is_optional: written.optional, lengths, counts, pattern, fields })
+    let path = xml::layout::record_path(at, layout)?;
+    Ok(Record { test: test(at, layout)?, is_optional: written.optional, lengths, counts, pattern, path, fields })
 }
 
 fn offset(at: &Spanned<FieldSpec>, layout: &Layout, end: usize) -> Result<(), Fault> {
@@ -194,7 +208,7 @@ fn lengths(at: &Spanned<RecordSpec>, is_cut: bool, ends: &[usize]) -> Result<Vec
 
 fn counts(written: &RecordSpec, layout: &Layout, fields: usize) -> Result<Vec<usize>, Fault> {
     let Some(columns) = &written.columns else { return Ok(Vec::new()) };
-    if matches!(layout.syntax, Syntax::Fixed) {
+    if matches!(layout.syntax, Syntax::Fixed | Syntax::Xml) {
         return Err(fault(columns, "columns = [..] belongs to delimited, prefixed and sheet layouts; lengths to fixed ones"));
     }
     let mut counts = columns.get_ref().clone();

@@ -13,6 +13,7 @@ use super::plan;
 use super::profile::{NameError, OutboundNames, Profile};
 use super::sheet;
 use super::totals::Tallier;
+use super::xml::write::XmlOut;
 use crate::domain::exchange::{BatchFacts, PaymentLine};
 use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
@@ -114,6 +115,7 @@ pub struct Renderer<'p, W> {
     /// Lines are numbered without gaps; an enquiry's keep the numbers of the file that it asks about.
     is_whole: bool,
     cuts: Cell<u64>,
+    xml: Option<XmlOut>,
 }
 
 impl<W> fmt::Debug for Renderer<'_, W> {
@@ -163,7 +165,8 @@ impl<'p, W: Write> Renderer<'p, W> {
         let facts = facts.clone();
         let tallier = Tallier::new(&digests);
         let cuts = Cell::new(0);
-        let mut this = Self { profile, layout, each, facts, names, out, buffer, tallier, rows: 0, total: Fen::ZERO, is_whole, cuts };
+        let xml = (layout.syntax == Syntax::Xml).then(|| XmlOut::begin(layout, &mut buffer));
+        let mut this = Self { profile, layout, each, facts, names, out, buffer, tallier, rows: 0, total: Fen::ZERO, is_whole, cuts, xml };
         for first in layout.first.iter().filter(|r| !r.is_optional) {
             this.batch_record(first)?;
         }
@@ -194,8 +197,12 @@ impl<'p, W: Write> Renderer<'p, W> {
             return Err(RenderError::TooManyRows { count: expected, max: self.profile.exchange().max_rows });
         }
         let batch = Batch { profile: self.profile, facts: &self.facts, names: &self.names, tally: None, cuts: &self.cuts };
-        write_record(&mut self.buffer, self.layout, self.each, |out, field| write_field(out, self.layout, field, Some(line), Some(&batch)))
-            .map_err(|fault| fault.for_line(line.seq))?;
+        let write = |out: &mut Vec<u8>, field: &Field| write_field(out, self.layout, field, Some(line), Some(&batch));
+        let written = match &mut self.xml {
+            Some(xml) => xml.record(&mut self.buffer, self.each, write),
+            None => write_record(&mut self.buffer, self.layout, self.each, write),
+        };
+        written.map_err(|fault| fault.for_line(line.seq))?;
         self.rows = expected;
         self.total = self.total.checked_add(line.amount).ok_or(RenderError::Totals {
             said_count: self.facts.count,
@@ -218,6 +225,9 @@ impl<'p, W: Write> Renderer<'p, W> {
         }
         for last in self.layout.last.iter().filter(|r| !r.is_optional) {
             self.batch_record(last)?;
+        }
+        if let Some(xml) = &mut self.xml {
+            xml.finish(&mut self.buffer);
         }
         if self.layout.syntax == Syntax::Sheet {
             self.buffer = sheet::write(&self.buffer).map_err(|detail| RenderError::Batch { field: "workbook".to_owned(), detail })?;
@@ -244,8 +254,12 @@ impl<'p, W: Write> Renderer<'p, W> {
             None
         };
         let batch = Batch { profile: self.profile, facts: &self.facts, names: &self.names, tally: tally.as_ref(), cuts: &self.cuts };
-        write_record(&mut self.buffer, self.layout, record, |out, field| write_field(out, self.layout, field, None, Some(&batch)))
-            .map_err(|fault| fault.for_line(0))
+        let write = |out: &mut Vec<u8>, field: &Field| write_field(out, self.layout, field, None, Some(&batch));
+        let written = match &mut self.xml {
+            Some(xml) => xml.record(&mut self.buffer, record, write),
+            None => write_record(&mut self.buffer, self.layout, record, write),
+        };
+        written.map_err(|fault| fault.for_line(0))
     }
 
     fn flush(&mut self) -> Result<(), RenderError> {

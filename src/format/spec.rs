@@ -115,6 +115,7 @@ pub struct InboundSpec {
     pub layout: Option<Spanned<String>>,
     pub flag: Option<Spanned<String>>,
     pub status: Option<Spanned<String>>,
+    pub file_status: Option<Spanned<String>>,
     pub outcome: Option<Spanned<Outcome>>,
     #[serde(rename = "final")]
     pub is_final: Option<Spanned<bool>>,
@@ -136,6 +137,8 @@ pub enum SyntaxSpec {
     Prefixed,
     /// A workbook's first sheet (.xlsx): cells of text.
     Sheet,
+    /// Elements and attributes, each column by its path.
+    Xml,
 }
 
 /// Whether the last column is followed by a delimiter too.
@@ -191,6 +194,7 @@ pub struct LayoutSpec {
     pub skip: Vec<Spanned<String>>,
     #[serde(default)]
     pub open_end: bool,
+    pub indent: Option<Spanned<usize>>,
     pub record: Vec<Spanned<RecordSpec>>,
 }
 
@@ -206,6 +210,8 @@ pub enum Place {
     Last,
     /// Anywhere and any number of times; it says something of the file, or nothing.
     Any,
+    /// In XML: an element around some of the repeated ones.
+    Group,
 }
 
 /// What stands at a place of a line: bytes from an offset, or a whole column.
@@ -227,6 +233,7 @@ pub struct RecordSpec {
     pub matches: Option<Spanned<String>>,
     pub line: Option<Spanned<u64>>,
     pub pattern: Option<Spanned<String>>,
+    pub path: Option<Spanned<String>>,
     pub length: Option<Spanned<usize>>,
     pub lengths: Option<Spanned<Vec<usize>>>,
     pub columns: Option<Spanned<Vec<usize>>>,
@@ -288,6 +295,7 @@ pub enum SignSpec {
 #[serde(deny_unknown_fields)]
 pub struct FieldSpec {
     pub name: Spanned<String>,
+    pub path: Option<Spanned<String>>,
     pub value: Option<Spanned<String>>,
     pub literal: Option<Spanned<String>>,
     pub text: Option<Spanned<String>>,

@@ -96,6 +96,7 @@ impl<'a> Apply<'a> {
         }
         match self.kind {
             InboundKind::Ack => self.ack(tx).await,
+            InboundKind::Result if tx.speaks_of_the_file(&self.ids).await? => self.file_word(tx).await,
             InboundKind::Result | InboundKind::Return | InboundKind::Statement | InboundKind::Enquiry => self.answers(tx).await,
         }
     }

@@ -439,10 +439,19 @@ impl Tx {
         self.exec(sql, args![instruction, words, department, bank, business_date, due_on, now]).await
     }
 
-    /// What an ack says of its file: outcome, final, reason, words.
+    /// Whether a set has no rows and speaks of the file as a whole: its line 0.
     ///
     /// # Errors
     /// The database refused.
+    pub async fn speaks_of_the_file(&mut self, files: &[i64]) -> Result<bool, StoreError> {
+        let sql = format!("select count(*) from answer_line where file_in in ({}) and line = 0", list(files));
+        Ok(self.one(sqlx::AssertSqlSafe(sql), args![]).await?.int(0)? > 0)
+    }
+
+    /// What an ack says, or a result that has no rows and speaks of the file.
+    ///
+    /// # Errors
+    /// The database.
     pub async fn ack_words(&mut self, files: &[i64]) -> Result<Vec<(Outcome, bool, String, String, String)>, StoreError> {
         let sql = format!(
             "select outcome, is_final, reason, class, raw_code || ' ' || raw_text from answer_line where file_in in ({}) order by file_in, line",

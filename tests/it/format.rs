@@ -5,6 +5,7 @@ mod another_bank;
 mod broken_files;
 mod broken_profiles;
 mod enquiry;
+mod iso;
 mod reasons;
 mod round_trip;
 mod tools;

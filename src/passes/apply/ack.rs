@@ -11,6 +11,21 @@ use crate::store::desk::NewIncident;
 use crate::store::sql::Tx;
 
 impl Apply<'_> {
+    /// Takes a result that has no rows and speaks of the file as a whole. What it refuses must not have been answered line by line.
+    pub(super) async fn file_word(self, tx: &mut Tx) -> Result<Vec<String>, PassError> {
+        let words = tx.ack_words(&self.ids).await?;
+        let (own, _) = tx.own_rows(self.file.id).await?;
+        let fits = |event: Event| step(self.file.lines_state, event).is_ok();
+        match words.first().map(|(outcome, ..)| *outcome) {
+            Some(Outcome::Accepted | Outcome::Paid) if !fits(Event::BankAccepted) => Ok(Vec::new()),
+            Some(Outcome::Failed) if own > 0 || !fits(Event::BankFailed) => Ok(vec![self.say(
+                format!("银行整批拒收文件{}，而其中已有逐笔答复", self.file.name),
+                format!("file {} is refused as a whole, and some of its payments were answered before", self.file.name),
+            )]),
+            Some(_) | None => self.ack(tx).await,
+        }
+    }
+
     /// Takes what an ack says.
     pub(super) async fn ack(self, tx: &mut Tx) -> Result<Vec<String>, PassError> {
         let words = tx.ack_words(&self.ids).await?;

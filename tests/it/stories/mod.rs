@@ -14,6 +14,7 @@ mod evidence;
 mod files;
 mod funds;
 mod gate;
+mod iso;
 mod late;
 mod order;
 mod parted;
