@@ -55,7 +55,8 @@ pub async fn start(start: Start, config: &Path, out: &Out) -> Result<Exit, Failu
 fn log(usual: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     let is_terminal = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal).init();
+    // A line that cannot be written is lost: complaining of it on the same full disk would end the process.
+    tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal).init();
 }
 
 /// Refused settings end with the exit code that tells the service manager not to try again.

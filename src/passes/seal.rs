@@ -12,7 +12,7 @@ use crate::domain::exchange::{BatchFacts, PaymentLine};
 use crate::domain::file::FileOutState;
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
-use crate::format::{Profile, Rendered};
+use crate::format::{Profile, RenderError, Rendered};
 use crate::store::desk::NewIncident;
 use crate::store::outbound::FileOut;
 
@@ -132,7 +132,16 @@ fn write(
     mut pages: tokio::sync::mpsc::Receiver<Vec<PaymentLine>>,
 ) -> Result<(Rendered, TempPath), PassError> {
     let part = tempfile::Builder::new().prefix("render-").tempfile_in(spool).map_err(PassError::local("making a file in", spool))?;
-    let refused = |e: crate::format::RenderError| PassError::Broken(e.to_string());
+    // A full disk passes: it is no fault of the file, which no person has to look at.
+    let refused = |e: RenderError| match e {
+        RenderError::Io(e) => PassError::local("writing into", spool)(e),
+        other @ (RenderError::Name(_)
+        | RenderError::Batch { .. }
+        | RenderError::Line { .. }
+        | RenderError::Order { .. }
+        | RenderError::TooManyRows { .. }
+        | RenderError::Totals { .. }) => PassError::Broken(other.to_string()),
+    };
     let out = std::io::BufWriter::with_capacity(1 << 20, part);
     let mut renderer = profile.renderer(facts, out).map_err(refused)?;
     while let Some(page) = pages.blocking_recv() {
