@@ -30,6 +30,7 @@ use crate::passes::{
 use crate::store::StoreError;
 use crate::store::desk::NewIncident;
 use crate::store::outbound::{BankRow, Lease};
+use crate::transport::TransportError;
 
 /// The first pause after trouble at a bank's edge, doubled at each further one.
 const PAUSE_MILLIS: i64 = 30_000;
@@ -456,21 +457,20 @@ pub async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timesta
     let is_resting = next_at > now;
     // After trouble only a look tells that it is over; with nothing to send and no look due, nobody would have asked.
     let looks = looks || failures > 0;
-    let ended = tokio::select! {
+    // What cannot be planned or rendered keeps nothing that is ready from going out, and no answer from coming in.
+    let (decided, spoken) = tokio::select! {
         biased;
         () = lease_lost(gateway, &lease) => {
             tracing::warn!(bank, fence = lease.fence, "the lease is gone: stopped at the bank's edge");
             return Ok(Done::default());
         }
-        ended = async {
-            let mut done = at_the_desk(gateway, bank, &mode, now).await?;
-            if !is_resting {
-                done += at_the_bank(gateway, bank, &mode, &lease, looks, now).await?;
-            }
-            Ok(done)
-        } => ended,
+        both = async {
+            let decided = at_the_desk(gateway, bank, &mode, now).await;
+            let spoken = if is_resting { Ok(Done::default()) } else { at_the_bank(gateway, bank, &mode, &lease, looks, now).await };
+            (decided, spoken)
+        } => both,
     };
-    match ended {
+    let mut done = match spoken {
         Ok(done) => {
             if failures > 0 && !is_resting {
                 let mut tx = gateway.store.begin().await?;
@@ -478,29 +478,38 @@ pub async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timesta
                 tx.close_incident(&format!("edge:{bank}"), now).await?;
                 tx.commit().await?;
             }
-            Ok(done)
+            done
         }
         Err(PassError::Transport(e)) => {
-            let pause = PAUSE_MILLIS.saturating_mul(1 << failures.clamp(0, 10)).min(PAUSE_MAX_MILLIS);
-            let mut tx = gateway.store.begin().await?;
-            if !tx.hold_lease(&lease).await? {
-                // Who holds it now finds out by itself how the bank fares.
-                tracing::warn!(bank, fence = lease.fence, error = %e, "trouble at the bank's edge, after the lease was lost");
-                return Ok(Done::default());
-            }
-            tx.set_edge(bank, failures + 1, now.plus_millis(pause), &e.to_string()).await?;
-            if !e.is_transient() || failures + 1 >= FAILURES_TOLD {
-                let what = gateway
-                    .say(Words::new(format!("银行{bank}的文件通道不通：{e}"), format!("the mailbox of bank {bank} cannot be used: {e}")));
-                let key = format!("edge:{bank}");
-                tx.incident(&NewIncident { key: &key, kind: "edge_trouble", bank, what: &what, next_step: e.next_step() }, now).await?;
-            }
-            tx.commit().await?;
-            tracing::warn!(bank, failures = failures + 1, pause_ms = pause, error = %e, "trouble at the bank's edge");
-            Ok(Done::default())
+            rest(gateway, &lease, failures, &e, now).await?;
+            Done::default()
         }
-        Err(e) => Err(e),
+        Err(e) => return Err(e),
+    };
+    done += decided?;
+    Ok(done)
+}
+
+/// Remembers trouble at a bank's edge and when to try again, and tells of it where no retry mends it or too many did not.
+async fn rest(gateway: &Gateway, lease: &Lease, failures: i64, e: &TransportError, now: Timestamp) -> Result<(), PassError> {
+    let bank = &lease.bank;
+    let pause = PAUSE_MILLIS.saturating_mul(1 << failures.clamp(0, 10)).min(PAUSE_MAX_MILLIS);
+    let mut tx = gateway.store.begin().await?;
+    if !tx.hold_lease(lease).await? {
+        // Who holds it now finds out by itself how the bank fares.
+        tracing::warn!(bank, fence = lease.fence, error = %e, "trouble at the bank's edge, after the lease was lost");
+        return Ok(());
     }
+    tx.set_edge(bank, failures + 1, now.plus_millis(pause), &e.to_string()).await?;
+    if !e.is_transient() || failures + 1 >= FAILURES_TOLD {
+        let what =
+            gateway.say(Words::new(format!("银行{bank}的文件通道不通：{e}"), format!("the mailbox of bank {bank} cannot be used: {e}")));
+        let key = format!("edge:{bank}");
+        tx.incident(&NewIncident { key: &key, kind: "edge_trouble", bank, what: &what, next_step: e.next_step() }, now).await?;
+    }
+    tx.commit().await?;
+    tracing::warn!(bank, failures = failures + 1, pause_ms = pause, error = %e, "trouble at the bank's edge");
+    Ok(())
 }
 
 /// What is decided for a bank before anything is said to it.
