@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn yuan_is_read_strictly() {
+    fn t5_yuan_is_read_strictly() {
         for (text, fen) in [("0", 0), ("12", 1200), ("12.3", 1230), ("12.30", 1230), ("0.05", 5), ("007.00", 700)] {
             assert_eq!(Fen::parse_yuan(text), Ok(Fen::new(fen)), "{text}");
         }
@@ -239,11 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn a_tenth_and_two_tenths_are_three_tenths() {
+    fn t5_a_tenth_and_two_tenths_are_three_tenths() {
         let sum: Fen = [Fen::new(10), Fen::new(20)].into_iter().sum();
         assert_eq!(sum, Fen::parse_yuan("0.3").unwrap());
         assert_eq!(sum.to_string(), "0.30");
         assert_eq!(Fen::new(-5).to_string(), "-0.05");
+        assert_eq!(Fen::new(i64::MAX).checked_add(Fen::new(1)), None, "a total that does not fit is no total");
     }
 
     #[test]

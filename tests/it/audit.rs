@@ -233,7 +233,7 @@ async fn a_batchs_evidence_is_checked_by_strangers() {
 }
 
 #[tokio::test]
-async fn evidence_that_is_not_whole_names_nobody() {
+async fn t7_evidence_that_is_not_whole_names_nobody() {
     on_both(async |w| {
         paid_and_failed(w).await;
         let dir = tempfile::tempdir().unwrap();

@@ -91,7 +91,7 @@ async fn a_certificate_by_a_stranger_or_for_another_name_is_refused() {
 type Case = (&'static [&'static str], fn(&MailError) -> bool, bool, bool, usize);
 
 #[tokio::test]
-async fn each_way_to_fail_says_whether_to_try_again_and_whether_somebody_has_the_letter() {
+async fn t9_each_way_to_fail_says_whether_to_try_again_and_whether_somebody_has_the_letter() {
     let relay = Relay::start();
     // (recipients, what it is, transient, may have been sent, letters that the relay took)
     let cases: [Case; 6] = [
@@ -114,7 +114,7 @@ async fn each_way_to_fail_says_whether_to_try_again_and_whether_somebody_has_the
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_no_bounce_and_a_relay_that_is_down_is_tried_again() {
+async fn t9_a_wrong_password_is_no_bounce_and_a_relay_that_is_down_is_tried_again() {
     let relay = Relay::start();
     let settings = SmtpSettings { password: Some(SecretString::from("wrong".to_owned())), ..relay.settings() };
     let error = send(settings, &["mz"]).await.unwrap_err();

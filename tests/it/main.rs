@@ -10,6 +10,7 @@ mod expected;
 mod failover;
 mod format;
 mod harness;
+mod incidents;
 mod kill;
 mod ledger;
 mod letters;

@@ -348,7 +348,7 @@ async fn outbox(world: &World, now: Timestamp) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_relay_that_puts_off_or_bounces_does_not_hold_up_the_others() {
+async fn t9_a_relay_that_puts_off_or_bounces_does_not_hold_up_the_others() {
     let relay = Relay::start();
     for mut world in worlds().await {
         let memory = world.gateway.mailer.clone();
@@ -421,7 +421,7 @@ async fn t9_an_unclear_end_is_tried_again_with_the_same_bytes_and_at_last_a_pers
 }
 
 #[tokio::test]
-async fn a_crash_between_intent_and_outcome_is_seen_and_ends_in_one_mail() {
+async fn t9_a_crash_between_intent_and_outcome_is_seen_and_ends_in_one_mail() {
     for world in worlds().await {
         let now = at(20, 18, 0);
         enqueue(&world, "crashed", "failure_report", &["mz"]).await;
@@ -461,7 +461,7 @@ async fn a_crash_between_intent_and_outcome_is_seen_and_ends_in_one_mail() {
 }
 
 #[tokio::test]
-async fn a_relay_that_refuses_us_or_is_down_for_a_day_loses_and_doubles_nothing() {
+async fn t9_a_relay_that_refuses_us_or_is_down_for_a_day_loses_and_doubles_nothing() {
     let relay = Relay::start();
     for mut world in worlds().await {
         let before = relay.taken().len();

@@ -353,6 +353,17 @@ async fn a_bank_that_the_settings_do_not_know_does_not_wait_in_silence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn t8_a_log_that_cannot_be_written_stops_nothing() {
+    let s = Folder::new(5, false).await;
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let daemon = Daemon(s.command("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(full).spawn().unwrap());
+    s.looked_once().await;
+    s.drop_statement("20190315");
+    s.collected(2).await;
+    assert!(daemon.stop().0.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn i22_without_notices_the_rescan_finds_it() {
     let s = Folder::new(5, false).await;
     let daemon = s.start();

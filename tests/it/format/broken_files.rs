@@ -104,8 +104,18 @@ fn one_bad_line_does_not_hide_the_others() {
     }
 }
 
+/// A cent more or less than was meant is a fraction that was rounded somewhere: none is taken.
 #[test]
-fn columns_between_delimiters_are_counted_after_decoding() {
+fn t5_amounts_are_decimal_digits_of_two_places_and_nothing_else() {
+    for text in ["1000.005", "1e3", "1,000.00", "+1000.00", "-1000.00", "0x3E8", "1000.00.00", "1000,00", "92233720368547758.08"] {
+        let read = read_pipe(&replaced(&pipe_result(), b"|1000.00|", format!("|{text}|").as_bytes()));
+        let said: Vec<_> = read.faults.iter().map(|f| (f.line, f.column.as_deref())).collect();
+        assert_eq!(said, [(4, Some("金额"))], "{text}: {:?}", read.faults);
+    }
+}
+
+#[test]
+fn i19_columns_between_delimiters_are_counted_after_decoding() {
     for (what, bytes, part) in [
         ("a column more", replaced(&pipe_result(), b"|3031|", b"|3031||"), "8 columns"),
         ("a column less", replaced(&pipe_result(), b"|3031|", b"|"), "6 columns"),

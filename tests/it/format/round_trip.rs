@@ -80,7 +80,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn fixed_columns(rows in lines()) {
+    fn o19_fixed_columns_hold_in_bytes(rows in lines()) {
         let mut bytes = request("fixed-gbk-bytes", &rows);
         let (count, total) = sum(&rows);
         bytes[71..95].copy_from_slice(format!("{count:08}{total:016}").as_bytes());

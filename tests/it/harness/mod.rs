@@ -3,6 +3,8 @@
 /// A real relay with STARTTLS and login.
 pub mod smtp;
 
+/// A disk that can be filled.
+pub mod disk;
 /// PostgreSQL of our own.
 pub mod postgres;
 /// A TCP proxy that cuts, holds and slows.

@@ -306,7 +306,7 @@ async fn o6_who_lost_the_lease_stops_in_the_middle_of_an_upload() {
 }
 
 #[tokio::test]
-async fn t9_a_rename_of_two_steps_that_was_cut_is_in_doubt_and_never_repeated() {
+async fn o3_a_rename_of_two_steps_that_was_cut_is_in_doubt_and_never_repeated() {
     for id in [PLAIN, FLAGGED] {
         let (mut world, _sshd, proxy) = over_sftp(profile(id)).await;
         // What is sent until then does not depend on the server's kind.

@@ -297,7 +297,7 @@ async fn t6_a_run_may_die_anywhere() {
 }
 
 /// Whether it ended within so many turns.
-async fn dies_after(turns: u32, run: &mut std::pin::Pin<Box<impl Future>>) -> bool {
+pub async fn dies_after(turns: u32, run: &mut std::pin::Pin<Box<impl Future>>) -> bool {
     let mut left = turns;
     std::future::poll_fn(|cx| {
         if run.as_mut().poll(cx).is_ready() {
