@@ -189,8 +189,8 @@ pub struct Item {
     pub amount: Fen,
     /// The bank's word.
     pub word: Word,
-    /// Whether it stands as paid now.
-    pub is_paid: bool,
+    /// What of it stands as paid now.
+    pub kept: Fen,
     /// Whether the bank debits for all and gives back what failed.
     pub is_gross: bool,
     /// What was sent back, by the bank's word.
@@ -470,9 +470,9 @@ fn item_credit(line: &Line, id: i64, books: &mut Books) -> Option<(MatchKind, i6
         return Some((MatchKind::Return, id));
     }
     // The statement is the first to say that it came back.
-    if item.is_paid && line.amount <= item.amount {
+    if line.amount <= item.kept {
         item.back = plus(item.back, line.amount);
-        item.is_paid = false;
+        item.kept = less(item.kept, line.amount);
         return Some((MatchKind::Return, id));
     }
     None

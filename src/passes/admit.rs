@@ -419,6 +419,7 @@ impl<'a> Gate<'a> {
                 payment_id: row.id,
                 root_payment_id: row.id,
                 instruction_id: None,
+                part: 0,
                 batch: self.batch.number.clone(),
                 department: self.batch.department.clone(),
                 bank: String::new(),
@@ -484,6 +485,7 @@ impl<'a> Gate<'a> {
             payment_id: row.id,
             root_payment_id: row.id,
             previous_id: None,
+            part: 0,
             attempt: 1,
             claim_key: persons.claim_key(&self.batch.project, &self.batch.period, self.several.then_some(row.id)),
             payee_name: line.payee_name,
@@ -644,6 +646,7 @@ async fn succeed(
     }
     new.root_payment_id = previous.root_payment_id;
     new.previous_id = Some(previous.id);
+    new.part = part.number;
     new.attempt = previous.attempt + 1;
     new.claim_key = part.claim_key;
     Ok(Ok(()))

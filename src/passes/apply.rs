@@ -17,6 +17,7 @@ use super::stage::quarantine_set;
 use super::{Done, Gateway, PassError, Tried, refund, returns};
 use crate::domain::exchange::InboundKind;
 use crate::domain::file::{Evidence, FileInState, FileKind, FileOutState};
+use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::{Event, InstructionState, step};
 use crate::domain::language::Words;
 use crate::domain::money::Fen;
@@ -213,17 +214,22 @@ impl<'a> Apply<'a> {
     async fn note_returns(&self, tx: &mut Tx, doubtful: &BTreeSet<i64>) -> Result<(), PassError> {
         let today = self.gateway.today(self.now);
         tx.note_returns(&self.ids, self.kind, &self.file, (doubtful, today), self.now).await?;
-        let (lines, first) = tx.returns_that_differ(&self.ids, self.kind).await?;
+        let (lines, first) = tx.returns_dated_anew(&self.ids, self.kind).await?;
         if lines == 0 {
             return Ok(());
         }
         let what = self.say(
-            format!("银行对文件{}的{lines}笔再次报退票，金额与先前不同（首笔：第{first}号指令）", self.file.name),
-            format!("{lines} lines of file {} were sent back again with another amount (the first: {first})", self.file.name),
+            format!("银行对文件{}的{lines}笔再次报部分退票，金额与先前一笔相同、日期不同（首笔：{}）", self.file.name, EndToEndId(first)),
+            format!(
+                "of {lines} lines of file {} the bank says again that a part came back: just as much, on another day (the first: {})",
+                self.file.name,
+                EndToEndId(first)
+            ),
         );
         let next_step = self.say(
-            "请与银行核对退回金额；先前的一次已入账".to_owned(),
-            "ask the bank how much came back; the first word is booked".to_owned(),
+            "请与银行核对是同一次还是又一次；按同一次处理，如属又一次，对账单上的入账会自动补记".to_owned(),
+            "ask the bank whether it is the same return or another; it counts as the same: another is booked by its credit on a statement"
+                .to_owned(),
         );
         let key = format!("return_again:{}", self.file.id);
         let incident = NewIncident { key: &key, kind: "conflict", bank: &self.file.bank, what: &what, next_step: &next_step };
@@ -242,7 +248,12 @@ impl<'a> Apply<'a> {
                 format!("{} lines belong to no payment of file {}", shape.unbound, self.file.name),
             ));
         }
-        if shape.unbound == 0 && shape.distinct != shape.lines {
+        // A payment may come back in parts: each is another amount, or has a reference of its own.
+        let is_repeated = match self.kind {
+            InboundKind::Return => tx.returns_said_twice(&self.ids).await? > 0,
+            InboundKind::Ack | InboundKind::Result | InboundKind::Statement | InboundKind::Enquiry => shape.distinct != shape.lines,
+        };
+        if shape.unbound == 0 && is_repeated {
             problems.push(self.say(
                 format!("同一笔在一份回盘中出现多次：{}行，{}笔", shape.lines, shape.distinct),
                 format!("a payment is answered twice in one set: {} lines, {} payments", shape.lines, shape.distinct),

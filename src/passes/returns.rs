@@ -18,7 +18,7 @@ use crate::domain::time::Timestamp;
 use crate::store::admission::NewCase;
 use crate::store::desk::NewIncident;
 use crate::store::outbound::FileOut;
-use crate::store::returns::{CreditBack, SentBack};
+use crate::store::returns::{CreditBack, OnRecord, SentBack};
 use crate::store::sql::Tx;
 
 /// Whose word brought a return and its success together.
@@ -29,6 +29,9 @@ pub(super) struct Evidence {
     /// A statement.
     pub statement: Option<i64>,
 }
+
+/// A return's end: nothing came of it.
+const NOTHING: i64 = -1;
 
 /// Returns that a statement shows and that are noted, to take effect together: the file, the statement that proves it.
 pub(crate) type Noted = BTreeSet<(i64, i64)>;
@@ -82,29 +85,43 @@ pub(crate) async fn note_credit(
     let Some(file) = standing.file_out else { return Ok(false) };
     tx.lock_file(file, now).await?;
     let file = tx.file(file).await?;
-    if let Some(known) = tx.return_on_record(instruction).await? {
-        return Ok(match known.statement {
-            Some(at) => at == (statement, line),
-            None => known.amount == amount && tx.prove_return(instruction, (statement, line)).await?,
-        });
+    let known = tx.returns_on_record(instruction).await?;
+    if known.iter().any(|it| it.statement == Some((statement, line))) {
+        return Ok(true);
+    }
+    // What a file said came back, and no statement showed yet: one of them, or all together. Another amount while one of
+    // them is to come is a question for a person.
+    let unseen: Vec<OnRecord> = known.iter().copied().filter(|it| it.statement.is_none() && it.part != Some(NOTHING)).collect();
+    let one = unseen.iter().filter(|it| it.amount == amount).take(1);
+    let shown: Vec<OnRecord> = if one.clone().count() > 0 { one.copied().collect() } else { unseen.clone() };
+    if !unseen.is_empty() {
+        let is_so_much = shown.iter().map(|it| it.amount).sum::<Fen>() == amount;
+        for it in shown.iter().filter(|_| is_so_much) {
+            tx.prove_return(it.id, (statement, line)).await?;
+        }
+        return Ok(is_so_much);
     }
     let own = tx.own_line(instruction).await?;
     let state = own.as_ref().map_or(file.lines_state, |o| o.state);
-    let most = own.map_or(standing.amount, |o| o.amount);
+    let is_gross = tx.debits_for_everything(&file.agreement).await?;
     // Where the bank debits for everything, the money of what failed comes back too, and that is no return.
+    let unpaid = if is_gross { tx.unpaid_part(instruction, amount).await? } else { None };
     let may_come_back = match state.figure() {
         Figure::InFlight | Figure::Paid | Figure::Unknown => true,
-        Figure::Failed => !tx.debits_for_everything(&file.agreement).await?,
+        Figure::Failed => !is_gross,
         Figure::Returned | Figure::Pending | Figure::Voided => false,
     };
-    if !amount.is_positive() || amount > most || !may_come_back {
+    // What came back apart does not stand as paid any more.
+    let before: Fen = known.iter().filter(|it| matches!(it.part, None | Some(0))).map(|it| it.amount).sum();
+    let most = own.map_or(standing.amount, |o| o.amount).checked_sub(before).unwrap_or(Fen::ZERO);
+    if unpaid.is_none() && (!amount.is_positive() || amount > most || !may_come_back) {
         return Ok(false);
     }
     let reason =
         gateway.profile(&file.profile)?.reason_of(words).filter(|r| r.class() != ReasonClass::Enquire).unwrap_or(Reason::LateReturn);
     let on = tx.booked_on(statement, line).await?;
     let credit = CreditBack { instruction, amount, reason: (reason.code(), reason.class().code()), words, at: (statement, line), on };
-    tx.note_credit_back(&file, &credit, now).await?;
+    tx.note_credit_back(&file, &credit, unpaid, now).await?;
     noted.insert((file.id, statement));
     Ok(true)
 }
@@ -114,11 +131,23 @@ pub(crate) async fn note_credit(
 /// # Errors
 /// The database; a working day that nobody knows.
 pub(super) async fn meet(gateway: &Gateway, tx: &mut Tx, file: &FileOut, by: Evidence, now: Timestamp) -> Result<u64, PassError> {
+    let mut met = 0;
+    // What came back in parts takes effect part by part: the last of them may be all that is left.
+    loop {
+        let these = meet_wholes(gateway, tx, file, by, now).await? + meet_parts(gateway, tx, file, by, now).await?;
+        if these == 0 {
+            return Ok(met);
+        }
+        met += these;
+    }
+}
+
+/// Of some all came back that stood as paid.
+async fn meet_wholes(gateway: &Gateway, tx: &mut Tx, file: &FileOut, by: Evidence, now: Timestamp) -> Result<u64, PassError> {
     let twice = tx.credited_twice(file).await?;
-    let parts = meet_parts(gateway, tx, file, by, now).await?;
     let groups = tx.meetings(file, &twice).await?;
     if groups.is_empty() {
-        return Ok(parts);
+        return Ok(0);
     }
     let booking = Booking { gateway, file, file_in: by.file_in, statement: by.statement, now };
     for g in &groups {
@@ -139,7 +168,7 @@ pub(super) async fn meet(gateway: &Gateway, tx: &mut Tx, file: &FileOut, by: Evi
     )
     .await?;
     tracing::info!(file = file.id, bank = file.bank, lines = lines.len(), "sent back");
-    Ok(parts + u64::try_from(lines.len()).unwrap_or(u64::MAX))
+    Ok(u64::try_from(lines.len()).unwrap_or(u64::MAX))
 }
 
 /// A success is said of what had failed, and its return is on record: credited, said not to be, and sent back is a return in
@@ -172,18 +201,19 @@ pub(super) async fn explain(
 /// Of some a part came back: they stay paid for the rest, and the part is a remainder of its own.
 async fn meet_parts(gateway: &Gateway, tx: &mut Tx, file: &FileOut, by: Evidence, now: Timestamp) -> Result<u64, PassError> {
     let booking = Booking { gateway, file, file_in: by.file_in, statement: by.statement, now };
-    let mut apart = Vec::new();
+    let (mut apart, mut met) = (Vec::new(), 0);
     for part in tx.parts_back(file).await? {
-        let line = part.line;
-        let rest = part.paid.checked_sub(line.amount).filter(|kept| kept.is_positive() && !part.has_remainder);
-        tx.lay_return_aside(line.instruction_id, now).await?;
-        let Some(kept) = rest else {
+        met += 1;
+        let mut line = part.line;
+        let Some(kept) = part.paid.checked_sub(line.amount).filter(|kept| kept.is_positive() && part.is_part) else {
+            tx.return_became(line.id, NOTHING, now).await?;
             odd_part(gateway, tx, file, &line, now).await?;
             continue;
         };
         let (reason, class) = (line.reason.0.as_str(), line.reason.1.as_str());
-        tx.part_line(file, line.instruction_id, (kept, line.amount), (reason, class, &line.words), now).await?;
-        let to = (InstructionState::FailedFinal, ReasonClass::from_code(class));
+        line.part = tx.part_line(file, line.instruction_id, (kept, line.amount), (reason, class, &line.words), now).await?;
+        tx.return_became(line.id, line.part, now).await?;
+        let to = (InstructionState::Failed, ReasonClass::from_code(class));
         booking.move_money(tx, Some(EntryKind::Return), (InstructionState::Paid, None), to, line.amount, 0).await?;
         let id = line.instruction_id;
         tx.event("instruction", id, ("return_part", "paid", "paid"), &gateway.holder, &line.amount.to_string(), now).await?;
@@ -192,10 +222,10 @@ async fn meet_parts(gateway: &Gateway, tx: &mut Tx, file: &FileOut, by: Evidence
     if !apart.is_empty() {
         open_cases(gateway, tx, file, ("partial", &apart), now).await?;
     }
-    Ok(u64::try_from(apart.len()).unwrap_or(u64::MAX))
+    Ok(met)
 }
 
-/// More came back than stands as paid, or another part of what was parted already: a person looks.
+/// More came back than stands as paid: a person looks.
 async fn odd_part(gateway: &Gateway, tx: &mut Tx, file: &FileOut, line: &SentBack, now: Timestamp) -> Result<(), PassError> {
     let (id, amount) = (line.instruction_id, line.amount);
     let what = gateway.say(Words::new(
@@ -203,7 +233,7 @@ async fn odd_part(gateway: &Gateway, tx: &mut Tx, file: &FileOut, line: &SentBac
         format!("bank {} sent back {amount} of instruction {id}, which is not what stands as paid of it; it is not booked", file.bank),
     ));
     let next_step = gateway.say(Words::new("请与银行核对退回金额", "ask the bank how much came back"));
-    let key = format!("return_part:{id}");
+    let key = format!("return_part:{}", line.id);
     let incident = NewIncident { key: &key, kind: "conflict", bank: &file.bank, what: &what, next_step: &next_step };
     tx.incident(&incident, now).await?;
     Ok(())
@@ -223,7 +253,7 @@ async fn open_cases(
     let ids: Vec<i64> = lines.iter().map(|l| l.instruction_id).collect();
     let known = tx.have_case(kind, &ids).await?;
     let mut cases = Vec::new();
-    for l in lines.iter().filter(|l| !known.contains(&l.instruction_id)) {
+    for l in lines.iter().filter(|l| !known.contains(&(l.instruction_id, l.part))) {
         let reason = Reason::from_code(&l.reason.0).unwrap_or(Reason::LateReturn);
         let class = ReasonClass::from_code(&l.reason.1).unwrap_or(reason.class());
         cases.push(NewCase {
@@ -231,6 +261,7 @@ async fn open_cases(
             payment_id: l.payments.0,
             root_payment_id: l.payments.1,
             instruction_id: Some(l.instruction_id),
+            part: l.part,
             batch: file.batch.clone(),
             department: file.purse.department.clone(),
             bank: file.bank.clone(),

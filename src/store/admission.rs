@@ -154,6 +154,8 @@ pub struct NewInstruction {
     pub root_payment_id: i64,
     /// The instruction that failed before it.
     pub previous_id: Option<i64>,
+    /// What of that it pays again: 0 for itself, else that part of what remains of it.
+    pub part: i64,
     /// The how-manieth attempt.
     pub attempt: i64,
     /// The claim.
@@ -187,6 +189,8 @@ pub struct NewCase {
     pub root_payment_id: i64,
     /// The instruction, if there was one.
     pub instruction_id: Option<i64>,
+    /// What of it: 0 for itself, else that part of what remains of it.
+    pub part: i64,
     /// The batch.
     pub batch: String,
     /// The department that must be told.
@@ -422,6 +426,7 @@ impl Tx {
             "payment_id",
             "root_payment_id",
             "previous_id",
+            "part",
             "attempt",
             "claim_key",
             "batch",
@@ -440,6 +445,7 @@ impl Tx {
                 i.payment_id,
                 i.root_payment_id,
                 i.previous_id,
+                i.part,
                 i.attempt,
                 i.claim_key,
                 batch,
@@ -528,6 +534,7 @@ impl Tx {
             "payment_id",
             "root_payment_id",
             "instruction_id",
+            "part",
             "batch",
             "department",
             "bank",
@@ -546,6 +553,7 @@ impl Tx {
                 c.payment_id,
                 c.root_payment_id,
                 c.instruction_id,
+                c.part,
                 &c.batch,
                 &c.department,
                 &c.bank,

@@ -52,10 +52,19 @@ pub struct Overdue {
 fn money_is_back(line: &str) -> String {
     format!(
         "(a.debit_model <> 'gross' or exists (select 1 from statement_match m where m.kind = 'credit_back' and m.subject = {line}.instruction_id) \
-         or ({line}.state = 'returned' and exists (select 1 from waiting_return w where w.instruction_id = {line}.instruction_id and w.statement is not null)) \
+         or ({line}.state = 'returned' and exists (select 1 from waiting_return w where w.instruction_id = {line}.instruction_id and w.part = 0 and w.statement is not null)) \
          or exists (select 1 from statement_match m where m.kind = 'credit_back_file' and m.subject = f.id and m.at >= {line}.since and {line}.state = 'failed') \
          or (f.state = 'refused' and exists (select 1 from statement z where z.bank = f.bank and z.account = a.payer_account and z.problems = '' \
          and z.to_date > f.business_date) and not exists (select 1 from statement_match m where m.kind = 'file' and m.subject = f.id)))"
+    )
+}
+
+/// Whether the money of what remains of a line is back: as above, its own credit.
+fn part_is_back(rest: &str) -> String {
+    format!(
+        "(a.debit_model <> 'gross' or exists (select 1 from waiting_return w where w.instruction_id = {rest}.instruction_id and w.part = {rest}.part \
+         and w.statement is not null) or exists (select 1 from statement_match m where m.kind in ('credit_back_file', 'return_file') and m.subject = f.id \
+         and m.at >= {rest}.since))"
     )
 }
 
@@ -68,8 +77,10 @@ impl Tx {
         // Those that wait for the money's credit first are left out: they would fill the run.
         let sql = format!(
             "select distinct s.file_out from instruction_state s join file_out f on f.id = s.file_out join agreement a on a.number = f.agreement \
-             where s.state in ('failed', 'returned') and f.copies <= 1 and {} order by s.file_out limit $1",
-            money_is_back("s")
+             where s.state in ('failed', 'returned') and f.copies <= 1 and {} union select r.file_out from remainder r join file_out f on f.id = r.file_out \
+             join agreement a on a.number = f.agreement where r.state = 'failed' and f.copies <= 1 and {} order by 1 limit $1",
+            money_is_back("s"),
+            part_is_back("r")
         );
         self.rows(sqlx::AssertSqlSafe(sql), args![limit]).await?.iter().map(|r| r.int(0)).collect()
     }
@@ -97,7 +108,18 @@ impl Tx {
             self.exec(sql, args![file.first_id, file.last_id, file.id]).await?;
             self.suspects_hold_their_claims().await?;
         }
-        Ok(moved)
+        Ok(moved + self.finalise_parts(file, now).await?)
+    }
+
+    /// Makes final what remains of partly paid or partly returned lines, by the same conditions.
+    async fn finalise_parts(&mut self, file: &FileOut, now: Timestamp) -> Result<u64, StoreError> {
+        let sql = format!(
+            "update remainder set state = t.next, since = $2 from transition t where t.event = 'finalise' and t.state = remainder.state \
+             and remainder.file_out = $1 and remainder.state = 'failed' and exists (select 1 from file_out f join agreement a on a.number = f.agreement \
+             where f.id = $1 and f.copies <= 1 and {})",
+            part_is_back("remainder")
+        );
+        self.exec(sqlx::AssertSqlSafe(sql), args![file.id, now]).await
     }
 
     /// Transient failures that wait for a retry or, past their tries, for a person.
@@ -109,7 +131,7 @@ impl Tx {
                    case when exists (select 1 from instruction o where o.claim_key = i.claim_key and o.live = 1) then 1 else 0 end from instruction_state s \
                    join instruction i on i.id = s.instruction_id join file_out f on f.id = s.file_out join batch b on b.number = f.batch \
                    where s.state = 'failed_final' and s.class = 'BT' \
-                   and not exists (select 1 from instruction n where n.previous_id = i.id and n.live = 1 and n.claim_key <> -i.id) \
+                   and not exists (select 1 from instruction n where n.previous_id = i.id and n.live = 1 and n.part = 0) \
                    and not exists (select 1 from failure_case c where c.instruction_id = i.id) order by i.id limit $1";
         let rows = self.rows(sql, args![limit]).await?;
         rows.iter()

@@ -24,7 +24,8 @@ const EVENT: &str = event!();
 /// the person, whichever of the two words came first.
 const EVENT_OWN: &str = concat!(
     "case when l.is_final = 1 and l.outcome in ('paid', 'returned') and s.state in ('failed', 'failed_final', 'reissued', 'returned', 'lapsed', \
-     'refunding', 'refunded', 'carried') and exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id) then 'bank_unknown' else ",
+     'refunding', 'refunded', 'carried') and exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id \
+     and w.amount_fen = s.amount_fen) then 'bank_unknown' else ",
     event!(),
     " end"
 );

@@ -18,7 +18,7 @@ impl Tx {
     pub async fn mark_reissued(&mut self, range: (i64, i64), now: Timestamp) -> Result<u64, StoreError> {
         let sql = "update instruction_state set state = t.next, since = $3 from transition t \
                    where t.event = 'reissue' and t.state = instruction_state.state and instruction_state.instruction_id in \
-                   (select i.previous_id from instruction i where i.id >= $1 and i.id <= $2 and i.previous_id is not null and i.claim_key <> -i.previous_id)";
+                   (select i.previous_id from instruction i where i.id >= $1 and i.id <= $2 and i.previous_id is not null and i.part = 0)";
         Ok(self.exec(sql, args![range.0, range.1, now]).await? + self.move_remainders(range, "reissue", now).await?)
     }
 
@@ -29,7 +29,7 @@ impl Tx {
     pub async fn unmark_reissued(&mut self, range: (i64, i64), now: Timestamp) -> Result<u64, StoreError> {
         let sql = "update instruction_state set state = t.next, since = $3 from transition t \
                    where t.event = 'void' and t.state = 'reissued' and instruction_state.state = 'reissued' and instruction_state.instruction_id in \
-                   (select i.previous_id from instruction i where i.id >= $1 and i.id <= $2 and i.previous_id is not null and i.claim_key <> -i.previous_id)";
+                   (select i.previous_id from instruction i where i.id >= $1 and i.id <= $2 and i.previous_id is not null and i.part = 0)";
         Ok(self.exec(sql, args![range.0, range.1, now]).await? + self.move_remainders(range, "void", now).await?)
     }
 
@@ -140,8 +140,8 @@ impl Tx {
     pub async fn copy_range(&mut self, range: (i64, i64), except: &[i64], first: i64) -> Result<Fen, StoreError> {
         let except = if except.is_empty() { "0".to_owned() } else { except.iter().map(i64::to_string).collect::<Vec<_>>().join(",") };
         let sql = format!(
-            "insert into instruction (id, payment_id, root_payment_id, previous_id, attempt, claim_key, batch, payee_name, payee_id, account, bank_code, mobile, \
-             amount_fen, remark) select $3 - 1 + row_number() over (order by i.id), i.payment_id, i.root_payment_id, i.previous_id, i.attempt, i.claim_key, i.batch, \
+            "insert into instruction (id, payment_id, root_payment_id, previous_id, part, attempt, claim_key, batch, payee_name, payee_id, account, bank_code, mobile, \
+             amount_fen, remark) select $3 - 1 + row_number() over (order by i.id), i.payment_id, i.root_payment_id, i.previous_id, i.part, i.attempt, i.claim_key, i.batch, \
              i.payee_name, i.payee_id, i.account, i.bank_code, i.mobile, i.amount_fen, i.remark from instruction i \
              where i.id >= $1 and i.id <= $2 and i.id not in ({except})"
         );
@@ -208,7 +208,7 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let sql = "insert into failure_case (kind, payment_id, root_payment_id, instruction_id, batch, department, amount_fen, reason, class, owner, business_date, \
                    due_on, opened_at) select 'failed', i.payment_id, i.root_payment_id, i.previous_id, i.batch, $2, i.amount_fen, $3, $4, 'department', $5, $6, $7 \
-                   from instruction i where i.id = $1 and i.previous_id is not null on conflict (instruction_id, kind) where instruction_id is not null do nothing";
+                   from instruction i where i.id = $1 and i.previous_id is not null on conflict (instruction_id, kind, part) where instruction_id is not null do nothing";
         self.exec(sql, args![successor, department, reason, class, business_date, due_on, now]).await.map(|_| ())
     }
 }

@@ -120,6 +120,8 @@ pub struct CaseFacts {
     pub note: String,
     /// Who looks after it.
     pub assignee: String,
+    /// What of the instruction it is about: 0 for itself, else that part of what remains of it.
+    pub part: i64,
 }
 
 /// All that is known of a case, nobody named whole.
@@ -215,7 +217,8 @@ pub struct RecoveryCandidate {
 
 /// Cases that nobody is reminded of: they are being paid again, or their money is on its way back.
 const RESTS: &str = "c.successor is not null or (c.kind <> 'partial' and exists (select 1 from instruction_state s where s.instruction_id = c.instruction_id \
-     and s.state = 'refunding')) or (c.kind = 'partial' and exists (select 1 from remainder m where m.instruction_id = c.instruction_id and m.state = 'refunding'))";
+     and s.state = 'refunding')) or (c.kind = 'partial' and exists (select 1 from remainder m where m.instruction_id = c.instruction_id \
+     and m.part = c.part and m.state = 'refunding'))";
 const CANDIDATE: &str = "select c.id, c.instruction_id, c.department, b.project, c.amount_fen, c.business_date from failure_case c \
      join batch b on b.number = c.batch join instruction i on i.id = c.instruction_id left join instruction_state s on s.instruction_id = i.id \
      where c.state = 'open' and c.kind = 'recovery' and coalesce(s.state, 'paid') = 'paid'";
@@ -344,14 +347,9 @@ impl Tx {
     /// The database refused.
     pub async fn being_reissued(&mut self, range: (i64, i64)) -> Result<(), StoreError> {
         let sql = "update failure_case set successor = (select max(n.id) from instruction n where n.previous_id = failure_case.instruction_id \
-                   and n.id >= $1 and n.id <= $2 and n.claim_key {}) where state = 'open' and kind in ({}) and instruction_id in \
-                   (select n.previous_id from instruction n where n.id >= $1 and n.id <= $2 and n.previous_id is not null and n.claim_key {})";
-        // The case of what remains follows the claim of what remains.
-        for (whose, kinds) in [("<> -n.previous_id", "'failed', 'returned'"), ("= -n.previous_id", "'partial'")] {
-            let sql = sql.replacen("{}", whose, 1).replacen("{}", kinds, 1).replacen("{}", whose, 1);
-            self.exec(sqlx::AssertSqlSafe(sql), args![range.0, range.1]).await?;
-        }
-        Ok(())
+                   and n.part = failure_case.part and n.id >= $1 and n.id <= $2) where state = 'open' and kind in ('failed', 'returned', 'partial') \
+                   and (instruction_id, part) in (select n.previous_id, n.part from instruction n where n.id >= $1 and n.id <= $2 and n.previous_id is not null)";
+        self.exec(sql, args![range.0, range.1]).await.map(|_| ())
     }
 
     /// Open cases whose reissue is under way, with where it stands.
@@ -476,7 +474,7 @@ impl Tx {
                    business_date, due_on, opened_at) select 'recovery', i.payment_id, i.root_payment_id, i.id, i.batch, b.department, coalesce(f.bank, ''), \
                    coalesce(s.amount_fen, i.amount_fen), $2, $3, $4, 'department', $5, $6, $7 from instruction i join batch b on b.number = i.batch \
                    left join v_instruction v on v.id = i.id left join file_out f on f.id = v.file_out left join instruction_state s on s.instruction_id = i.id \
-                   where i.id = $1 on conflict (instruction_id, kind) where instruction_id is not null do nothing";
+                   where i.id = $1 on conflict (instruction_id, kind, part) where instruction_id is not null do nothing";
         let values = args![instruction, reason.code(), ReasonClass::Ineligible.code(), words, business_date, due_on, now];
         self.exec_one(sql, values).await
     }
@@ -547,7 +545,7 @@ impl Tx {
     pub async fn case_facts(&mut self, id: i64) -> Result<Option<CaseFacts>, StoreError> {
         let sql = "select c.id, c.kind, c.payment_id, c.instruction_id, c.batch, p.seq, c.department, c.amount_fen, c.reason, c.class, \
                    case when c.state = 'open' then 1 else 0 end, c.successor, case when exists (select 1 from refund_line l where l.instruction_id = c.instruction_id \
-                   and l.part = case when c.kind = 'partial' then 1 else 0 end and l.live = 1) then 1 else 0 end, c.note, c.assignee from failure_case c join payment p on p.id = c.payment_id where c.id = $1";
+                   and l.part = c.part and l.live = 1) then 1 else 0 end, c.note, c.assignee, c.part from failure_case c join payment p on p.id = c.payment_id where c.id = $1";
         let row = self.opt(sql, args![id]).await?;
         row.map(|r| {
             Ok(CaseFacts {
@@ -566,6 +564,7 @@ impl Tx {
                 in_refund: r.int(12)? == 1,
                 note: r.string(13)?,
                 assignee: r.string(14)?,
+                part: r.int(15)?,
             })
         })
         .transpose()
@@ -634,16 +633,16 @@ impl Tx {
     /// The database refused.
     pub async fn reclassify_line(
         &mut self,
-        (instruction, is_rest): (i64, bool),
+        (instruction, part): (i64, i64),
         state: InstructionState,
         reason: Reason,
     ) -> Result<bool, StoreError> {
-        let sql = if is_rest {
-            "update remainder set reason = $3, class = $4 where instruction_id = $1 and state = $2"
+        let sql = if part > 0 {
+            "update remainder set reason = $3, class = $4 where instruction_id = $1 and state = $2 and part = $5"
         } else {
-            "update instruction_state set reason = $3, class = $4 where instruction_id = $1 and state = $2"
+            "update instruction_state set reason = $3, class = $4 where instruction_id = $1 and state = $2 and $5 = 0"
         };
-        self.exec_one(sql, args![instruction, state.code(), reason.code(), reason.class().code()]).await
+        self.exec_one(sql, args![instruction, state.code(), reason.code(), reason.class().code(), part]).await
     }
 
     /// Who looks after a case, and what is noted of it.
@@ -655,13 +654,7 @@ impl Tx {
     }
 }
 
-impl CaseFacts {
-    /// Whether it is about what remains of a partly paid instruction, and not about the instruction.
-    #[must_use]
-    pub fn is_of_rest(&self) -> bool {
-        self.kind == "partial"
-    }
-}
+impl CaseFacts {}
 
 impl PaidTo {
     /// Whether it may still become paid.

@@ -172,8 +172,8 @@ const ITEMS: &str = "select case when s.state in ('unknown', 'conflict') then 'u
      s.class as class, s.batch as batch, coalesce((select max(c.id) from failure_case c where c.instruction_id = s.instruction_id and c.kind <> 'partial' and c.state = 'open'), 0) as case_id \
      from batch b join admission a on a.batch = b.number join instruction_state s on s.batch = b.number where b.department = $1 and b.project = $2 \
      and s.state in ('planned', 'sent', 'accepted', 'failed', 'failed_final', 'returned', 'recovered', 'unknown', 'conflict', 'lapsed') \
-     union all select case when m.state = 'lapsed' then 'lapsed' when m.state = 'recovered' or m.class = 'IR' then 'ineligible' else 'correctable' end, a.year, m.file_out, m.instruction_id, 1, 1, \
-     m.amount_fen, m.state, m.reason, m.class, m.batch, coalesce((select max(c.id) from failure_case c where c.instruction_id = m.instruction_id and c.kind = 'partial' and c.state = 'open'), 0) \
+     union all select case when m.state = 'lapsed' then 'lapsed' when m.state = 'recovered' or m.class = 'IR' then 'ineligible' else 'correctable' end, a.year, m.file_out, m.instruction_id, m.part, 1, \
+     m.amount_fen, m.state, m.reason, m.class, m.batch, coalesce((select max(c.id) from failure_case c where c.instruction_id = m.instruction_id and c.part = m.part and c.kind = 'partial' and c.state = 'open'), 0) \
      from batch b join admission a on a.batch = b.number join remainder m on m.batch = b.number where b.department = $1 and b.project = $2 \
      and m.state in ('failed', 'failed_final', 'returned', 'recovered', 'lapsed') \
      union all select y.kind, y.year, y.file_out, 0, 0, y.lines, y.amount_fen, y.state, '', '', y.batch, 0 from (select case when f.lines_state in ('unknown', 'conflict') \
@@ -198,9 +198,9 @@ const FLOWS: &str = "select a.year, a.kind, e.kind, cast(coalesce(sum(case when 
      from account a join posting p on p.account = a.id join entry e on e.id = p.entry \
      where a.department = $1 and a.project = $2 and ($3 = 0 or a.year = $3) and p.entry <= $5 group by a.year, a.kind, e.kind order by a.year, a.kind, e.kind";
 
-const FATES: &str = "select i.year, coalesce(case when i.part = 1 then m.state else s.state end, i.state), coalesce(case when i.part = 1 then m.class else s.class end, i.class), \
+const FATES: &str = "select i.year, coalesce(case when i.part > 0 then m.state else s.state end, i.state), coalesce(case when i.part > 0 then m.class else s.class end, i.class), \
      coalesce(o.number, ''), coalesce(o.state, ''), o.refunded_at, count(*), cast(sum(i.amount_fen) as bigint) from period_item i \
-     left join instruction_state s on i.part = 0 and s.instruction_id = i.instruction_id left join remainder m on i.part = 1 and m.instruction_id = i.instruction_id \
+     left join instruction_state s on i.part = 0 and s.instruction_id = i.instruction_id left join remainder m on m.part = i.part and m.instruction_id = i.instruction_id \
      left join refund_order o on o.id = (select max(r.refund_order) from refund_line r join refund_order q on q.id = r.refund_order \
      where r.instruction_id = i.instruction_id and r.part = i.part and q.state not in ('refused', 'cancelled')) \
      where i.period = $1 and i.kind = $2 group by 1, 2, 3, 4, 5, 6 order by 1, 4, 2";

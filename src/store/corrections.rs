@@ -3,7 +3,7 @@
 
 use super::StoreError;
 use super::admission::PaymentRow;
-use super::remainders::is_settled;
+use super::remainders::{Part, is_settled};
 use super::sql::{Row, Tx};
 use crate::args;
 use crate::domain::masked::{Account, IdNumber, Mobile, Name};
@@ -32,8 +32,9 @@ pub struct Taken {
 pub struct Correctable {
     /// The failed instruction.
     pub instruction: i64,
-    /// Whether it is about what remains of it, a part of it having been paid. What is said below is of that then.
-    pub is_rest: bool,
+    /// Which part of what remains of it it is about, a part of it having been paid; 0 for itself. What is said below is of
+    /// that then.
+    pub part: i64,
     /// Where it stands.
     pub state: String,
     /// The class of its failure.
@@ -93,7 +94,7 @@ fn correctable(r: &Row) -> Result<Correctable, StoreError> {
     };
     Ok(Correctable {
         instruction: r.int(0)?,
-        is_rest: false,
+        part: 0,
         state: r.string(1)?,
         class: r.string(2)?,
         is_live: r.int(3)? == 1,
@@ -166,21 +167,34 @@ impl Tx {
         let next = self.opt(sql, args![instruction, found.claim_key]).await?;
         found.successor = next.map(|r| Ok::<_, StoreError>((r.int(0)?, r.string(1)?, r.string(2)?))).transpose()?;
         let sql = "select o.number from refund_line l join refund_order o on o.id = l.refund_order where l.instruction_id = $1 and l.part = $2 and l.live = 1 limit 1";
-        if let Some(r) = self.opt(sql, args![instruction, i64::from(found.is_rest)]).await? {
+        if let Some(r) = self.opt(sql, args![instruction, found.part]).await? {
             found.refund = r.string(0)?;
         }
         Ok(Some(found))
     }
 
-    /// Turns to what remains of a parted instruction, where that is meant.
+    /// Turns to what remains of a parted instruction, where that is meant: of just so much and free, else of just so much, else
+    /// the first that is free.
     async fn take_rest(&mut self, found: &mut Correctable, amount: Option<Fen>) -> Result<(), StoreError> {
-        let sql = "select state, class, amount_fen from remainder where instruction_id = $1";
-        let Some(rest) = self.opt(sql, args![found.instruction]).await? else { return Ok(()) };
+        if !is_settled(&found.state) {
+            return Ok(());
+        }
+        let rests = self.rests(found.instruction).await?;
+        let is_meant = |rest: &&Part| amount == Some(rest.amount);
+        let rest = (rests.iter().find(|rest| is_meant(rest) && rest.is_free()))
+            .or_else(|| rests.iter().find(is_meant))
+            .or_else(|| rests.iter().find(|rest| rest.is_free()))
+            .or(rests.first());
+        let Some(rest) = rest else { return Ok(()) };
         let whole_failed = matches!(found.state.as_str(), "failed_final" | "carried");
         let whole_is_named = whole_failed && amount == Some(found.row.amount);
-        if is_settled(&found.state) && !whole_is_named && (!whole_failed || amount == Some(rest.fen(2)?)) {
-            (found.is_rest, found.is_live, found.claim_key) = (true, false, -found.instruction);
-            (found.state, found.class, found.row.amount) = (rest.string(0)?, rest.string(1)?, rest.fen(2)?);
+        if !whole_is_named && (!whole_failed || amount == Some(rest.amount)) {
+            let class = self
+                .one("select class from remainder where instruction_id = $1 and part = $2", args![found.instruction, rest.number])
+                .await?
+                .string(0)?;
+            (found.part, found.is_live, found.claim_key) = (rest.number, false, rest.claim_key);
+            (found.state, found.class, found.row.amount) = (rest.state.clone(), class, rest.amount);
         }
         Ok(())
     }

@@ -13,6 +13,10 @@ use crate::domain::matching::{FundingDue, Item, RecoveryDue, RefundDue, Word};
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
 
+/// What of an instruction came back in parts.
+const APART: &str =
+    "(select cast(coalesce(sum(w.amount_fen), 0) as bigint) from waiting_return w where w.instruction_id = x.id and w.part > 0)";
+
 /// One of our files, with the sums of its entries.
 #[derive(Clone, Debug)]
 pub struct FileRow {
@@ -159,7 +163,8 @@ impl Tx {
         let returned_items = self.one(sqlx::AssertSqlSafe(single), range.clone()).await?.fen(0)?;
         let returned_lump =
             self.one(sqlx::AssertSqlSafe(format!("{sum} kind = 'return_file' and subject = $1")), args![file.id]).await?.fen(0)?;
-        let back = "select cast(coalesce(sum(s.amount_fen), 0) as bigint) from instruction_state s where s.file_out = $1 and s.state = 'failed' \
+        let back = "select cast(coalesce(sum(s.amount_fen), 0) as bigint) + (select cast(coalesce(sum(m.amount_fen), 0) as bigint) from remainder m \
+                    where m.file_out = $1 and m.state = 'failed' and m.reason = 'PARTIAL_PAID') from instruction_state s where s.file_out = $1 and s.state = 'failed' \
                     and not exists (select 1 from statement_match m where m.kind = 'credit_back' and m.subject = s.instruction_id) \
                     and not exists (select 1 from statement_match m where m.kind = 'credit_back_file' and m.subject = $1 and m.at >= s.since)";
         Ok(FileMatched {
@@ -188,9 +193,9 @@ impl Tx {
         let ids: Vec<i64> = ids.iter().copied().collect();
         for some in ids.chunks(2000) {
             let sql = format!(
-                "select x.id, f.id, coalesce(s.amount_fen, x.amount_fen), coalesce(s.state, f.lines_state), coalesce(s.paid_fen, 0), coalesce(s.returned_fen, 0), \
+                "select x.id, f.id, case when a.debit_model = 'gross' then x.amount_fen else coalesce(s.amount_fen, x.amount_fen) + {APART} end, coalesce(s.state, f.lines_state), coalesce(s.paid_fen, 0), coalesce(s.returned_fen, 0) + {APART}, \
                  a.debit_model, (select cast(coalesce(sum(m.amount_fen), 0) as bigint) from statement_match m where m.kind = 'instruction' and m.subject = x.id), \
-                 (select cast(coalesce(sum(m.amount_fen), 0) as bigint) from statement_match m where m.kind in ('return', 'credit_back') and m.subject = x.id) from \
+                 (select cast(coalesce(sum(m.amount_fen), 0) as bigint) from statement_match m where m.kind in ('return', 'credit_back') and m.subject = x.id), coalesce(s.amount_fen, x.amount_fen) from \
                  (select i.id, i.amount_fen, (select max(f2.first_id) from file_out f2 where f2.first_id <= i.id and f2.last_id >= i.id and f2.kind = 'instruction' \
                  and f2.state not in ('voided', 'abandoned')) as first_id from instruction i where i.id in ({})) x \
                  join file_out f on f.first_id = x.first_id and f.last_id >= x.id and f.kind = 'instruction' and f.state not in ('voided', 'abandoned') \
@@ -211,7 +216,7 @@ impl Tx {
                     file: r.int(1)?,
                     amount: r.fen(2)?,
                     word,
-                    is_paid: state == "paid",
+                    kept: if state == "paid" { r.fen(9)? } else { Fen::ZERO },
                     is_gross: r.text(6)? == "gross",
                     returned,
                     debited: r.fen(7)?,

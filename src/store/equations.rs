@@ -275,11 +275,11 @@ macro_rules! live_files {
     };
 }
 /// Instructions that have a successor, which is not voided. What pays a remainder again follows the remainder, and not the
-/// instruction: its claim is that one's number, negative.
+/// instruction.
 macro_rules! successors {
     () => {
         "(select n.previous_id as id, n.batch as batch from instruction n left join instruction_state v on v.instruction_id = n.id and v.state = 'voided' \
-         where n.previous_id is not null and n.claim_key <> -n.previous_id and v.instruction_id is null)"
+         where n.previous_id is not null and n.part = 0 and v.instruction_id is null)"
     };
 }
 
@@ -336,8 +336,9 @@ const FAILED: &str = concat!(
 );
 /// What remains of partly paid lines: amounts, no payments.
 const REMAINDERS: &str = "select m.batch, m.state, case when c.instruction_id is null then 'none' when c.is_open = 1 then 'open' else c.closed_as end, \
-     cast(sum(m.amount_fen) as bigint) from remainder m left join (select instruction_id, max(case when state = 'open' then 1 else 0 end) as is_open, \
-     max(closed_as) as closed_as from failure_case where kind = 'partial' group by instruction_id) c on c.instruction_id = m.instruction_id group by 1, 2, 3";
+     cast(sum(m.amount_fen) as bigint) from remainder m left join (select instruction_id, part, max(case when state = 'open' then 1 else 0 end) as is_open, \
+     max(closed_as) as closed_as from failure_case where kind = 'partial' group by instruction_id, part) c \
+     on c.instruction_id = m.instruction_id and c.part = m.part group by 1, 2, 3";
 const OPENED: &str = "select o.department, o.project, o.year, o.kind, cast(sum(case when e.kind = 'close' then 0 - o.amount_fen else o.amount_fen end) as bigint) from opening_balance o join entry e on e.opening = o.id \
      group by o.department, o.project, o.year, o.kind";
 const FUNDED: &str = "select f.department, f.project, f.year, cast(sum(f.amount_fen) as bigint) from funding f join entry e on e.funding = f.id \

@@ -51,6 +51,13 @@ const VERSIONS: &[Version] = &[
     },
     Version { number: 6, name: "stuck files", both: &[include_str!("migrations/0006_stuck.sql")], postgres: &[], sqlite: &[] },
     Version { number: 7, name: "openings", both: &[include_str!("migrations/0007_opening.sql")], postgres: &[], sqlite: &[] },
+    Version {
+        number: 8,
+        name: "parts",
+        both: &[include_str!("migrations/0008_parts.sql")],
+        postgres: &[include_str!("migrations/0008_postgres.sql")],
+        sqlite: &[include_str!("migrations/0008_sqlite.sql")],
+    },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

@@ -29,7 +29,7 @@ impl Tx {
         // What was carried over the year's end is paid from new funds: its old money is with the treasury.
         let sql = "select case when m.instruction_id is not null then case when m.state = 'carried' then '' else m.class end when s.instruction_id is null or s.state = 'carried' then '' when s.class = '' then 'UR' else s.class end, cast(sum(i.amount_fen) as bigint), count(*) \
                    from instruction i left join instruction_state s on s.instruction_id = i.previous_id \
-                   left join remainder m on m.instruction_id = i.previous_id and i.claim_key = -i.previous_id where i.id >= $1 and i.id <= $2 group by 1 order by 1";
+                   left join remainder m on m.instruction_id = i.previous_id and m.part = i.part where i.id >= $1 and i.id <= $2 group by 1 order by 1";
         self.rows(sql, args![range.0, range.1]).await?.iter().map(|r| Ok((r.string(0)?, r.fen(1)?, r.count(2)?))).collect()
     }
 

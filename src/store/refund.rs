@@ -194,12 +194,12 @@ macro_rules! due {
              and not exists (select 1 from refund_line l where l.instruction_id = i.id and l.part = 0 and l.live = 1) \
              and (g.debit_model <> 'gross' or s.state = 'recovered' or exists (select 1 from statement_match m where (m.kind in ('credit_back', 'return') \
              and m.subject = i.id) or (m.kind in ('credit_back_file', 'return_file') and m.subject = s.file_out))) \
-             union all select i.id, 1, r.amount_fen, f.agreement, f.bank, b.budget_line, b.voucher, g.funds_model from batch b \
+             union all select i.id, r.part, r.amount_fen, f.agreement, f.bank, b.budget_line, b.voucher, g.funds_model from batch b \
              join admission a on a.batch = b.number join remainder r on r.batch = b.number join instruction i on i.id = r.instruction_id \
              join file_out f on f.id = r.file_out join agreement g on g.number = f.agreement where b.department = $1 and b.project = $2 and a.year = $3 and ",
             $rest,
-            " and not exists (select 1 from instruction o where o.previous_id = i.id and o.claim_key = -i.id and o.live = 1) \
-             and not exists (select 1 from refund_line l where l.instruction_id = i.id and l.part = 1 and l.live = 1) \
+            " and not exists (select 1 from instruction o where o.previous_id = i.id and o.part = r.part and o.live = 1) \
+             and not exists (select 1 from refund_line l where l.instruction_id = i.id and l.part = r.part and l.live = 1) \
              and (g.debit_model <> 'gross' or exists (select 1 from statement_match m where (m.kind in ('credit_back', 'return') and m.subject = i.id) \
              or (m.kind in ('credit_back_file', 'return_file') and m.subject = r.file_out)))) x"
         )
@@ -332,7 +332,7 @@ impl Tx {
         let sql = format!(
             "insert into refund_line (refund_order, line, instruction_id, part, case_id, amount_fen) \
              select $4, row_number() over (order by x.instruction_id, x.part), x.instruction_id, x.part, \
-             (select max(c.id) from failure_case c where c.instruction_id = x.instruction_id and (c.kind = 'partial') = (x.part = 1) \
+             (select max(c.id) from failure_case c where c.instruction_id = x.instruction_id and c.part = x.part \
              and c.kind in ('failed', 'returned', 'recovery', 'partial')), x.amount_fen from {} \
              where x.agreement = $5 and x.budget_line = $6 and x.voucher = $7",
             due(new.why)
@@ -350,7 +350,7 @@ impl Tx {
     /// The database refused.
     pub async fn refund_lines_total(&mut self, id: i64) -> Result<Count, StoreError> {
         let sql = "select count(*), cast(coalesce(sum(l.amount_fen), 0) as bigint) from refund_line l join instruction i on i.id = l.instruction_id \
-                   where l.refund_order = $1 and l.live = 1 and (l.part = 1 or i.live = 1)";
+                   where l.refund_order = $1 and l.live = 1 and (l.part > 0 or i.live = 1)";
         let r = self.one(sql, args![id]).await?;
         Ok((r.count(0)?, r.fen(1)?))
     }
@@ -421,8 +421,8 @@ impl Tx {
             "select count(*), cast(coalesce(sum(x.fen), 0) as bigint) from (select l.amount_fen as fen from refund_line l \
              join instruction i on i.id = l.instruction_id and i.live = 1 \
              join instruction_state s on s.instruction_id = l.instruction_id and s.amount_fen = l.amount_fen where l.refund_order = $1 and l.part = 0 and l.live = 1 and {may} \
-             union all select l.amount_fen from refund_line l join remainder s on s.instruction_id = l.instruction_id and s.amount_fen = l.amount_fen \
-             where l.refund_order = $1 and l.part = 1 and l.live = 1 and {may}) x"
+             union all select l.amount_fen from refund_line l join remainder s on s.instruction_id = l.instruction_id and s.part = l.part and s.amount_fen = l.amount_fen \
+             where l.refund_order = $1 and l.part > 0 and l.live = 1 and {may}) x"
         );
         let r = self.one(sqlx::AssertSqlSafe(sql), args![o.id]).await?;
         Ok((r.count(0)?, r.fen(1)?))
@@ -434,10 +434,10 @@ impl Tx {
     /// The database refused.
     pub async fn move_refund_lines(&mut self, id: i64, event: Event, now: Timestamp) -> Result<u64, StoreError> {
         let mut moved = 0;
-        for (table, part) in [("instruction_state", 0), ("remainder", 1)] {
+        for (table, part) in [("instruction_state", "l.part = 0"), ("remainder", "l.part = remainder.part")] {
             let sql = format!(
                 "update {table} set state = t.next, since = $3 from transition t where t.event = $2 and t.state = {table}.state \
-                 and {table}.instruction_id in (select instruction_id from refund_line where refund_order = $1 and part = {part} and live = 1)"
+                 and exists (select 1 from refund_line l where l.refund_order = $1 and l.instruction_id = {table}.instruction_id and {part} and l.live = 1)"
             );
             moved += self.exec(sqlx::AssertSqlSafe(sql), args![id, event.code(), now]).await?;
         }
@@ -449,10 +449,10 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn refund_lines_are_ineligible(&mut self, id: i64) -> Result<(), StoreError> {
-        for (table, part) in [("instruction_state", 0), ("remainder", 1)] {
+        for (table, part) in [("instruction_state", "l.part = 0"), ("remainder", "l.part = remainder.part")] {
             let sql = format!(
                 "update {table} set class = 'IR', reason = case when class = 'IR' and reason <> '' then reason else 'INELIGIBLE' end \
-                 where instruction_id in (select instruction_id from refund_line where refund_order = $1 and part = {part} and live = 1)"
+                 where exists (select 1 from refund_line l where l.refund_order = $1 and l.instruction_id = {table}.instruction_id and {part} and l.live = 1)"
             );
             self.exec(sqlx::AssertSqlSafe(sql), args![id]).await?;
         }
@@ -478,8 +478,8 @@ impl Tx {
     /// The database refused.
     pub async fn close_refund_cases(&mut self, id: i64, closed_as: &str, now: Timestamp) -> Result<u64, StoreError> {
         let sql = "update failure_case set state = 'closed', closed_at = $3, closed_as = $2 where state = 'open' and \
-                   ((kind in ('failed', 'returned', 'recovery') and instruction_id in (select instruction_id from refund_line where refund_order = $1 and part = 0)) \
-                   or (kind = 'partial' and instruction_id in (select instruction_id from refund_line where refund_order = $1 and part = 1)))";
+                   kind in ('failed', 'returned', 'recovery', 'partial') and (instruction_id, part) in \
+                   (select instruction_id, part from refund_line where refund_order = $1)";
         self.exec(sql, args![id, closed_as, now]).await
     }
 
@@ -610,9 +610,9 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn refund_lines(&mut self, id: i64) -> Result<Vec<OrderLine>, StoreError> {
-        let sql = "select l.line, l.instruction_id, l.part, l.amount_fen, i.batch, p.seq, i.payee_name, coalesce(case when l.part = 1 then r.reason else s.reason end, '') \
+        let sql = "select l.line, l.instruction_id, l.part, l.amount_fen, i.batch, p.seq, i.payee_name, coalesce(case when l.part > 0 then r.reason else s.reason end, '') \
                    from refund_line l join instruction i on i.id = l.instruction_id join payment p on p.id = i.payment_id \
-                   left join instruction_state s on s.instruction_id = i.id left join remainder r on r.instruction_id = i.id \
+                   left join instruction_state s on s.instruction_id = i.id left join remainder r on r.instruction_id = i.id and r.part = l.part \
                    where l.refund_order = $1 order by l.line";
         let rows = self.rows(sql, args![id]).await?;
         rows.iter()
@@ -620,7 +620,7 @@ impl Tx {
                 Ok(OrderLine {
                     line: r.int(0)?,
                     instruction: r.int(1)?,
-                    is_rest: r.int(2)? == 1,
+                    is_rest: r.int(2)? > 0,
                     amount: r.fen(3)?,
                     batch: r.string(4)?,
                     seq: r.int(5)?,

@@ -1,8 +1,9 @@
 //! What remains of an instruction of which a part was paid, or came back (部分成功、部分退回): the instruction stays paid, for the
-//! part that is; the rest is a row of its own, finally failed, and a claim of its own behind the same approval.
+//! part that is; the rest is a row of its own, failed, and a claim of its own behind the same approval. It becomes final as any
+//! failure does. A payment may come back in any number of parts, each a row, numbered from 1.
 //!
-//! Its claim is the instruction's number, negative: claims of entitlements are positive, so that it collides with nothing
-//! but with itself.
+//! The claim of a part is made of the instruction's number and the part's, negative (`claim_of`): claims of entitlements are
+//! positive, so that it collides with nothing but with itself.
 
 use super::StoreError;
 use super::outbound::FileOut;
@@ -13,6 +14,16 @@ use crate::domain::instruction::{Figure, InstructionState};
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
 
+/// Instructions' numbers stay below this by far; the parts of one are counted above it.
+const PART: i64 = 1 << 52;
+/// As many parts have room for a claim.
+const PARTS_MAX: i64 = 2000;
+
+/// The claim of a part that remains of an instruction.
+const fn claim_of(instruction: i64, part: i64) -> i64 {
+    -(instruction + (part - 1) * PART)
+}
+
 /// A return of less, or more, than what stands as paid.
 #[derive(Clone, Debug)]
 pub struct PartBack {
@@ -20,8 +31,8 @@ pub struct PartBack {
     pub line: SentBack,
     /// What stood as paid.
     pub paid: Fen,
-    /// Whether a part remains already.
-    pub has_remainder: bool,
+    /// Whether it can be a part: it stands as paid, and there is room for another.
+    pub is_part: bool,
 }
 
 /// An instruction that a reissue names.
@@ -42,13 +53,15 @@ pub struct Predecessor {
     /// Itself; where it was parted, what was paid of it.
     pub whole: Part,
     /// What remains of it, where it was parted.
-    pub rest: Option<Part>,
+    pub rests: Vec<Part>,
 }
 
 /// What may be paid again: an instruction, or what remains of one.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// The claim. That of what remains is the instruction's number, negative.
+    /// 0 for the instruction itself, else the part that remains.
+    pub number: i64,
+    /// The claim.
     pub claim_key: i64,
     /// How much.
     pub amount: Fen,
@@ -65,11 +78,11 @@ impl Predecessor {
     /// neither is: what remains, if something does.
     #[must_use]
     pub fn part(&self, amount: Fen) -> &Part {
-        let parts = || std::iter::once(&self.whole).chain(&self.rest);
+        let parts = || std::iter::once(&self.whole).chain(&self.rests);
         parts()
             .find(|part| part.is_free() && part.amount == amount)
             .or_else(|| parts().find(|part| part.is_free()))
-            .unwrap_or_else(|| self.rest.as_ref().unwrap_or(&self.whole))
+            .unwrap_or_else(|| self.rests.last().unwrap_or(&self.whole))
     }
 }
 
@@ -82,10 +95,10 @@ impl Part {
 }
 
 impl Tx {
-    /// Lets an instruction stand as paid for a part, with what remains as a row of its own.
+    /// Lets an instruction stand as paid for a part, with what remains as a row of its own. Says the part's number.
     ///
     /// # Errors
-    /// Something remains of it already (a unique violation), or the database refused.
+    /// Another part is made at this moment (a unique violation), or the database refused.
     pub async fn part_line(
         &mut self,
         file: &FileOut,
@@ -93,7 +106,7 @@ impl Tx {
         (paid, rest): (Fen, Fen),
         (reason, class, words): (&str, &str, &str),
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<i64, StoreError> {
         let sql = "insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, paid_fen, raw_text, since) \
                    values ($1, $2, $3, $4, $5, $5, $6, $7) on conflict (instruction_id) do update set state = excluded.state, amount_fen = excluded.amount_fen, \
                    paid_fen = excluded.paid_fen, reason = '', class = '', raw_text = excluded.raw_text, since = excluded.since";
@@ -101,27 +114,37 @@ impl Tx {
         // Nobody can give back what he does not have any more.
         let sql = "update failure_case set amount_fen = $2 where instruction_id = $1 and kind = 'recovery' and state = 'open'";
         self.exec(sql, args![instruction, paid]).await?;
-        let sql = "insert into remainder (instruction_id, file_out, batch, state, amount_fen, reason, class, since) values ($1, $2, $3, $4, $5, $6, $7, $8)";
-        self.exec(sql, args![instruction, file.id, &file.batch, InstructionState::FailedFinal.code(), rest, reason, class, now])
-            .await
-            .map(|_| ())
+        let part =
+            self.one("select coalesce(max(part), 0) + 1 from remainder where instruction_id = $1", args![instruction]).await?.int(0)?;
+        let sql = "insert into remainder (instruction_id, part, claim_key, file_out, batch, state, amount_fen, reason, class, since) \
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let claim = claim_of(instruction, part);
+        let failed = InstructionState::Failed.code();
+        self.exec(sql, args![instruction, part, claim, file.id, &file.batch, failed, rest, reason, class, now]).await?;
+        Ok(part)
     }
 
-    /// Returns on record of lines that stand as paid for another amount than came back, in the file's order.
+    /// Returns on record of lines that stand as paid for another amount than came back, and of such that came back whole
+    /// already: the first of each line, in the file's order.
     ///
     /// # Errors
     /// The database refused.
     pub async fn parts_back(&mut self, file: &FileOut) -> Result<Vec<PartBack>, StoreError> {
         let sql = "select w.instruction_id, i.payment_id, i.root_payment_id, w.amount_fen, w.reason, w.class, w.raw_text, w.money_on, \
-                   coalesce(s.amount_fen, i.amount_fen), case when m.instruction_id is null then 0 else 1 end \
+                   coalesce(s.amount_fen, i.amount_fen), coalesce(s.state, f.lines_state), \
+                   (select count(*) from remainder m where m.instruction_id = w.instruction_id), w.id \
                    from waiting_return w join file_out f on f.id = w.file_out join instruction i on i.id = w.instruction_id \
-                   left join instruction_state s on s.instruction_id = w.instruction_id left join remainder m on m.instruction_id = w.instruction_id \
-                   where w.file_out = $1 and w.settled_at is null and coalesce(s.state, f.lines_state) = 'paid' \
-                   and w.amount_fen <> coalesce(s.amount_fen, i.amount_fen) order by w.instruction_id";
+                   left join instruction_state s on s.instruction_id = w.instruction_id where w.id in (select min(o.id) from waiting_return o \
+                   where o.file_out = $1 and o.settled_at is null group by o.instruction_id) and ((coalesce(s.state, f.lines_state) = 'paid' \
+                   and w.amount_fen <> coalesce(s.amount_fen, i.amount_fen)) or (coalesce(s.state, f.lines_state) in ('returned', 'failed_final', 'reissued', \
+                   'lapsed', 'refunding', 'refunded', 'carried') and exists (select 1 from waiting_return o where o.instruction_id = w.instruction_id and o.part = 0))) \
+                   order by w.instruction_id";
         let rows = self.rows(sql, args![file.id]).await?;
         rows.iter()
             .map(|r| {
                 let line = SentBack {
+                    id: r.int(11)?,
+                    part: 0,
                     instruction_id: r.int(0)?,
                     payments: (r.int(1)?, r.int(2)?),
                     amount: r.fen(3)?,
@@ -130,27 +153,46 @@ impl Tx {
                     money_on: r.date(7)?,
                     credited_on: None,
                 };
-                Ok(PartBack { line, paid: r.fen(8)?, has_remainder: r.int(9)? == 1 })
+                Ok(PartBack { line, paid: r.fen(8)?, is_part: r.text(9)? == "paid" && r.int(10)? < PARTS_MAX })
             })
             .collect()
     }
 
-    /// Marks a return as dealt with.
+    /// Says what became of a return: all of what stood as paid (0), that part of it, or nothing (-1).
     ///
     /// # Errors
     /// The database refused.
-    pub async fn lay_return_aside(&mut self, instruction: i64, now: Timestamp) -> Result<(), StoreError> {
-        let sql = "update waiting_return set settled_at = $2 where instruction_id = $1 and settled_at is null";
+    pub async fn return_became(&mut self, id: i64, part: i64, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "update waiting_return set part = $2, settled_at = $3 where id = $1 and settled_at is null";
+        self.exec(sql, args![id, part, now]).await.map(|_| ())
+    }
+
+    /// Lays aside what waits of an instruction's returns: two persons have decided otherwise. What a statement shows counts
+    /// all the same.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn lay_returns_aside(&mut self, instruction: i64, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "update waiting_return set part = -1, settled_at = $2 where instruction_id = $1 and settled_at is null";
         self.exec(sql, args![instruction, now]).await.map(|_| ())
     }
 
-    /// What remains of an instruction: where it stands, how much.
+    /// Whether something remains of an instruction.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn remainder_of(&mut self, instruction: i64) -> Result<Option<(InstructionState, Fen)>, StoreError> {
-        let row = self.opt("select state, amount_fen from remainder where instruction_id = $1", args![instruction]).await?;
-        row.map(|r| Ok((r.code(0, InstructionState::from_code, "a remainder's state")?, r.fen(1)?))).transpose()
+    pub async fn has_remainder(&mut self, instruction: i64) -> Result<bool, StoreError> {
+        Ok(self.opt("select 1 from remainder where instruction_id = $1 limit 1", args![instruction]).await?.is_some())
+    }
+
+    /// What was not paid of a partly paid instruction, and waits for its money: the part, where it is just so much.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn unpaid_part(&mut self, instruction: i64, amount: Fen) -> Result<Option<i64>, StoreError> {
+        let sql = "select m.part from remainder m where m.instruction_id = $1 and m.amount_fen = $2 and m.state = 'failed' \
+                   and not exists (select 1 from waiting_return w where w.instruction_id = m.instruction_id and w.part = m.part) order by m.part limit 1";
+        self.opt(sql, args![instruction, amount]).await?.map(|r| r.int(0)).transpose()
     }
 
     /// Moves the remainders that a range pays again by this event of the table.
@@ -159,7 +201,7 @@ impl Tx {
     /// The database refused.
     pub(super) async fn move_remainders(&mut self, range: (i64, i64), event: &str, now: Timestamp) -> Result<u64, StoreError> {
         let sql = "update remainder set state = t.next, since = $3 from transition t where t.event = $4 and t.state = remainder.state \
-                   and remainder.instruction_id in (select i.previous_id from instruction i where i.id >= $1 and i.id <= $2 and i.claim_key = -i.previous_id)";
+                   and (remainder.instruction_id, remainder.part) in (select i.previous_id, i.part from instruction i where i.id >= $1 and i.id <= $2 and i.part > 0)";
         self.exec(sql, args![range.0, range.1, now, event]).await
     }
 
@@ -172,20 +214,13 @@ impl Tx {
         self.exec("update remainder set since = since where instruction_id = $1", args![id]).await?;
         let sql = "select i.id, i.root_payment_id, i.claim_key, i.attempt, coalesce(s.amount_fen, i.amount_fen), coalesce(s.state, ''), i.live, b.department, b.project, a.year, \
                    (select max(n.id) from instruction n left join instruction_state v on v.instruction_id = n.id and v.state = 'voided' \
-                   where n.previous_id = i.id and n.claim_key <> -i.id and v.instruction_id is null), coalesce(m.state, ''), coalesce(m.amount_fen, 0), \
-                   (select max(n.id) from instruction n left join instruction_state v on v.instruction_id = n.id and v.state = 'voided' \
-                   where n.previous_id = i.id and n.claim_key = -i.id and v.instruction_id is null), \
-                   (select count(*) from refund_line l where l.instruction_id = i.id and l.part = 1 and l.live = 1) + (select count(*) from failure_case c \
-                   where c.instruction_id = i.id and c.kind = 'double_payment_suspected' and c.state = 'open') from instruction i \
-                   left join remainder m on m.instruction_id = i.id join batch b on b.number = i.batch join admission a on a.batch = i.batch \
-                   left join instruction_state s on s.instruction_id = i.id where i.id = $1";
+                   where n.previous_id = i.id and n.part = 0 and v.instruction_id is null) from instruction i join batch b on b.number = i.batch \
+                   join admission a on a.batch = i.batch left join instruction_state s on s.instruction_id = i.id where i.id = $1";
         let Some(r) = self.opt(sql, args![id]).await? else { return Ok(None) };
         let (id, state) = (r.int(0)?, r.string(5)?);
-        let whole =
-            Part { claim_key: r.int(2)?, amount: r.fen(4)?, is_taken: r.int(6)? == 1, successor: r.opt_int(10)?, state: state.clone() };
-        let rest = Part { claim_key: -id, amount: r.fen(12)?, is_taken: r.int(14)? > 0, successor: r.opt_int(13)?, state: r.string(11)? };
         // Where nobody knows what was paid of it, nobody knows what remains.
-        let rest = (!rest.state.is_empty() && is_settled(&state)).then_some(rest);
+        let rests = if is_settled(&state) { self.rests(id).await? } else { Vec::new() };
+        let whole = Part { number: 0, claim_key: r.int(2)?, amount: r.fen(4)?, is_taken: r.int(6)? == 1, successor: r.opt_int(10)?, state };
         Ok(Some(Predecessor {
             id,
             root_payment_id: r.int(1)?,
@@ -194,8 +229,31 @@ impl Tx {
             project: r.string(8)?,
             year: i32::try_from(r.int(9)?).map_err(|_| StoreError::column(9, "a year"))?,
             whole,
-            rest,
+            rests,
         }))
+    }
+
+    /// What remains of an instruction, part by part. One is taken where it is paid again or refunded, and where its money may
+    /// have been paid after all.
+    pub(super) async fn rests(&mut self, id: i64) -> Result<Vec<Part>, StoreError> {
+        let sql = "select m.part, m.claim_key, m.amount_fen, m.state, (select max(n.id) from instruction n left join instruction_state v \
+                   on v.instruction_id = n.id and v.state = 'voided' where n.previous_id = m.instruction_id and n.part = m.part and v.instruction_id is null), \
+                   (select count(*) from refund_line l where l.instruction_id = m.instruction_id and l.part = m.part and l.live = 1) + (select count(*) from failure_case c \
+                   where c.instruction_id = m.instruction_id and c.kind = 'double_payment_suspected' and c.state = 'open') + (select count(*) from instruction n \
+                   where n.claim_key = m.claim_key and n.live = 1) from remainder m where m.instruction_id = $1 order by m.part";
+        let rows = self.rows(sql, args![id]).await?;
+        rows.iter()
+            .map(|r| {
+                Ok(Part {
+                    number: r.int(0)?,
+                    claim_key: r.int(1)?,
+                    amount: r.fen(2)?,
+                    state: r.string(3)?,
+                    successor: r.opt_int(4)?,
+                    is_taken: r.int(5)? > 0,
+                })
+            })
+            .collect()
     }
 }
 

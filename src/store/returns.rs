@@ -1,8 +1,9 @@
 //! What was sent back (退票), on record from the first word of it.
 //!
 //! A return and its success come in either order, again and again, from three sides: a result, a file of returns, a
-//! statement. So the word is put on record first, once for an instruction, and *then* it meets what the instruction's state
-//! says: where a success stands it takes effect, in the transaction that brought the later of the two; where none does it
+//! statement. So the word is put on record first, and *then* it meets what the instruction's state says. A payment may come back
+//! in parts, so that one word after another is put on record; the same word again is not: just as much, where the bank's own
+//! references do not tell two apart. Two credits on statements are two. Where a success stands it takes effect, in the transaction that brought the later of the two; where none does it
 //! waits. The rules are the table's (`bank_returned`): a state without that cell waits, one whose cell leads nowhere new
 //! keeps the record, so that a success that comes after it is known for one that was sent back.
 
@@ -40,10 +41,14 @@ pub struct CreditBack<'a> {
 /// A return on record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OnRecord {
+    /// Its number.
+    pub id: i64,
     /// How much came back.
     pub amount: Fen,
     /// The statement and line that show it, if one does.
     pub statement: Option<(i64, i64)>,
+    /// What became of it: nothing yet, all that stood as paid (0), that part, or nothing at all (-1).
+    pub part: Option<i64>,
 }
 
 /// Returns that take effect alike.
@@ -64,6 +69,10 @@ pub struct Meeting {
 /// A line that was sent back just now.
 #[derive(Clone, Debug)]
 pub struct SentBack {
+    /// The return's own number.
+    pub id: i64,
+    /// The part that remains by it; 0 where all came back.
+    pub part: i64,
     /// The instruction.
     pub instruction_id: i64,
     /// The payment, and the one that the entitlement began with.
@@ -107,6 +116,9 @@ pub struct Waiting {
 /// A return that stands where a success may still be to come.
 const WAITS: &str = "('planned', 'sent', 'accepted', 'unknown')";
 
+/// Where the bank's own references do not tell two returns of just as much (`l`, `w`) apart.
+const SAME_REF: &str = "(w.bank_ref = '' or l.bank_ref = '' or w.bank_ref = l.bank_ref)";
+
 /// A line of answers that says: sent back. In a file of returns every final line does.
 fn says_returned(kind: InboundKind) -> &'static str {
     match kind {
@@ -125,20 +137,22 @@ fn amount_back(kind: InboundKind) -> &'static str {
     }
 }
 
-/// Returns on record that have not taken effect and whose line stands where the table lets them: the whole of what was paid.
+/// Returns on record that have not taken effect and whose line stands where the table lets them: the whole of what was paid,
+/// once for a line.
 fn meeting(twice: &[i64]) -> String {
     format!(
         "select w.*, coalesce(s.state, f.lines_state) as own_state, coalesce(s.class, '') as own_class, coalesce(s.amount_fen, i.amount_fen) as own_fen, \
          i.payment_id, i.root_payment_id, i.batch from waiting_return w join file_out f on f.id = w.file_out join instruction i on i.id = w.instruction_id \
          left join instruction_state s on s.instruction_id = w.instruction_id where w.file_out = $1 and w.settled_at is null \
-         and w.amount_fen = coalesce(s.amount_fen, i.amount_fen) and w.instruction_id not in ({})",
+         and w.amount_fen = coalesce(s.amount_fen, i.amount_fen) and not exists (select 1 from waiting_return o where o.instruction_id = w.instruction_id \
+         and o.settled_at is null and o.amount_fen = w.amount_fen and o.id < w.id) and w.instruction_id not in ({})",
         if twice.is_empty() { "0".to_owned() } else { list(twice) }
     )
 }
 
 impl Tx {
-    /// Puts on record what a set says was sent back, once for an instruction, but for those lines that are in doubt. Says
-    /// how many were new.
+    /// Puts on record what a set says was sent back and is not on record, but for those lines that are in doubt. Says how many
+    /// were new. A result says that all was sent back, which is nothing new where something is on record.
     ///
     /// # Errors
     /// The database refused.
@@ -157,26 +171,30 @@ impl Tx {
              case when l.class in ('', 'EN') then 'LATE_RETURN' else l.reason end, case when l.class in ('', 'EN') then 'UR' else l.class end, \
              l.raw_code, l.raw_text, l.bank_ref, $3 from answer_line l join instruction i on i.id = l.instruction_id \
              left join instruction_state s on s.instruction_id = i.id where l.file_in in ({}) and {} and l.instruction_id not in ({}) \
-             on conflict (instruction_id) do nothing",
+             and not exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id{}) order by l.file_in, l.line",
             amount_back(kind),
             list(set),
             says_returned(kind),
-            if doubtful.is_empty() { "0".to_owned() } else { list(&doubtful) }
+            if doubtful.is_empty() { "0".to_owned() } else { list(&doubtful) },
+            if kind == InboundKind::Return { format!(" and w.amount_fen = {} and {SAME_REF}", amount_back(kind)) } else { String::new() }
         );
         self.exec(sqlx::AssertSqlSafe(sql), args![file.id, today, now]).await
     }
 
-    /// Lines of a set of returns that say another amount than is on record: how many, and the first.
+    /// Lines of a set of returns that say again what is on record of a part, on another day than was said first: how many, and
+    /// the first. They may be the same return, or another of just so much.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn returns_that_differ(&mut self, set: &[i64], kind: InboundKind) -> Result<(u64, i64), StoreError> {
+    pub async fn returns_dated_anew(&mut self, set: &[i64], kind: InboundKind) -> Result<(u64, i64), StoreError> {
         if kind != InboundKind::Return {
             return Ok((0, 0));
         }
         let sql = format!(
-            "select count(*), coalesce(min(l.instruction_id), 0) from answer_line l join waiting_return w on w.instruction_id = l.instruction_id \
-             where l.file_in in ({}) and {} and l.amount_fen is not null and l.amount_fen <> w.amount_fen",
+            "select count(distinct l.instruction_id), coalesce(min(l.instruction_id), 0) from answer_line l join waiting_return w on w.instruction_id = l.instruction_id \
+             and w.amount_fen = l.amount_fen join answer_line e on e.file_in = w.file_in and e.line = w.line where l.file_in in ({0}) and {1} and w.part > 0 \
+             and l.on_date <> '' and e.on_date <> '' and l.on_date <> e.on_date and {SAME_REF} and not exists (select 1 from waiting_return o \
+             join answer_line x on x.file_in = o.file_in and x.line = o.line where o.instruction_id = l.instruction_id and o.amount_fen = l.amount_fen and x.on_date = l.on_date)",
             list(set),
             says_returned(kind)
         );
@@ -184,38 +202,76 @@ impl Tx {
         Ok((r.count(0)?, r.int(1)?))
     }
 
-    /// The return of an instruction, if one is on record.
+    /// Lines of a set of returns that say the same of a payment as a line before them: one return said twice, or two that
+    /// nothing tells apart.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn return_on_record(&mut self, instruction: i64) -> Result<Option<OnRecord>, StoreError> {
-        let row = self
-            .opt("select amount_fen, statement, statement_line from waiting_return where instruction_id = $1", args![instruction])
-            .await?;
-        row.map(|r| Ok(OnRecord { amount: r.fen(0)?, statement: r.opt_int(1)?.zip(r.opt_int(2)?) })).transpose()
+    pub async fn returns_said_twice(&mut self, set: &[i64]) -> Result<u64, StoreError> {
+        let sql = format!(
+            "select count(*) from answer_line l where l.file_in in ({0}) and exists (select 1 from answer_line w where w.file_in in ({0}) \
+             and w.instruction_id = l.instruction_id and (w.file_in < l.file_in or (w.file_in = l.file_in and w.line < l.line)) \
+             and coalesce(w.amount_fen, -1) = coalesce(l.amount_fen, -1) and {SAME_REF})",
+            list(set)
+        );
+        self.one(sqlx::AssertSqlSafe(sql), args![]).await?.count(0)
     }
 
-    /// Puts a statement's credit on record as a return.
+    /// The returns of an instruction that are on record, in their order.
     ///
     /// # Errors
-    /// One is on record already (a unique violation), or the database refused.
-    pub async fn note_credit_back(&mut self, file: &FileOut, credit: &CreditBack<'_>, now: Timestamp) -> Result<(), StoreError> {
+    /// The database refused.
+    pub async fn returns_on_record(&mut self, instruction: i64) -> Result<Vec<OnRecord>, StoreError> {
+        let sql = "select id, amount_fen, statement, statement_line, part from waiting_return where instruction_id = $1 order by id";
+        let read =
+            |r: &Row| Ok(OnRecord { id: r.int(0)?, amount: r.fen(1)?, statement: r.opt_int(2)?.zip(r.opt_int(3)?), part: r.opt_int(4)? });
+        self.rows(sql, args![instruction]).await?.iter().map(read).collect()
+    }
+
+    /// Puts a statement's credit on record as a return; where it is the money of a part that was never paid, as that part's.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn note_credit_back(
+        &mut self,
+        file: &FileOut,
+        credit: &CreditBack<'_>,
+        unpaid: Option<i64>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let sql = "insert into waiting_return (instruction_id, file_out, statement, statement_line, money_on, amount_fen, reason, class, raw_code, raw_text, \
-                   bank_ref, since) values ($1, $2, $3, $4, $5, $6, $7, $8, '', $9, '', $10)";
+                   bank_ref, since, part, settled_at) values ($1, $2, $3, $4, $5, $6, $7, $8, '', $9, '', $10, $11, $12)";
         let (statement, line) = credit.at;
         let (reason, class) = credit.reason;
-        self.exec(sql, args![credit.instruction, file.id, statement, line, credit.on, credit.amount, reason, class, credit.words, now])
-            .await
-            .map(|_| ())
+        let settled = unpaid.map(|_| now);
+        self.exec(
+            sql,
+            args![
+                credit.instruction,
+                file.id,
+                statement,
+                line,
+                credit.on,
+                credit.amount,
+                reason,
+                class,
+                credit.words,
+                now,
+                unpaid,
+                settled
+            ],
+        )
+        .await
+        .map(|_| ())
     }
 
     /// Ties the credit on a statement to a return that a file said before. Says whether it had none.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn prove_return(&mut self, instruction: i64, (statement, line): (i64, i64)) -> Result<bool, StoreError> {
-        let sql = "update waiting_return set statement = $2, statement_line = $3 where instruction_id = $1 and statement is null";
-        self.exec_one(sql, args![instruction, statement, line]).await
+    pub async fn prove_return(&mut self, id: i64, (statement, line): (i64, i64)) -> Result<bool, StoreError> {
+        let sql = "update waiting_return set statement = $2, statement_line = $3 where id = $1 and statement is null";
+        self.exec_one(sql, args![id, statement, line]).await
     }
 
     /// Whether the bank debits for every payment and credits back what failed.
@@ -313,7 +369,7 @@ impl Tx {
     pub async fn explained_by_return(&mut self, set: &[i64], file: &FileOut) -> Result<Vec<Explained>, StoreError> {
         let sql = format!(
             "select s.state, s.class, w.instruction_id, i.payment_id, i.root_payment_id, s.amount_fen, w.reason, w.class, w.raw_text, w.money_on, '', \
-             (select count(*) from instruction n where n.previous_id = i.id and n.live = 1 and n.claim_key <> -i.id) from waiting_return w \
+             (select count(*) from instruction n where n.previous_id = i.id and n.live = 1 and n.part = 0), w.id from waiting_return w \
              join instruction_state s on s.instruction_id = w.instruction_id join instruction i on i.id = w.instruction_id where w.file_out = $1 \
              and w.settled_at is null and w.amount_fen = s.amount_fen and s.state in ('failed', 'failed_final') and exists (select 1 from answer_line l \
              where l.file_in in ({}) and l.instruction_id = w.instruction_id and l.outcome = 'paid' and l.is_final = 1) order by w.instruction_id",
@@ -323,7 +379,7 @@ impl Tx {
             Ok(Explained {
                 state: r.code(0, InstructionState::from_code, "an instruction's state")?,
                 class: r.string(1)?,
-                line: sent_back(r, 2)?,
+                line: sent_back(r, 2, r.int(12)?)?,
                 has_successor: r.int(11)? > 0,
             })
         };
@@ -338,7 +394,7 @@ impl Tx {
         let (reason, class) = &line.reason;
         let sql = "update instruction_state set reason = $2, class = $3, paid_fen = amount_fen, returned_fen = amount_fen where instruction_id = $1";
         self.exec(sql, args![line.instruction_id, reason, class]).await?;
-        self.lay_return_aside(line.instruction_id, now).await?;
+        self.return_became(line.id, 0, now).await?;
         let sql = "update failure_case set reason = $2, class = $3, owner = $4 where instruction_id = $1 and state = 'open' and kind in ('failed', 'returned')";
         Ok(self.exec(sql, args![line.instruction_id, reason, class, owner]).await? > 0)
     }
@@ -349,7 +405,7 @@ impl Tx {
     /// The database refused.
     pub async fn meet_returns(&mut self, file: &FileOut, twice: &[i64], now: Timestamp) -> Result<Vec<SentBack>, StoreError> {
         let sql = format!(
-            "select x.instruction_id, x.payment_id, x.root_payment_id, x.own_fen, x.reason, x.class, x.raw_text, x.money_on, coalesce(p.on_date, '') \
+            "select x.instruction_id, x.payment_id, x.root_payment_id, x.own_fen, x.reason, x.class, x.raw_text, x.money_on, coalesce(p.on_date, ''), x.id \
              from ({}) x join transition t on t.state = x.own_state and t.event = 'bank_returned' and t.next <> t.state left join \
              (select l.instruction_id, max(l.on_date) as on_date from answer_line l join waiting_return w on w.instruction_id = l.instruction_id \
              where l.file_in in (select f.id from file_in f where f.file_out = $1 and f.kind in ('result', 'enquiry') and f.state = 'applied') and l.outcome = 'paid' \
@@ -357,8 +413,12 @@ impl Tx {
              order by x.instruction_id",
             meeting(twice)
         );
-        let lines =
-            self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(|r| sent_back(r, 0)).collect::<Result<Vec<_>, _>>()?;
+        let lines = self
+            .rows(sqlx::AssertSqlSafe(sql), args![file.id])
+            .await?
+            .iter()
+            .map(|r| sent_back(r, 0, r.int(9)?))
+            .collect::<Result<Vec<_>, _>>()?;
         let sql = format!(
             "insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, paid_fen, returned_fen, reason, class, raw_code, raw_text, \
              bank_ref, file_in, line, since) select x.instruction_id, x.file_out, x.batch, t.next, x.own_fen, x.own_fen, x.own_fen, x.reason, x.class, x.raw_code, \
@@ -371,7 +431,8 @@ impl Tx {
         self.exec(sqlx::AssertSqlSafe(sql), args![file.id, now]).await?;
         for some in lines.chunks(5000) {
             let ids = list(&some.iter().map(|l| l.instruction_id).collect::<Vec<_>>());
-            let sql = format!("update waiting_return set settled_at = $1 where instruction_id in ({ids})");
+            let own = list(&some.iter().map(|l| l.id).collect::<Vec<_>>());
+            let sql = format!("update waiting_return set settled_at = $1, part = 0 where id in ({own})");
             self.exec(sqlx::AssertSqlSafe(sql), args![now]).await?;
             // The return explains whatever stood in doubt.
             let sql = format!(
@@ -387,27 +448,28 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn date_returns(&mut self, kind: &str, lines: &[SentBack]) -> Result<(), StoreError> {
-        let days: BTreeSet<NaiveDate> = lines.iter().map(|l| l.money_on).collect();
-        for day in days {
-            let ids: Vec<i64> = lines.iter().filter(|l| l.money_on == day).map(|l| l.instruction_id).collect();
+        let days: BTreeSet<(NaiveDate, i64)> = lines.iter().map(|l| (l.money_on, l.part)).collect();
+        for (day, part) in days {
+            let ids: Vec<i64> = lines.iter().filter(|l| (l.money_on, l.part) == (day, part)).map(|l| l.instruction_id).collect();
             for some in ids.chunks(5000) {
-                let sql = format!("update failure_case set money_on = $1 where kind = $2 and instruction_id in ({})", list(some));
-                self.exec(sqlx::AssertSqlSafe(sql), args![day, kind]).await?;
+                let sql =
+                    format!("update failure_case set money_on = $1 where kind = $2 and part = $3 and instruction_id in ({})", list(some));
+                self.exec(sqlx::AssertSqlSafe(sql), args![day, kind, part]).await?;
             }
         }
         Ok(())
     }
 
-    /// Of these instructions those that have a case of this kind.
+    /// Of these instructions those that have a case of this kind, each with the part that it is about.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn have_case(&mut self, kind: &str, ids: &[i64]) -> Result<BTreeSet<i64>, StoreError> {
+    pub async fn have_case(&mut self, kind: &str, ids: &[i64]) -> Result<BTreeSet<(i64, i64)>, StoreError> {
         let mut found = BTreeSet::new();
         for some in ids.chunks(5000) {
-            let sql = format!("select instruction_id from failure_case where kind = $1 and instruction_id in ({})", list(some));
+            let sql = format!("select instruction_id, part from failure_case where kind = $1 and instruction_id in ({})", list(some));
             for r in self.rows(sqlx::AssertSqlSafe(sql), args![kind]).await? {
-                found.insert(r.int(0)?);
+                found.insert((r.int(0)?, r.int(1)?));
             }
         }
         Ok(found)
@@ -446,8 +508,10 @@ impl Tx {
     }
 }
 
-fn sent_back(r: &Row, at: usize) -> Result<SentBack, StoreError> {
+fn sent_back(r: &Row, at: usize, id: i64) -> Result<SentBack, StoreError> {
     Ok(SentBack {
+        id,
+        part: 0,
         instruction_id: r.int(at)?,
         payments: (r.int(at + 1)?, r.int(at + 2)?),
         amount: r.fen(at + 3)?,

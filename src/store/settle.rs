@@ -73,22 +73,22 @@ impl Tx {
     /// The database refused.
     pub async fn standing(&mut self, id: i64) -> Result<Option<Standing>, StoreError> {
         let sql = "select v.id, v.payment_id, v.root_payment_id, v.batch, p.seq, b.department, coalesce(s.amount_fen, v.amount_fen), v.state, v.class, v.file_out, \
-                   v.live, (select max(n.id) from instruction n where n.previous_id = v.id and n.live = 1 and n.claim_key <> -v.id) \
+                   v.live, (select max(n.id) from instruction n where n.previous_id = v.id and n.live = 1 and n.part = 0) \
                    from v_instruction v join payment p on p.id = v.payment_id join batch b on b.number = v.batch \
                    left join instruction_state s on s.instruction_id = v.id where v.id = $1";
         self.opt(sql, args![id]).await?.as_ref().map(standing).transpose()
     }
 
-    /// Where what remains of an instruction stands, told as an instruction's own standing is.
+    /// Where a part that remains of an instruction stands, told as an instruction's own standing is.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn standing_of_rest(&mut self, id: i64) -> Result<Option<Standing>, StoreError> {
+    pub async fn standing_of_rest(&mut self, id: i64, part: i64) -> Result<Option<Standing>, StoreError> {
         let sql = "select v.id, v.payment_id, v.root_payment_id, v.batch, p.seq, b.department, m.amount_fen, m.state, m.class, m.file_out, v.live, \
-                   (select max(n.id) from instruction n where n.previous_id = v.id and n.live = 1 and n.claim_key = -v.id) \
+                   (select max(n.id) from instruction n where n.previous_id = v.id and n.live = 1 and n.part = m.part) \
                    from remainder m join v_instruction v on v.id = m.instruction_id join payment p on p.id = v.payment_id join batch b on b.number = v.batch \
-                   where v.id = $1";
-        self.opt(sql, args![id]).await?.as_ref().map(standing).transpose()
+                   where v.id = $1 and m.part = $2";
+        self.opt(sql, args![id, part]).await?.as_ref().map(standing).transpose()
     }
 
     /// The instruction that paid a batch's payment last: by batch and number, newest attempt first.

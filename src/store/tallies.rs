@@ -70,7 +70,7 @@ impl Tx {
                    join instruction i on i.id = s.instruction_id join payment p on p.id = i.payment_id join batch b on b.number = i.batch \
                    join admission a on a.batch = i.batch where s.state in ('failed_final', 'carried') and i.live = 0 \
                    and not exists (select 1 from instruction n left join instruction_state v on v.instruction_id = n.id and v.state = 'voided' \
-                   where n.previous_id = i.id and n.claim_key <> -i.id and v.instruction_id is null) order by i.id limit $1";
+                   where n.previous_id = i.id and n.part = 0 and v.instruction_id is null) order by i.id limit $1";
         let rows = self.rows(sql, args![limit]).await?;
         rows.iter()
             .map(|r| {

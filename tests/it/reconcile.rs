@@ -44,8 +44,8 @@ fn credit(amount: i64, reference: &str, words: &str) -> Line {
 }
 
 fn item(file: i64, amount: i64, word: Word) -> Item {
-    let is_paid = word == Word::Paid;
-    Item { file, amount: fen(amount), word, is_paid, is_gross: false, returned: Fen::ZERO, debited: Fen::ZERO, back: Fen::ZERO }
+    let kept = if word == Word::Paid { fen(amount) } else { Fen::ZERO };
+    Item { file, amount: fen(amount), word, kept, is_gross: false, returned: Fen::ZERO, debited: Fen::ZERO, back: Fen::ZERO }
 }
 
 fn id(n: i64) -> String {
@@ -74,7 +74,7 @@ fn books() -> Books {
     books.items.insert(12, item(1, 31, Word::Failed));
     books.items.insert(13, item(1, 32, Word::None));
     books.items.insert(14, item(1, 40, Word::Paid));
-    books.items.insert(21, Item { is_gross: true, is_paid: false, ..item(2, 50, Word::Failed) });
+    books.items.insert(21, Item { is_gross: true, ..item(2, 50, Word::Failed) });
     let order = RefundDue { amount: fen(70), on: day(14), is_out: true, is_proven_here: true, is_seen: false };
     books.refunds.insert(90, order);
     books.fundings.push(FundingDue { id: 8, amount: fen(1000) });

@@ -59,6 +59,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
         (5, "memory"),
         (6, "stuck files"),
         (7, "openings"),
+        (8, "parts"),
     ]
     .map(|(n, name)| (n, name.to_owned()))
     .to_vec();
@@ -68,7 +69,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
     assert!(matches!(w.store.check_schema().await, Err(StoreError::SchemaOlder { wanted: 1 })));
     assert_eq!(w.store.migrate().await.unwrap(), dry);
     let again = w.store.migrate().await.unwrap();
-    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ([1, 2, 3, 4, 5, 6, 7].as_slice(), [].as_slice()));
+    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ([1, 2, 3, 4, 5, 6, 7, 8].as_slice(), [].as_slice()));
     w.store.check_schema().await.unwrap();
     assert!(w.tables().await.contains("instruction_state"));
 }
@@ -83,9 +84,9 @@ async fn a_newer_or_altered_schema_is_refused(w: World) {
     }
     w.must("update _sqlx_migrations set checksum = (select checksum from kept where kept.version = _sqlx_migrations.version)").await;
     w.store.check_schema().await.unwrap();
-    w.must("update _sqlx_migrations set version = 99 where version = 7").await;
+    w.must("update _sqlx_migrations set version = 99 where version = 8").await;
     for said in [w.store.migrate().await.err(), w.store.check_schema().await.err(), w.store.migration_plan().await.err()] {
-        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 7 })), "{said:?}");
+        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 8 })), "{said:?}");
     }
 }
 
@@ -98,7 +99,28 @@ async fn sample_rows_survive_every_migration(w: World) {
     assert!(before.values().filter(|n| **n > 0).count() >= 25, "{before:?}");
     let files =
         w.row("select name || path_taken || exchange_key || state || lines_state || first_id || last_id || created_at from file_out").await;
+    // At version 7: of the first instruction twelve yuan were partly paid and wait, of the second five came back and are paid again.
+    w.store.migrate_to(7).await.unwrap();
+    for sql in [
+        "insert into remainder (instruction_id, file_out, batch, state, amount_fen, reason, class, since) values (1, 1, 'B-1', 'failed_final', 1200, 'PARTIAL_PAID', 'UR', 1), \
+         (2, 1, 'B-1', 'reissued', 500, 'LATE_RETURN', 'UR', 1)",
+        "insert into waiting_return (instruction_id, file_out, file_in, line, money_on, amount_fen, reason, class, raw_code, raw_text, bank_ref, since, settled_at) \
+         values (2, 1, 1, 1, '2019-03-16', 500, 'LATE_RETURN', 'UR', '', '', '', 1, 2), (3, 1, 1, 2, '2019-03-16', 1230, 'LATE_RETURN', 'UR', '', '', '', 1, null)",
+        "insert into instruction (id, payment_id, root_payment_id, previous_id, attempt, claim_key, batch, payee_name, payee_id, account, bank_code, mobile, amount_fen, remark) \
+         select 4, 3, 3, 2, 2, -2, batch, payee_name, payee_id, account, bank_code, mobile, 500, remark from instruction where id = 2",
+        "update failure_case set kind = 'partial'",
+    ] {
+        w.must(sql).await;
+    }
+    before = w.counts().await;
+    before.remove("_sqlx_migrations");
     w.store.migrate().await.unwrap();
+    let kept = w
+        .row("select (select cast(sum(part * 1000 + amount_fen) as text) from remainder where claim_key = 0 - instruction_id), (select part from instruction where id = 4), \
+             (select count(*) from waiting_return where (instruction_id = 2 and part = 1) or (instruction_id = 3 and part is null)), (select part from failure_case)")
+        .await;
+    assert_eq!((kept.text(0).unwrap(), kept.int(1).unwrap(), kept.int(2).unwrap(), kept.int(3).unwrap()), ("3700", 1, 2, 1));
+    w.must("update failure_case set kind = 'failed', part = 0").await;
     let mut after = w.counts().await;
     after.retain(|table, _| before.contains_key(table));
     before.remove("transition");
@@ -181,7 +203,7 @@ async fn a_failed_instruction_is_paid_again_once(w: World) {
     w.sampled().await;
     let again = |id, claim| {
         let mut new = instruction(id, claim);
-        (new.previous_id, new.attempt) = (Some(1), 2);
+        (new.previous_id, new.attempt, new.part) = (Some(1), 2, i64::from(claim < 0));
         new
     };
     let mut tx = w.store.begin().await.unwrap();

@@ -255,7 +255,7 @@ impl Plan {
             return OperateError::refused(format!("案件{id}已结"), format!("case {id} is closed"));
         }
         let line = match case.instruction {
-            Some(instruction) if case.is_of_rest() => tx.standing_of_rest(instruction).await?,
+            Some(instruction) if case.part > 0 => tx.standing_of_rest(instruction, case.part).await?,
             Some(instruction) => tx.standing(instruction).await?,
             None => None,
         };
@@ -361,7 +361,7 @@ impl Plan {
         let Some(line) = &self.line else { return Ok(()) };
         let Some(file) = line.file_out else { return gone() };
         let file = tx.file(file).await?;
-        if !tx.hold_file(&file, now).await? || !tx.reclassify_line((line.id, self.case.is_of_rest()), line.state, reason).await? {
+        if !tx.hold_file(&file, now).await? || !tx.reclassify_line((line.id, self.case.part), line.state, reason).await? {
             return gone();
         }
         let accounts = (line.state.account(ReasonClass::from_code(&line.class)), line.state.account(Some(reason.class())));

@@ -195,7 +195,7 @@ impl Desk<'_> {
         let (mut seen, mut claims) = (BTreeSet::new(), BTreeSet::new());
         for row in returned.rows {
             let judged = match self.judge_row(tx, &row).await? {
-                Judged::Holds(it) if !seen.insert((it.0.instruction, it.0.is_rest)) => {
+                Judged::Holds(it) if !seen.insert((it.0.instruction, it.0.part)) => {
                     drop(it);
                     refuse("同一笔支付在工作簿中出现了两次；请只保留一行", "the same payment stands twice: keep one row")
                 }
@@ -454,7 +454,7 @@ fn persons<'a>(it: &Correctable, row: &'a PaymentRow) -> Persons<'a> {
 
 /// What remains of a payment is a claim of its own, beside that of what was paid.
 fn claim(it: &Correctable, row: &PaymentRow) -> i64 {
-    if it.is_rest {
+    if it.part > 0 {
         return it.claim_key;
     }
     persons(it, row).claim_key(&it.project, &it.period, it.several.then_some(it.row.id))

@@ -181,7 +181,7 @@ fn reference(books: &Books, side: Side, id: i64) -> Option<(MatchKind, i64)> {
     if item.is_gross && item.word == Word::Failed {
         return Some((MatchKind::CreditBack, id));
     }
-    (item.is_paid || item.returned.is_positive()).then_some((MatchKind::Return, id))
+    (item.kept.is_positive() || item.returned.is_positive()).then_some((MatchKind::Return, id))
 }
 
 fn file(books: &Books, side: Side, id: i64) -> Option<(MatchKind, i64)> {

@@ -60,7 +60,7 @@ impl Parting {
             );
         };
         let rest = line.amount.checked_sub(paid).unwrap_or(Fen::ZERO);
-        let is_apart = tx.remainder_of(instruction).await?.is_some();
+        let is_apart = tx.has_remainder(instruction).await?;
         if !paid.is_positive() || !rest.is_positive() || line.successor.is_some() || is_apart {
             return OperateError::refused(
                 format!("支付{reference}为{}元：部分成功的金额须大于零且小于该数，且未曾拆分或重新发放", line.amount),
@@ -111,11 +111,11 @@ pub(super) async fn resolve(
     // For certain not paid, and somebody must find out why: what an unclear failure asks for.
     let class = ReasonClass::Unclear;
     let words = format!("{evidence}; {} + {}", proposal.proposed_by, by.login);
-    tx.part_line(&it.file, instruction, (it.paid, it.rest), (reason.code(), class.code(), &words), now).await?;
+    let part = tx.part_line(&it.file, instruction, (it.paid, it.rest), (reason.code(), class.code(), &words), now).await?;
     let booking = Booking { gateway, file: &it.file, file_in: None, statement: None, now };
     let from = (it.line.state, ReasonClass::from_code(&it.line.class));
     booking.move_money(tx, None, from, (InstructionState::Paid, None), it.paid, 1).await?;
-    booking.move_money(tx, None, from, (InstructionState::FailedFinal, Some(class)), it.rest, 0).await?;
+    booking.move_money(tx, None, from, (InstructionState::Failed, Some(class)), it.rest, 0).await?;
     tx.event("instruction", instruction, (Act::ResolvePartly.code(), it.line.state.code(), "paid"), &by.login, &effect, now).await?;
     claim_again(tx, &it.line, now).await?;
     let today = gateway.today(now);
@@ -125,6 +125,7 @@ pub(super) async fn resolve(
         payment_id: it.line.payment_id,
         root_payment_id: it.line.root_payment_id,
         instruction_id: Some(instruction),
+        part,
         batch: it.line.batch.clone(),
         department: it.line.department.clone(),
         bank: it.file.bank.clone(),

@@ -350,7 +350,7 @@ async fn resolve(
         claim_again(tx, &it.line, now).await?;
         // A return that waited for this success takes effect; between two words that differed, the persons' is the last.
         if it.line.state == InstructionState::Conflict {
-            tx.lay_return_aside(instruction, now).await?;
+            tx.lay_returns_aside(instruction, now).await?;
         }
         returns::meet(gateway, tx, &it.file, returns::Evidence::default(), now).await?;
     } else {
@@ -397,6 +397,7 @@ async fn settled_as_failed(
         payment_id: l.payment_id,
         root_payment_id: l.root_payment_id,
         instruction_id: Some(l.id),
+        part: 0,
         batch: l.batch.clone(),
         department: l.department.clone(),
         bank: it.file.bank.clone(),

@@ -83,25 +83,25 @@ const ITEM_ROWS: &str = "select i.state, i.year, i.batch, i.instruction_id, i.li
      where i.period = $1 and i.kind = $2 order by i.year, i.batch, i.file_out, i.instruction_id, i.part";
 
 const UNPAID: &str = "select i.instruction_id, i.batch, p.seq, p.township, p.village, n.payee_name, n.payee_id, i.amount_fen, i.reason, i.case_id, \
-     coalesce(case when i.part = 1 then m.state else s.state end, i.state), coalesce((select q.number from refund_order q where q.id = (select max(r.refund_order) from refund_line r \
+     coalesce(case when i.part > 0 then m.state else s.state end, i.state), coalesce((select q.number from refund_order q where q.id = (select max(r.refund_order) from refund_line r \
      join refund_order z on z.id = r.refund_order where r.instruction_id = i.instruction_id and r.part = i.part and z.state not in ('refused', 'cancelled'))), '') \
      from period_item i join instruction n on n.id = i.instruction_id join payment p on p.id = n.payment_id \
-     left join instruction_state s on s.instruction_id = i.instruction_id left join remainder m on m.instruction_id = i.instruction_id \
+     left join instruction_state s on s.instruction_id = i.instruction_id left join remainder m on m.instruction_id = i.instruction_id and m.part = i.part \
      where i.period = $1 and i.kind = 'lapsed' order by i.batch, p.seq, i.part";
 
 /// Whether nothing pays a line again, or what remains of one: no successor by its claim, no refund order, and no retry that comes
 /// by itself.
 macro_rules! nobody_has {
-    ($line:literal, $claim:literal, $part:literal) => {
+    ($line:literal, $part:literal) => {
         concat!(
             $line,
             ".state = 'failed_final' and ",
             $line,
             ".class <> 'IR' and not exists (select 1 from instruction n where n.previous_id = ",
             $line,
-            ".instruction_id and n.live = 1 and n.claim_key ",
-            $claim,
-            " -n.previous_id) and not exists (select 1 from refund_line r where r.instruction_id = ",
+            ".instruction_id and n.live = 1 and n.part = ",
+            $part,
+            ") and not exists (select 1 from refund_line r where r.instruction_id = ",
             $line,
             ".instruction_id and r.live = 1 and r.part = ",
             $part,
@@ -117,12 +117,12 @@ macro_rules! nobody_has {
 }
 const LAPSE_LINES: &str = concat!(
     "update instruction_state set state = t.next, since = $4 from transition t where t.event = 'lapse' and t.state = instruction_state.state and ",
-    nobody_has!("instruction_state", "<>", "0"),
+    nobody_has!("instruction_state", "0"),
     " returning file_out, batch, amount_fen"
 );
 const LAPSE_REMAINDERS: &str = concat!(
     "update remainder set state = t.next, since = $4 from transition t where t.event = 'lapse' and t.state = remainder.state and ",
-    nobody_has!("remainder", "=", "1"),
+    nobody_has!("remainder", "remainder.part"),
     " returning file_out, batch, amount_fen"
 );
 

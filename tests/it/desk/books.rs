@@ -30,6 +30,7 @@ fn instruction(id: i64, payment_id: i64, previous_id: Option<i64>) -> NewInstruc
         payment_id,
         root_payment_id: payment_id,
         previous_id,
+        part: 0,
         attempt: if previous_id.is_some() { 2 } else { 1 },
         claim_key: payment_id,
         payee_name: Name::new("阿牛·木呷"),
@@ -49,6 +50,7 @@ fn case(kind: &'static str, payment_id: i64, instruction_id: Option<i64>) -> New
         payment_id,
         root_payment_id: payment_id,
         instruction_id,
+        part: i64::from(kind == "partial"),
         batch: "H-1".into(),
         department: "D1".into(),
         bank: "K1".into(),
@@ -236,8 +238,8 @@ async fn what_was_parted_counts_by_its_parts() {
         for sql in [
             "update instruction_state set amount_fen = 6000, state = 'failed_final' where instruction_id = 5",
             "update instruction set live = 0 where id = 5",
-            "insert into remainder (instruction_id, file_out, batch, state, amount_fen, reason, class, since) \
-             select 5, file_out, batch, 'failed_final', 4000, 'LATE_RETURN', 'UR', 0 from instruction_state where instruction_id = 5",
+            "insert into remainder (instruction_id, part, claim_key, file_out, batch, state, amount_fen, reason, class, since) \
+             select 5, 1, -5, file_out, batch, 'failed_final', 4000, 'LATE_RETURN', 'UR', 0 from instruction_state where instruction_id = 5",
         ] {
             assert_eq!(tx.exec(sql, args![]).await.unwrap(), 1, "{sql}");
         }

@@ -134,8 +134,12 @@ impl World {
             let sql = "insert into payment (batch, seq, payee_name, amount_fen) values ('B-1', $1, '阿牛', 1230)";
             tx.exec(sql, args![seq]).await.unwrap();
         }
-        let claims: Vec<_> = (1..=3).map(|id| instruction(id, id)).collect();
-        tx.insert_instructions("B-1", &claims).await.unwrap();
+        // In plain words, not by the program's own: the sample enters older schemas too.
+        let sql = "insert into instruction (id, payment_id, root_payment_id, claim_key, batch, payee_name, payee_id, account, bank_code, mobile, amount_fen, remark) \
+                   values ($1, $1, $1, $1, 'B-1', '阿牛·木呷', '11010519491231002X', '6217001234567890014', 'B01', '', 1230, '')";
+        for id in 1..=3 {
+            tx.exec(sql, args![id]).await.unwrap();
+        }
         tx.event("file_out", 1, ("sent", "publishing", "sent"), "daemon", "", NOW).await.unwrap();
         tx.audit("daemon", "admit", "B-1", "", NOW).await.unwrap();
         tx.commit().await.unwrap();
@@ -149,6 +153,7 @@ pub fn instruction(id: i64, claim_key: i64) -> NewInstruction {
         payment_id: id,
         root_payment_id: id,
         previous_id: None,
+        part: 0,
         attempt: 1,
         claim_key,
         payee_name: Name::new("阿牛·木呷"),

@@ -329,6 +329,36 @@ async fn t6_a_cut_waits_for_whoever_has_taken_a_number() {
 }
 
 #[tokio::test]
+async fn i5_parts_that_come_back_after_the_seal_show_in_both_months_each() {
+    on_both(async |w| {
+        let references = six_answered(w).await;
+        w.now = at("2019-03-20", "17:00:00");
+        w.close().await;
+        w.refund_all().await;
+        w.close().await;
+        let march = w.month("2019-03").await;
+        w.now = at("2019-04-02", "09:00:00");
+        for (line, fen) in [(1, 4_000), (2, 2_500)] {
+            let shown = super::returns::statement_credit(w, "2019-04-02", fen, &references[3]).await;
+            assert!(super::returns::credit_back(w, number(&references[3]), fen, shown).await, "{line}");
+            w.remedy().await;
+        }
+        let again = w.month("2019-03").await;
+        assert_eq!((&again.figures, &again.sha256), (&march.figures, &march.sha256));
+        let (paper, later) = (w.paper(&again).await, w.gateway.store.read().await.unwrap().later_events(&again).await.unwrap());
+        assert_eq!(later.iter().map(|row| row.fen.get()).collect::<Vec<_>>(), [4_000, 2_500]);
+        assert!(paper.text.contains("40.00") && paper.text.contains("25.00"), "{}", paper.text);
+        w.now = at("2019-04-19", "18:00:00");
+        w.close().await;
+        let april = Figures::read(&w.month("2019-04").await.figures).unwrap().years.remove(&2019).unwrap();
+        assert_eq!(april.accounts["suspense:correctable"].added["return"].get(), 6_500);
+        // The lost card, and the two parts: each is a line of the certificate.
+        assert_eq!((april.correctable.count, april.correctable.fen.get()), (3, 10_022 + 6_500));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn i5_a_return_after_the_seal_shows_in_both_months() {
     on_both(async |w| {
         let references = six_answered(w).await;

@@ -19,6 +19,7 @@ mod iso;
 mod late;
 mod order;
 mod parted;
+mod parts;
 mod publication;
 mod race;
 mod reconcile;

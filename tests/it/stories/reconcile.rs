@@ -19,7 +19,7 @@ const OPENING: i64 = 50_000_000;
 
 /// An entry of a statement, as the bank writes it.
 #[derive(Clone, Debug)]
-struct Entry {
+pub struct Entry {
     side: char,
     fen: i64,
     reference: String,
@@ -27,11 +27,11 @@ struct Entry {
     account: String,
 }
 
-fn debit(fen: i64, reference: &str, words: &str) -> Entry {
+pub fn debit(fen: i64, reference: &str, words: &str) -> Entry {
     Entry { side: 'D', fen, reference: reference.to_owned(), words: words.to_owned(), account: "90010001".to_owned() }
 }
 
-fn credit(fen: i64, reference: &str, words: &str) -> Entry {
+pub fn credit(fen: i64, reference: &str, words: &str) -> Entry {
     Entry { side: 'C', ..debit(fen, reference, words) }
 }
 
@@ -45,7 +45,7 @@ fn yuan(fen: i64) -> String {
 
 impl World {
     /// The bank puts out the statement of a day. Gives the closing balance.
-    fn state(&self, bank: &str, day: &str, opening: i64, entries: &[Entry]) -> i64 {
+    pub fn state(&self, bank: &str, day: &str, opening: i64, entries: &[Entry]) -> i64 {
         let sum = |side: char| entries.iter().filter(|e| e.side == side).map(|e| e.fen).sum::<i64>();
         self.state_as(bank, day, (opening, opening + sum('C') - sum('D')), entries)
     }

@@ -411,7 +411,7 @@ async fn what_remains_of_a_partly_paid_one_goes_back_and_the_rest_stays_paid() {
         moved_to_ineligible(w, 4_000).await;
         w.sql("insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, paid_fen, since) select i.id, f.id, i.batch, 'paid', 6000, 6000, 0 \
                from instruction i join file_out f on f.first_id = i.id").await;
-        w.sql("insert into remainder (instruction_id, file_out, batch, state, amount_fen, reason, class, since) select i.id, f.id, i.batch, 'failed_final', 4000, \
+        w.sql("insert into remainder (instruction_id, part, claim_key, file_out, batch, state, amount_fen, reason, class, since) select i.id, 1, -i.id, f.id, i.batch, 'failed_final', 4000, \
                'PARTIAL_PAID', 'IR', 0 from instruction i join file_out f on f.first_id = i.id").await;
         let mut tx = w.gateway.store.begin().await.unwrap();
         let ask = Ask { department: "D1", project: "1", year: 2019, why: Why::Ineligible, month: "" };
