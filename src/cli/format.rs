@@ -459,7 +459,7 @@ fn summary_json(set: &Set) -> Value {
         "paid_count_declared": any(&|s| number(s.declared.paid_count)),
         "paid_declared_fen": any(&|s| s.declared.paid_amount.map(crate::domain::money::Fen::get)),
         "unit_proven": set.summaries.iter().find_map(|s| s.is_unit_proven),
-        "absent": set.absent.map(|a| json!({ "count": a.count, "amount_fen": a.amount.get(), "status": if a.is_paid { "paid" } else { "unknown" } })),
+        "absent": set.absent.map(|a| json!({ "count": a.count, "amount_fen": a.amount.get(), "status": a.outcome.map_or("unknown", crate::domain::exchange::Outcome::code) })),
         "verdict": if set.problems.is_empty() { "ok" } else { "quarantine" },
         "problems": set.problems,
         "notes": set.notes,

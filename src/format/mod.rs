@@ -5,6 +5,8 @@
 //! [`Profile::renderer`] and [`Profile::parse`] stream, in bounded memory, whatever the file's size. Parsing gives records
 //! *and* faults: one bad line never hides the others. Nothing here reads a clock or decides what an answer does to money.
 
+/// What an answer set leaves out.
+pub mod absent;
 /// How banks write money.
 mod amount;
 /// One line's columns, understood.
@@ -13,6 +15,8 @@ mod cells;
 pub mod charset;
 /// One column of ours, written.
 mod columns;
+/// A payment file by what stands in it.
+pub mod contents;
 /// How banks write days.
 mod date;
 /// Bytes laid over fields.
@@ -56,7 +60,9 @@ pub mod tool;
 /// Counts, sums, digests.
 pub mod totals;
 
+pub use absent::{LeftOut, left_out};
 pub use charset::{Dialect, fold_name};
+pub use contents::Contents;
 pub use profile::{
     Absence, BindingKey, DebitModel, Exchange, InboundName, NameError, OutboundNames, Profile, ProfileError, PublishMode, Readiness,
     Response, ReturnSemantics, RoleSpec,

@@ -14,7 +14,7 @@ use super::files::Scope;
 use super::flag::FlagPattern;
 use super::layout::Layout;
 use super::meaning::{Dated, Meaning, ReasonMap, StatusMap};
-use super::profile::{Exchange, PublishMode, Readiness};
+use super::profile::{Absence, Exchange, PublishMode, Readiness, Response};
 use super::records::layout;
 use super::spec::{ExchangeSpec, GranularitySpec, Newline, ReasonSpec, Spec};
 use super::template::{PathToken, Piece, Recogniser};
@@ -244,6 +244,9 @@ fn exchange(at: &Spanned<ExchangeSpec>, request: &Request, inbound: &[Inbound]) 
     }
     if *written.publish.get_ref() == PublishMode::Flag && request.flag.is_none() {
         return Err(fault(&written.publish, "publish = \"flag\" needs the request's flag_name and flag"));
+    }
+    if *written.absence_means.get_ref() != Absence::Unknown && written.response == Response::Delta {
+        return Err(fault(&written.absence_means, "where each answer says only what is new, what it leaves out means nothing"));
     }
     if written.binding.get_ref().is_empty() {
         return Err(fault(&written.binding, "at least one way to bind an answer to its payment"));

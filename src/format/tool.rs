@@ -7,8 +7,9 @@ use std::io::Read;
 
 use serde_json::{Value, json};
 
+use super::absent::{LeftOut, left_out};
 use super::charset::fold_name;
-use super::profile::{Absence, BindingKey, Profile, Response, ReturnSemantics};
+use super::profile::{BindingKey, Profile, Response, ReturnSemantics};
 use super::summary::{LineFault, ParseSummary};
 use crate::domain::exchange::{Answer, BatchFacts, InboundKind, Outcome, PaymentLine, StatementEntry};
 use crate::domain::masked::{Account, IdNumber, Mobile, Name};
@@ -176,8 +177,8 @@ pub struct Absent {
     pub count: u64,
     /// What they sum to.
     pub amount: Fen,
-    /// Whether counts and amounts prove that they were paid.
-    pub is_paid: bool,
+    /// What counts and amounts prove of them.
+    pub outcome: Option<Outcome>,
 }
 
 impl Sent {
@@ -279,7 +280,7 @@ impl Sent {
             .iter()
             .map(|l| format!("payment {} {} is not answered", l.seq.unwrap_or_default(), l.reference.as_deref().unwrap_or_default()))
             .collect();
-        if kind != InboundKind::Result || free.is_empty() {
+        if kind != InboundKind::Result {
             return absent;
         }
         let exchange = profile.exchange();
@@ -289,52 +290,24 @@ impl Sent {
                     missing.into_iter().for_each(|what| self.problem(what));
                 }
             }
-            ReturnSemantics::FailuresElseSuccesses if self.answered.contains(&Some(Outcome::Paid)) => {
-                // It lists successes: then there is no failure, and each is there.
-                missing.into_iter().for_each(|what| self.problem(what));
-            }
             ReturnSemantics::FailuresOnly | ReturnSemantics::FailuresElseSuccesses => {
-                absent.is_paid = self.absence(exchange.absence_means, &absent, summaries);
+                match left_out(exchange, (absent.count, absent.amount), summaries) {
+                    LeftOut::Open => {}
+                    LeftOut::Proven(outcome) => absent.outcome = Some(outcome),
+                    LeftOut::Problem(what) => self.problem(what),
+                }
             }
             ReturnSemantics::SummaryThenQuery => {}
         }
         absent
     }
 
-    /// Absence is success only where the success count and amount that the bank declares prove it.
-    fn absence(&mut self, means: Absence, absent: &Absent, summaries: &[ParseSummary]) -> bool {
-        if means != Absence::Paid {
-            return false;
-        }
-        let declared = |of: &dyn Fn(&ParseSummary) -> Option<u64>| summaries.iter().find_map(of);
-        let count = declared(&|s| s.declared.paid_count);
-        let amount = summaries.iter().find_map(|s| s.declared.paid_amount);
-        let paid_rows = self.answered.iter().filter(|a| **a == Some(Outcome::Paid)).count();
-        let expected = absent.count + u64::try_from(paid_rows).unwrap_or(u64::MAX);
-        match (count, amount) {
-            (Some(count), Some(amount)) if count == expected && amount == absent.amount => true,
-            (Some(count), Some(amount)) => {
-                self.problem(format!(
-                    "the bank declares {count} paid of {amount} yuan; {expected} payments of {} yuan are not listed as failed",
-                    absent.amount
-                ));
-                false
-            }
-            (None, _) | (_, None) => {
-                self.problem(format!(
-                    "{} payments have no row, and no count and amount of successes proves that they were paid",
-                    absent.count
-                ));
-                false
-            }
-        }
-    }
-
-    /// Where equal payments are told apart by nothing, all or none of them must be answered.
+    /// Where equal payments are told apart by nothing, all or none of them must be answered, and alike.
     fn twins(&mut self) {
         let half = |group: &&Vec<usize>| {
             let answered = group.iter().filter(|at| self.answered.get(**at).is_some_and(Option::is_some)).count();
-            answered > 0 && answered < group.len()
+            let words: Vec<_> = group.iter().filter_map(|at| self.answered.get(*at)).collect();
+            answered > 0 && (answered < group.len() || words.windows(2).any(|w| matches!(w, [a, b] if a != b)))
         };
         let unclear: Vec<u64> = self
             .by_content

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::collect::kept;
 use super::{Done, Gateway, PassError, Tried};
 use crate::domain::exchange::{Answer, InboundKind, StatementEntry};
-use crate::domain::file::{FileInState, FileOutState};
+use crate::domain::file::{FileInState, FileKind, FileOutState};
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::Words;
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
-use crate::format::{BindingKey, ParseSummary, Parsed, Profile, Tallier, Tally, Totals};
+use crate::format::{BindingKey, Contents, LeftOut, ParseSummary, Parsed, Profile, Tallier, Tally, Totals, left_out};
 use crate::store::desk::NewIncident;
 use crate::store::inbound::FileIn;
 use crate::store::outbound::FileOut;
@@ -50,6 +50,12 @@ struct Found {
     tallies: Vec<(String, Tally)>,
     summaries: Vec<ParseSummary>,
     entries: Vec<StatementEntry>,
+    /// The payment file by what stands in it, where a bank's answers are known by that.
+    contents: Option<Contents>,
+    /// Answers that belong to no payment.
+    unbound: u64,
+    /// Lines that were written before, or that two persons set aside: then what is left out says nothing.
+    is_partial: bool,
 }
 
 async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<Done, PassError> {
@@ -75,12 +81,20 @@ async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<
     for file in flag_files {
         check_flag(&profile, file, &mut found)?;
     }
+    if found.problems.is_empty()
+        && found.faults == 0
+        && first.kind == InboundKind::Result
+        && let Some(out) = &file_out
+    {
+        weigh_left_out(gateway, &mut tx, (&profile, set, out), &mut found).await?;
+    }
     if let Some(out) = &file_out {
         let agreement = tx.agreement(&out.agreement).await?;
         let words = tx.file_facts(out.id).await?;
         let facts = facts_of(out, &agreement, &words);
         for summary in &found.summaries {
             found.problems.extend(profile.differing_echoes(&facts, summary));
+            found.problems.extend(sent_otherwise(gateway, out, summary));
         }
     }
     if !found.problems.is_empty() || found.faults > 0 {
@@ -106,6 +120,7 @@ async fn read(tx: &mut Tx, profile: &Arc<Profile>, file: &FileIn, out: Option<&F
     let known = tx.has_answers(file.id).await?;
     // Two persons set these aside: what stands there is neither read nor a fault.
     let aside = tx.lines_aside(file.id).await?;
+    found.is_partial |= known || !aside.is_empty();
     let mut unread = 0;
     let parsing = tokio::task::spawn_blocking(move || {
         let mut page = Vec::with_capacity(PAGE);
@@ -122,12 +137,20 @@ async fn read(tx: &mut Tx, profile: &Arc<Profile>, file: &FileIn, out: Option<&F
         summary
     });
     while let Some(page) = from_file.recv().await {
+        if let Some(out) = out.filter(|out| out.kind == FileKind::Instruction && found.contents.is_none()) {
+            let is_left = |p: &Parsed| matches!(p, Parsed::Answer(answer) if bind(profile, answer, out, None).is_none());
+            if let Some(mut contents) = Contents::new(&profile.exchange().binding).filter(|_| page.iter().any(is_left)) {
+                load(tx, &mut contents, out).await?;
+                found.contents = Some(contents);
+            }
+        }
         let mut answers = Vec::with_capacity(page.len());
         for parsed in page {
             match parsed {
                 Parsed::Answer(answer) if aside.contains(&answer.line) => {}
                 Parsed::Answer(answer) => {
-                    let instruction = out.and_then(|o| bind(profile, &answer, o));
+                    let instruction = out.and_then(|o| bind(profile, &answer, o, found.contents.as_mut()));
+                    found.unbound += u64::from(instruction.is_none());
                     answers.push((answer, instruction));
                 }
                 Parsed::Entry(entry) => {
@@ -177,16 +200,77 @@ fn excused(summary: &ParseSummary, unread: u64) -> Vec<String> {
 }
 
 /// The instruction that an answer speaks of, by the profile's keys in their order.
-fn bind(profile: &Profile, answer: &Answer, file: &FileOut) -> Option<i64> {
+fn bind(profile: &Profile, answer: &Answer, file: &FileOut, mut contents: Option<&mut Contents>) -> Option<i64> {
     let reference = answer.reference.as_deref().map(str::trim).filter(|r| !r.is_empty());
+    let goes_by = |key: &BindingKey| profile.exchange().binding.contains(key);
+    let has_reference = goes_by(&BindingKey::Reference);
+    let is_named = (reference.is_some() && has_reference) || (answer.seq.is_some() && goes_by(&BindingKey::Seq));
     profile.exchange().binding.iter().find_map(|key| match key {
         BindingKey::Reference => reference.and_then(EndToEndId::parse).map(|id| id.0),
         // A reference that is not ours is not excused by the number beside it.
-        BindingKey::Seq if reference.is_some() && profile.exchange().binding.contains(&BindingKey::Reference) => None,
+        BindingKey::Seq if reference.is_some() && has_reference => None,
         BindingKey::Seq => answer.seq.and_then(|s| i64::try_from(s).ok()).and_then(|s| file.first_id.checked_add(s.checked_sub(1)?)),
-        // Bound by content only where the database proves it unique; no profile of today goes by it alone.
-        BindingKey::AccountAmount | BindingKey::AccountNameAmount => None,
+        // Nor is either by what stands in the line.
+        BindingKey::AccountAmount | BindingKey::AccountNameAmount if is_named => None,
+        BindingKey::AccountAmount | BindingKey::AccountNameAmount => contents.as_mut().and_then(|c| c.find(answer)),
     })
+}
+
+/// What the bank says that we sent, where that is something else.
+fn sent_otherwise(gateway: &Gateway, out: &FileOut, summary: &ParseSummary) -> Option<String> {
+    let is_right = summary.sent_count.is_none_or(|c| i64::try_from(c).is_ok_and(|c| c == out.rows))
+        && summary.sent_amount.is_none_or(|a| a == out.total);
+    let shown = |count: Option<u64>| count.map_or_else(|| "—".to_owned(), |c| c.to_string());
+    let amount = summary.sent_amount.map_or_else(|| "—".to_owned(), |a| a.to_string());
+    (!is_right).then(|| {
+        gateway.say(Words::new(
+            format!("银行称收到{}笔{amount}元，发出{}笔{}元", shown(summary.sent_count), out.rows, out.total),
+            format!("the bank says {} payments of {amount} yuan; {} of {} were sent", shown(summary.sent_count), out.rows, out.total),
+        ))
+    })
+}
+
+/// Reads the payment file's rows by what stands in them.
+async fn load(tx: &mut Tx, contents: &mut Contents, out: &FileOut) -> Result<(), PassError> {
+    let mut after = out.first_id - 1;
+    loop {
+        let page = tx.contents(after, out.last_id, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = last.0;
+        page.iter().for_each(|(id, account, name, amount)| contents.take(*id, account, name, *amount));
+    }
+    contents.finish();
+    Ok(())
+}
+
+/// What the set says by leaving it out. Which of equal payments is meant is never guessed.
+async fn weigh_left_out(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    (profile, set, out): (&Profile, &[FileIn], &FileOut),
+    found: &mut Found,
+) -> Result<(), PassError> {
+    for lines in found.contents.iter().flat_map(Contents::unclear) {
+        let lines = lines.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        found.problems.push(gateway.say(Words::new(
+            format!("第{lines}行：文件中有账号和金额相同的几笔，回盘未说明是哪一笔"),
+            format!("lines {lines}: payments of the file have the same account and amount, and the answer does not say which is meant"),
+        )));
+    }
+    let is_ours = out.kind == FileKind::Instruction;
+    if !is_ours || found.is_partial || found.unbound > 0 || !found.problems.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i64> = set.iter().map(|f| f.id).collect();
+    let absent = tx.left_out(&ids, out).await?;
+    match left_out(profile.exchange(), absent, &found.summaries) {
+        LeftOut::Open => {}
+        LeftOut::Proven(outcome) => {
+            tx.insert_left_out(&ids, out, outcome).await?;
+        }
+        LeftOut::Problem(what) => found.problems.push(what),
+    }
+    Ok(())
 }
 
 fn check_flag(profile: &Profile, flag: &FileIn, found: &mut Found) -> Result<(), PassError> {

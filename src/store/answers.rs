@@ -9,6 +9,7 @@ use crate::domain::exchange::{Answer, InboundKind, Outcome};
 use crate::domain::instruction::InstructionState;
 use crate::domain::masked::{Account, IdNumber, Name};
 use crate::domain::money::Fen;
+use crate::domain::reason::Reason;
 use crate::domain::time::Timestamp;
 
 /// The event that an answer line is. Only a final word is definite. A line that was credited and sent back was credited;
@@ -29,6 +30,9 @@ const EVENT_OWN: &str = concat!(
     event!(),
     " end"
 );
+
+/// Lines from here on stand in no file: what a set proves by leaving it out.
+pub const LEFT_OUT: i64 = 1_000_000_000_000;
 
 pub(super) fn list(ids: &[i64]) -> String {
     ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
@@ -438,6 +442,58 @@ impl Tx {
                    'RESULT_UNKNOWN', 'EN', $2, 'operator', $5, $6, $7 from instruction i where i.id = $1 \
                    and not exists (select 1 from failure_case c where c.instruction_id = i.id and c.kind = 'double_payment_suspected')";
         self.exec(sql, args![instruction, words, department, bank, business_date, due_on, now]).await
+    }
+
+    /// Payments of a file behind this number, by what stands in them.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn contents(&mut self, after: i64, last: i64, limit: usize) -> Result<Vec<(i64, Account, Name, Fen)>, StoreError> {
+        let sql = "select id, account, payee_name, amount_fen from instruction where id > $1 and id <= $2 order by id limit $3";
+        let rows = self.rows(sql, args![after, last, i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
+        rows.iter().map(|r| Ok((r.int(0)?, Account::new(r.text(1)?), Name::new(r.text(2)?), r.fen(3)?))).collect()
+    }
+
+    /// Payments of a file that a set has no line for: how many, of how much.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn left_out(&mut self, set: &[i64], file: &FileOut) -> Result<(u64, Fen), StoreError> {
+        let sql = format!(
+            "select count(*), cast(coalesce(sum(i.amount_fen), 0) as bigint) from instruction i where i.id >= $1 and i.id <= $2 \
+             and i.id not in (select l.instruction_id from answer_line l where l.file_in in ({}) and l.instruction_id is not null)",
+            list(set)
+        );
+        let r = self.one(sqlx::AssertSqlSafe(sql), args![file.first_id, file.last_id]).await?;
+        Ok((r.count(0)?, r.fen(1)?))
+    }
+
+    /// Writes a line for every payment that a set leaves out and whose fate its counts and amounts prove: behind all lines that
+    /// stand in the file ([`LEFT_OUT`]).
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn insert_left_out(&mut self, set: &[i64], file: &FileOut, outcome: Outcome) -> Result<u64, StoreError> {
+        let reason = (outcome == Outcome::Failed).then_some(Reason::OtherUnmapped);
+        let words = if outcome == Outcome::Paid { "回盘未列，笔数金额相符 / not listed; count and amount agree" } else { "" };
+        let sql = format!(
+            "insert into answer_line (file_in, line, instruction_id, seq, payee_name, id_number, account, amount_fen, paid_fen, outcome, is_final, \
+             reason, class, raw_code, raw_text, bank_ref, on_date) select $1, $2 + i.id - $3, i.id, null, '', '', '', i.amount_fen, null, $5, 1, \
+             $6, $7, '', $8, '', '' from instruction i where i.id >= $3 and i.id <= $4 \
+             and i.id not in (select l.instruction_id from answer_line l where l.file_in in ({}) and l.instruction_id is not null)",
+            list(set)
+        );
+        let of = args![
+            set.first().copied().unwrap_or_default(),
+            LEFT_OUT + 1,
+            file.first_id,
+            file.last_id,
+            outcome.code(),
+            reason.map_or("", Reason::code),
+            reason.map_or("", |r| r.class().code()),
+            words
+        ];
+        self.exec(sqlx::AssertSqlSafe(sql), of).await
     }
 
     /// Whether a set has no rows and speaks of the file as a whole: its line 0.

@@ -8,6 +8,7 @@ mod enquiry;
 mod iso;
 mod reasons;
 mod round_trip;
+mod sheets;
 mod tools;
 
 use std::path::{Path, PathBuf};

@@ -4,6 +4,7 @@ pub mod bank;
 pub mod papers;
 pub mod world;
 
+mod absent;
 mod acts;
 mod answers;
 pub mod cases;
