@@ -14,18 +14,19 @@ use crate::store::expected::Expected;
 
 const HOUR: i64 = 3_600_000;
 
-/// What one bank owed for one day: came, due later, late.
+/// What one bank owed for one day: came, due later, late, will not come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Cell {
     came: u32,
     later: u32,
     late: u32,
+    waived: u32,
 }
 
 impl Cell {
     /// `✓3 …1 ✗1`; what there is none of is left out.
     fn text(self) -> String {
-        let parts = [("✓", self.came), ("…", self.later), ("✗", self.late)];
+        let parts = [("✓", self.came), ("…", self.later), ("✗", self.late), ("–", self.waived)];
         parts.iter().filter(|(_, n)| *n > 0).map(|(sign, n)| format!("{sign}{n}")).collect::<Vec<_>>().join(" ")
     }
 
@@ -56,12 +57,14 @@ pub async fn expected(r: &Reader<'_>, days: u64) -> Result<Exit, Failure> {
 }
 
 fn is_late(e: &Expected, now: Timestamp) -> bool {
-    e.came_at.is_none() && e.due_at <= now
+    e.is_open() && e.due_at <= now
 }
 
 fn value(r: &Reader<'_>, e: &Expected, now: Timestamp) -> serde_json::Value {
     let state = if e.came_at.is_some() {
         "came"
+    } else if e.waived_at.is_some() {
+        "waived"
     } else if is_late(e, now) {
         "late"
     } else {
@@ -70,8 +73,8 @@ fn value(r: &Reader<'_>, e: &Expected, now: Timestamp) -> serde_json::Value {
     let hours = is_late(e, now).then(|| (now.millis() - e.due_at.millis()) / HOUR);
     let file = if e.kind == "statement" { None } else { e.subject.parse::<i64>().ok() };
     serde_json::json!({
-        "day": e.on_date, "bank": e.bank, "kind": e.kind, "what": e.what(), "file": file, "fen": e.total, "due_at": e.due_at,
-        "came_at": e.came_at, "state": state, "late_hours": hours, "contacts": e.contacts, "next": next(e).in_language(r.language),
+        "id": e.id, "day": e.on_date, "bank": e.bank, "kind": e.kind, "what": e.what(), "file": file, "fen": e.total, "due_at": e.due_at,
+        "came_at": e.came_at, "state": state, "late_hours": hours, "waived_at": e.waived_at, "waived_why": e.waived_why, "contacts": e.contacts, "next": next(e).in_language(r.language),
     })
 }
 
@@ -80,10 +83,11 @@ fn print_grid(r: &Reader<'_>, rows: &[Expected], now: Timestamp) {
     let mut cells: BTreeMap<(NaiveDate, &str), Cell> = BTreeMap::new();
     for e in rows {
         let cell = cells.entry((e.on_date, e.bank.as_str())).or_default();
-        match (e.came_at.is_some(), is_late(e, now)) {
-            (true, _) => cell.came += 1,
-            (false, true) => cell.late += 1,
-            (false, false) => cell.later += 1,
+        match (e.came_at.is_some(), e.waived_at.is_some(), is_late(e, now)) {
+            (true, ..) => cell.came += 1,
+            (false, true, _) => cell.waived += 1,
+            (false, false, true) => cell.late += 1,
+            (false, false, false) => cell.later += 1,
         }
     }
     let days: BTreeSet<NaiveDate> = rows.iter().map(|e| e.on_date).collect();
@@ -95,12 +99,13 @@ fn print_grid(r: &Reader<'_>, rows: &[Expected], now: Timestamp) {
         sheet.toned(std::iter::once((day.to_string(), Tone::Plain)).chain(row));
     }
     r.out.show(&sheet, r.pick("（没有应收文件）", "(nothing is expected)"));
-    r.line("✓ 已到　… 未到期　✗ 逾期", "✓ came   … due later   ✗ late");
+    r.line("✓ 已到　… 未到期　✗ 逾期　– 免收", "✓ came   … due later   ✗ late   – will not come");
 }
 
 fn print_open(r: &Reader<'_>, rows: &[Expected], now: Timestamp) {
     r.head("尚未到达", "Not here yet");
     let heads = [
+        ("编号", "number"),
         ("日期", "day"),
         ("银行", "bank"),
         ("应收", "owed"),
@@ -112,8 +117,8 @@ fn print_open(r: &Reader<'_>, rows: &[Expected], now: Timestamp) {
         ("下一步", "next"),
     ];
     let mut sheet = r.out.sheet(r.heads(&heads));
-    sheet.right(&[4, 6]);
-    let mut open: Vec<&Expected> = rows.iter().filter(|e| e.came_at.is_none()).collect();
+    sheet.right(&[0, 5, 7]);
+    let mut open: Vec<&Expected> = rows.iter().filter(|e| e.is_open()).collect();
     open.sort_by_key(|e| (e.due_at, e.id));
     for e in open {
         let hours = (now.millis() - e.due_at.millis()) / HOUR;
@@ -125,6 +130,7 @@ fn print_open(r: &Reader<'_>, rows: &[Expected], now: Timestamp) {
         let yuan = if e.kind == "statement" { String::new() } else { e.total.to_string() };
         let tone = if is_late(e, now) { Tone::Bad } else { Tone::Plain };
         let cells = [
+            e.id.to_string(),
             e.on_date.to_string(),
             format!("{} {}", e.bank, e.bank_name),
             kind(r, &e.kind).to_owned(),
@@ -157,7 +163,10 @@ fn next(e: &Expected) -> Words {
             format!("问银行是否收到；`bankgate file show {id}`；切勿重发"),
             format!("ask whether it has the file; `bankgate file show {id}`; do not send it again"),
         ),
-        "statement" => Words::new("请银行补发对账单", "ask for the statement"),
+        "statement" => Words::new(
+            format!("请银行补发对账单；确认不会有：`bankgate expected waive {}`", e.id),
+            format!("ask for the statement; there will be none: `bankgate expected waive {}`", e.id),
+        ),
         _ => Words::new(
             format!("催问结果；`bankgate file enquire {id}`；切勿重发"),
             format!("ask for the result; `bankgate file enquire {id}`; do not send it again"),

@@ -116,10 +116,13 @@ pub enum Command {
         offline: bool,
     },
     /// What the banks owe us: a grid of days and banks, then each file that has not come, and whom to phone
+    #[command(args_conflicts_with_subcommands = true)]
     Expected {
         /// So many days back; what is still open is always shown
         #[arg(long, default_value_t = 10, value_name = "N")]
         days: u64,
+        #[command(subcommand)]
+        command: Option<stuck::ExpectedCommand>,
     },
     /// The money of each department, project and year, and how long it took from its arrival to the cards
     Funds {
@@ -446,7 +449,8 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
             let config = Config::load(&path)?;
             read::doctor(&reader(out, &config).await?, &config, offline).await
         }
-        Command::Expected { days } => expected::expected(&reader(out, &Config::load(&path)?).await?, days).await,
+        Command::Expected { command: Some(command), .. } => stuck::expected(out, &Config::load(&path)?, command).await,
+        Command::Expected { days, command: None } => expected::expected(&reader(out, &Config::load(&path)?).await?, days).await,
         Command::Funds { batch, department } => {
             let config = Config::load(&path)?;
             funds::funds(&reader(out, &config).await?, &config, &batch, &department).await

@@ -1,4 +1,4 @@
-//! Commands for what is stuck: files of ours and of the banks, a bank's mode, alarms, letters. Each says why, may only ask what it
+//! Commands for what is stuck: files of ours and of the banks, a bank's mode, alarms, letters, answers that will not come. Each says why, may only ask what it
 //! would do, and goes through the daemon.
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -102,6 +102,13 @@ pub enum IncidentCommand {
     Close(One),
 }
 
+/// What the banks owe us.
+#[derive(Debug, Subcommand)]
+pub enum ExpectedCommand {
+    /// An answer will not come, the bank says: it is expected no more. Refused while payments hang on it
+    Waive(One),
+}
+
 /// Letters.
 #[derive(Debug, Subcommand)]
 pub enum MailCommand {
@@ -151,6 +158,11 @@ pub async fn bank(out: &Out, config: &Config, command: BankCommand) -> Result<Ex
 /// Asks to end an alarm.
 pub async fn incident(out: &Out, config: &Config, IncidentCommand::Close(One { id, why }): IncidentCommand) -> Result<Exit, Failure> {
     asked(out, config, StuckRequest::CloseIncident { id }, why).await
+}
+
+/// Asks to expect something no more.
+pub async fn expected(out: &Out, config: &Config, ExpectedCommand::Waive(One { id, why }): ExpectedCommand) -> Result<Exit, Failure> {
+    asked(out, config, StuckRequest::Waive { id }, why).await
 }
 
 /// Asks what is to become of a letter.

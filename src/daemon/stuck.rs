@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 use crate::passes::Gateway;
 use crate::passes::operate::OperateError;
 use crate::passes::operate::answer::{AnswerWish, answer_act};
-use crate::passes::operate::desk::{bank_mode, close_incident, mail_act};
+use crate::passes::operate::desk::{bank_mode, close_incident, mail_act, waive};
 use crate::passes::operate::file::{Acted, FileWish, file_act};
 use crate::store::desk::Operator;
 
@@ -85,6 +85,11 @@ pub enum StuckRequest {
         /// Its number.
         id: i64,
     },
+    /// An answer will not come.
+    Waive {
+        /// Its number.
+        id: i64,
+    },
     /// A letter is tried again, or its readers have it.
     Mail {
         /// Its number.
@@ -118,6 +123,7 @@ pub(super) async fn stuck(
         StuckRequest::Without { id, lines } => of_answer(id, AnswerWish::Without(lines)).await?,
         StuckRequest::Mode { bank, mode } => bank_mode(gateway, by, (&bank, &mode), reason, dry_run, now).await?,
         StuckRequest::CloseIncident { id } => close_incident(gateway, by, id, reason, dry_run, now).await?,
+        StuckRequest::Waive { id } => waive(gateway, by, id, reason, dry_run, now).await?,
         StuckRequest::Mail { id, again } => mail_act(gateway, by, (id, again), reason, dry_run, now).await?,
     };
     Ok(said(gateway, acted))

@@ -135,7 +135,7 @@ async fn tell_late(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError>
 }
 
 /// The key stands in the letter: the account in it is masked there too.
-fn statement_key(row: &Expected) -> String {
+pub(crate) fn statement_key(row: &Expected) -> String {
     format!("statement:{}:{}", row.bank, Account::new(&row.subject))
 }
 

@@ -3,6 +3,7 @@
 //!
 //! A row stands here from the moment at which its file is out, in the transaction that says so, and is ticked off when the
 //! word came. Whoever looks for what is open reads the rows without `came_at` alone: a year of history costs a round nothing.
+//! What a person said will not come (`waived_at`) is late no more; it is still ticked off if it comes after all.
 
 use chrono::NaiveDate;
 
@@ -40,9 +41,19 @@ pub struct Expected {
     pub bank_name: String,
     /// Whom to ask at the bank.
     pub contacts: String,
+    /// When a person said that it will not come.
+    pub waived_at: Option<Timestamp>,
+    /// Why it will not come.
+    pub waived_why: String,
 }
 
 impl Expected {
+    /// Whether it is still waited for.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.came_at.is_none() && self.waived_at.is_none()
+    }
+
     /// What it is about, as people may see it: a file by its name, an account by its last digits.
     #[must_use]
     pub fn what(&self) -> String {
@@ -50,7 +61,7 @@ impl Expected {
     }
 }
 
-const COLUMNS: &str = "e.id, e.bank, e.kind, e.subject, e.on_date, e.due_at, e.came_at, e.told_at, coalesce(f.name, ''), coalesce(f.total_fen, 0), b.name, b.contacts";
+const COLUMNS: &str = "e.id, e.bank, e.kind, e.subject, e.on_date, e.due_at, e.came_at, e.told_at, coalesce(f.name, ''), coalesce(f.total_fen, 0), b.name, b.contacts, e.waived_at, e.waived_why";
 const FROM: &str = "from expected_file e join bank b on b.code = e.bank \
                     left join file_out f on f.id = case when e.kind <> 'statement' then cast(e.subject as bigint) end";
 
@@ -68,6 +79,8 @@ fn expected(r: &Row) -> Result<Expected, StoreError> {
         total: r.fen(9)?,
         bank_name: r.string(10)?,
         contacts: r.string(11)?,
+        waived_at: r.opt_time(12)?,
+        waived_why: r.string(13)?,
     })
 }
 
@@ -87,16 +100,18 @@ pub struct StatedAccount {
 }
 
 impl Tx {
-    /// Expects what a file that is out will be answered with: its ack, where it is due, and its result or receipt. Once.
+    /// Expects what a file that is out will be answered with: its ack, where it is due, and its result or receipt. Once; again
+    /// what was waived, for a second copy is a second question.
     ///
     /// # Errors
     /// The database refused.
     pub async fn expect_answers(&mut self, file: i64) -> Result<u64, StoreError> {
         let ack = "insert into expected_file (bank, kind, subject, on_date, due_at) select bank, 'ack', cast(id as text), business_date, ack_due_at from file_out \
-                   where id = $1 and ack_due_at is not null on conflict (bank, kind, subject, on_date) do nothing";
+                   where id = $1 and ack_due_at is not null on conflict (bank, kind, subject, on_date) \
+                   do update set due_at = excluded.due_at, waived_at = null, waived_why = '' where expected_file.waived_at is not null";
         let result = "insert into expected_file (bank, kind, subject, on_date, due_at) select bank, case kind when 'refund' then 'receipt' else 'result' end, \
-                      cast(id as text), business_date, result_due_at from file_out where id = $1 and result_due_at is not null \
-                      on conflict (bank, kind, subject, on_date) do nothing";
+                      cast(id as text), business_date, result_due_at from file_out where id = $1 and result_due_at is not null on conflict (bank, kind, subject, on_date) \
+                      do update set due_at = excluded.due_at, waived_at = null, waived_why = '' where expected_file.waived_at is not null";
         Ok(self.exec(ack, args![file]).await? + self.exec(result, args![file]).await?)
     }
 
@@ -143,12 +158,52 @@ impl Tx {
         self.exec_one("update expected_file set came_at = $2, file_in = $3 where id = $1 and came_at is null", args![id, at, file_in]).await
     }
 
+    /// One that is expected.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn expected_one(&mut self, id: i64) -> Result<Option<Expected>, StoreError> {
+        let sql = format!("select {COLUMNS} {FROM} where e.id = $1");
+        self.opt(sqlx::AssertSqlSafe(sql), args![id]).await?.as_ref().map(expected).transpose()
+    }
+
+    /// Lines of a file of ours of which the bank has said nothing.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn lines_in_flight(&mut self, file: i64) -> Result<u64, StoreError> {
+        let sql = "select count(*) from file_out f join instruction i on i.id >= f.first_id and i.id <= f.last_id \
+                   left join instruction_state s on s.instruction_id = i.id where f.id = $1 and f.kind = 'instruction' \
+                   and coalesce(s.state, f.lines_state) in ('sent', 'accepted')";
+        self.one(sql, args![file]).await?.count(0)
+    }
+
+    /// Expects one no more. Its file, if it is of one, is not chased for it any more.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn waive(&mut self, it: &Expected, why: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "update expected_file set waived_at = $2, waived_why = $3 where id = $1 and came_at is null and waived_at is null";
+        let is_waived = self.exec_one(sql, args![it.id, now, why]).await?;
+        let of_file = match it.kind.as_str() {
+            "ack" => "update file_out set ack_due_at = null where cast(id as text) = $1",
+            "result" => "update file_out set result_due_at = null where cast(id as text) = $1",
+            _ => return Ok(is_waived),
+        };
+        self.exec(of_file, args![&it.subject]).await?;
+        Ok(is_waived)
+    }
+
     /// Remembers that a person was told of it.
     ///
     /// # Errors
     /// The database refused.
     pub async fn expected_told(&mut self, id: i64, now: Timestamp) -> Result<bool, StoreError> {
-        self.exec_one("update expected_file set told_at = $2 where id = $1 and told_at is null and came_at is null", args![id, now]).await
+        self.exec_one(
+            "update expected_file set told_at = $2 where id = $1 and told_at is null and came_at is null and waived_at is null",
+            args![id, now],
+        )
+        .await
     }
 
     /// Accounts whose agreement is reconciled by statement, valid on this day.
@@ -192,7 +247,8 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn expected_late(&mut self, now: Timestamp) -> Result<Vec<Expected>, StoreError> {
-        let sql = format!("select {COLUMNS} {FROM} where e.came_at is null and e.due_at <= $1 order by e.due_at, e.id");
+        let sql =
+            format!("select {COLUMNS} {FROM} where e.came_at is null and e.waived_at is null and e.due_at <= $1 order by e.due_at, e.id");
         self.rows(sqlx::AssertSqlSafe(sql), args![now]).await?.iter().map(expected).collect()
     }
 
@@ -201,7 +257,9 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn expected_since(&mut self, from: NaiveDate) -> Result<Vec<Expected>, StoreError> {
-        let sql = format!("select {COLUMNS} {FROM} where e.came_at is null or e.on_date >= $1 order by e.on_date, e.bank, e.kind, e.id");
+        let sql = format!(
+            "select {COLUMNS} {FROM} where (e.came_at is null and e.waived_at is null) or e.on_date >= $1 order by e.on_date, e.bank, e.kind, e.id"
+        );
         self.rows(sqlx::AssertSqlSafe(sql), args![from]).await?.iter().map(expected).collect()
     }
 

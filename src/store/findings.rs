@@ -155,7 +155,7 @@ const QUESTIONS: &[Question] = &[
         kind: "result_overdue",
         // Whoever is reminded of it gets another due time on the file; what was promised stands in the table of what is expected.
         sql: "select cast(f.id as text), f.bank, f.name, f.total_fen, coalesce(e.due_at, f.result_due_at) from file_out f left join expected_file e \
-              on e.bank = f.bank and e.kind in ('result', 'receipt') and e.subject = cast(f.id as text) and e.on_date = f.business_date and e.came_at is null \
+              on e.bank = f.bank and e.kind in ('result', 'receipt') and e.subject = cast(f.id as text) and e.on_date = f.business_date and e.came_at is null and e.waived_at is null \
               where f.state in ('sent', 'accepted') and coalesce(e.due_at, f.result_due_at) < $1 and $2 = $2 and $3 = $3 order by 5",
         read: |r| {
             of_file(
@@ -170,22 +170,22 @@ const QUESTIONS: &[Question] = &[
     Question {
         kind: "ack_overdue",
         sql: "select cast(f.id as text), f.bank, f.name, f.total_fen, coalesce(e.due_at, f.ack_due_at) from file_out f left join expected_file e \
-              on e.bank = f.bank and e.kind = 'ack' and e.subject = cast(f.id as text) and e.on_date = f.business_date and e.came_at is null \
+              on e.bank = f.bank and e.kind = 'ack' and e.subject = cast(f.id as text) and e.on_date = f.business_date and e.came_at is null and e.waived_at is null \
               where f.state = 'sent' and coalesce(e.due_at, f.ack_due_at) < $1 and $2 = $2 and $3 = $3 order by 5",
         read: |r| {
             of_file(
                 r,
                 "银行逾期未回执",
                 "the bank's acknowledgement is overdue",
-                "询问银行是否收到文件；书面称没有则 `bankgate file resend ID --reason …`",
-                "ask the bank whether it has the file; it writes that it has none: `bankgate file resend ID --reason …`",
+                "询问银行是否收到文件；书面称没有则 `bankgate file resend ID --reason …`；收到但不会回执则 `bankgate expected waive`（编号见 `bankgate expected`）",
+                "ask the bank whether it has the file; it writes that it has none: `bankgate file resend ID --reason …`; it has it and sends no ack: `bankgate expected waive` (its number: `bankgate expected`)",
             )
         },
     },
     Question {
         kind: "statement_missing",
         sql: "select e.subject, e.bank, cast(count(*) as text) || '|' || min(e.on_date) || '|' || b.contacts, 0, min(e.due_at) from expected_file e join bank b on b.code = e.bank \
-              where e.came_at is null and e.kind = 'statement' and e.due_at < $1 and $2 = $2 and $3 = $3 group by e.bank, e.subject, b.contacts order by 5",
+              where e.came_at is null and e.waived_at is null and e.kind = 'statement' and e.due_at < $1 and $2 = $2 and $3 = $3 group by e.bank, e.subject, b.contacts order by 5",
         read: |r| {
             let account = Account::new(r.text(0)?);
             let mut parts = r.text(2)?.splitn(3, '|');
@@ -193,8 +193,10 @@ const QUESTIONS: &[Question] = &[
                 (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
             let what = Words::new(format!("自{first}起缺{days}日对账单"), format!("{days} statements are missing, from {first} on"));
             let next = Words::new(
-                format!("请银行补发（{contacts}）；`bankgate expected`"),
-                format!("ask the bank ({contacts}); `bankgate expected`"),
+                format!("请银行补发（{contacts}）：`bankgate expected`；银行书面称不会有，则 `bankgate expected waive 编号 --reason …`"),
+                format!(
+                    "ask the bank ({contacts}): `bankgate expected`; it writes that there will be none: `bankgate expected waive N --reason …`"
+                ),
             );
             Ok((format!("account {account}"), what, next))
         },

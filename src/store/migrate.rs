@@ -58,6 +58,7 @@ const VERSIONS: &[Version] = &[
         postgres: &[include_str!("migrations/0008_postgres.sql")],
         sqlite: &[include_str!("migrations/0008_sqlite.sql")],
     },
+    Version { number: 9, name: "waived answers", both: &[include_str!("migrations/0009_waived.sql")], postgres: &[], sqlite: &[] },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

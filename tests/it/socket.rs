@@ -4,8 +4,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use bankgate::clock::Clock;
+use bankgate::clock::{Clock, Stopwatch};
 use bankgate::config::Config;
 use bankgate::passes::report;
 use chrono::{Datelike as _, Days, NaiveDate};
@@ -13,7 +14,7 @@ use serde_json::Value;
 
 use crate::harness::{is_root, skip, until};
 use crate::service::{Daemon, write_calendar};
-use crate::stories::bank::{Slip, Word};
+use crate::stories::bank::{Slip, Word, result};
 use crate::stories::cases::Sheets;
 use crate::stories::world::{Draft, SPLIT, World, at, draft};
 
@@ -150,6 +151,24 @@ impl Office {
         self.other(&["approve", proposal]).refused("");
     }
 
+    /// Until the payments of a batch stand so.
+    async fn until_states(&self, number: &str, states: &str) {
+        let begun = Stopwatch::start();
+        while self.states(number).await != states {
+            assert!(begun.elapsed().as_secs() < 60, "{}", self.states(number).await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Until our files stand so.
+    async fn until_files(&self, states: &[&str]) {
+        let begun = Stopwatch::start();
+        while self.w.files().await != states {
+            assert!(begun.elapsed().as_secs() < 60, "{:?}", self.w.files().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     async fn states(&self, number: &str) -> String {
         self.w.states(number).await.join(" ")
     }
@@ -276,5 +295,139 @@ async fn a_public_list_is_posted_by_its_own_department_once() {
     o.me(&["publication", "posted", "B", "--json"]).json();
     assert_eq!(o.w.texts("select posted_by || ' ' || posted_on from publication").await, [format!("root {}", o.today)]);
     o.me(&["publication", "posted", "B"]).refused("already");
+    assert!(daemon.stop().0.success());
+}
+
+fn why<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    [words, &["--reason", "letter 12", "--json"]].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t10_files_that_are_stuck_are_stopped_by_one_and_let_go_by_two() {
+    let Some(mut o) = Office::open(&[], 28).await else { return };
+    let slip = o.sent("A", 0..3).await;
+    let batch = Draft { pay_on: o.today.to_string(), ..draft("B", SPLIT, 3..6) };
+    o.w.release(&batch).await;
+    o.w.admit().await;
+    o.w.plan(SPLIT).await;
+    o.w.seal(SPLIT).await;
+    // Made and not out: the bank was paused meanwhile.
+    o.w.sql("update bank set mode = 'paused'").await;
+    let daemon = o.start("finance_it", "finance").await;
+    o.me(&["file", "hold", "2"]).refused("--reason");
+    o.me(&["file", "hold", "2", "--reason", " "]).refused("reason");
+    let would = o.me(&[&why(&["file", "hold", "2"])[..], &["--dry-run"]].concat()).json();
+    assert_eq!((&would["dry_run"], &would["takes_two"]), (&true.into(), &false.into()));
+    assert_eq!(o.w.files().await, ["sent", "sealed"], "a dry run only says");
+    assert_eq!(o.me(&why(&["file", "hold", "2"])).json()["done"], true);
+    assert_eq!(o.w.files().await, ["sent", "held"]);
+    o.me(&why(&["file", "hold", "2"])).refused("");
+    assert_eq!(o.me(&why(&["bank", "resume", SPLIT])).json()["done"], true);
+    o.me(&why(&["bank", "resume", SPLIT])).refused("already");
+    let release = o.me(&why(&["file", "release", "2"])).proposal();
+    assert_eq!(o.w.files().await, ["sent", "held"], "a proposal changes nothing");
+    o.by_two(&release);
+    o.until_files(&["sent", "sent"]).await;
+    assert_eq!(o.w.take_one(SPLIT).orders.len(), 3, "it went out once");
+    // The bank is asked not to execute it, and writes that it did not: its payments fail, and can be corrected.
+    assert_eq!(o.me(&why(&["file", "recall", "2"])).json()["done"], true);
+    let refused = o.me(&why(&["file", "settle", "2", "--as", "refused"])).proposal();
+    o.by_two(&refused);
+    assert_eq!(o.w.files().await, ["sent", "refused"]);
+    o.until_states("B", "failed_final failed_final failed_final").await;
+    // It writes that it has no copy of the other: the same bytes under the same name, once more.
+    let again = o.me(&why(&["file", "resend", "1"])).proposal();
+    o.by_two(&again);
+    o.until_files(&["sent", "refused"]).await;
+    let copy = o.w.take_one(SPLIT);
+    assert_eq!((&copy.path, &copy.bytes), (&slip.path, &slip.bytes));
+    assert_eq!(o.w.texts("select cast(copies as text) from file_out where id = 1").await, ["2"]);
+    let acts = o.w.texts("select distinct act || ' ' || actor from audit where act like 'file.%' or act like 'bank.%' order by 1").await;
+    assert_eq!(acts, ["bank.live root", "file.hold root", "file.recall root"]);
+    assert_eq!(o.w.int("select count(*) from audit where act = 'approve' and actor = 'daemon'").await, 3);
+    assert!(daemon.stop().0.success());
+    o.w.books_hold().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t10_a_file_of_a_bank_that_is_stuck_is_rejected_by_one_and_read_in_part_by_two() {
+    let Some(mut o) = Office::open(&[], 28).await else { return };
+    let slip = o.sent("A", 0..3).await;
+    for (path, bytes) in result(&slip, &[Word::Paid, MISMATCH, Word::Paid]) {
+        let torn = if path.ends_with("_F.TXT") { [&bytes[..], b"no line of a result\n"].concat() } else { bytes };
+        o.w.put(SPLIT, &path, &torn);
+    }
+    // Of another batch one line is missing.
+    let other = o.sent("B", 3..6).await;
+    o.w.answer(&Slip { orders: other.orders[..2].to_vec(), ..other.clone() }, &[Word::Paid, MISMATCH]);
+    o.w.settle().await;
+    assert_eq!((o.states("A").await, o.states("B").await), ("sent sent sent".to_owned(), "sent sent sent".to_owned()));
+    let last = async || {
+        o.w.texts("select cast(id as text) from file_in where state = 'quarantined' and name like '%0001_F.TXT' order by id").await.pop()
+    };
+    let id = last().await.unwrap();
+    let daemon = o.start("finance_it", "finance").await;
+    assert_eq!(o.me(&why(&["file", "reread", &id])).json()["done"], true);
+    let begun = Stopwatch::start();
+    while last().await.is_none_or(|it| it == id) {
+        assert!(begun.elapsed().as_secs() < 60, "it is read again, and still does not add up");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let again = last().await.unwrap();
+    o.me(&["file", "apply", &again, "--reason", "letter 12"]).refused("--without");
+    let without = o.me(&why(&["file", "apply", &again, "--without", "2"])).proposal();
+    assert_eq!(o.states("A").await, "sent sent sent");
+    o.by_two(&without);
+    o.until_states("A", "paid failed_final paid").await;
+    let stranger = o.w.texts("select cast(id as text) from file_in where name like '%0002_F.TXT'").await.remove(0);
+    assert_eq!(o.me(&why(&["file", "reject", &stranger])).json()["done"], true);
+    assert_eq!(o.w.texts(&format!("select state from file_in where id = {stranger}")).await, ["rejected"]);
+    assert!(daemon.stop().0.success());
+    o.w.books_hold().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t10_alarms_letters_and_answers_that_will_not_come_are_ended_by_one_person_who_says_why() {
+    let Some(mut o) = Office::open(&[], 28).await else { return };
+    o.sent("A", 0..3).await;
+    let due = o.w.now.plus_minutes(-60).millis();
+    for sql in [
+        "insert into incident (key, kind, what, next_step, first_at, last_at) values ('k', 'conflict', '款项不符', '请对账', 0, 0)"
+            .to_owned(),
+        "insert into outbox_mail (dedup_key, message_id, kind, recipients, subject, eml, state, next_at, created_at) \
+         values ('k', 'm', 'alarm', 'a@b.example', 's', '', 'doubt', 0, 0)"
+            .to_owned(),
+        format!(
+            "insert into expected_file (bank, kind, subject, on_date, due_at) values ('{SPLIT}', 'statement', '510601012345678901', '2019-03-14', {due})"
+        ),
+    ] {
+        o.w.sql(&sql).await;
+    }
+    let number = async |sql: &str| o.w.int(sql).await.to_string();
+    let incident = number("select id from incident where key = 'k'").await;
+    let mail = number("select id from outbox_mail where dedup_key = 'k'").await;
+    let statement = number("select id from expected_file where kind = 'statement' and on_date = '2019-03-14'").await;
+    let result = number("select id from expected_file where kind = 'result'").await;
+    let daemon = o.start("finance_it", "department/D1").await;
+    for (words, table) in [
+        (vec!["incident", "close", &incident], "incident where state = 'closed' and key = 'k'"),
+        (vec!["mail", "done", &mail], "outbox_mail where state = 'sent' and dedup_key = 'k'"),
+        (vec!["expected", "waive", &statement], "expected_file where waived_why = 'letter 14'"),
+    ] {
+        let ended = async || o.w.int(&format!("select count(*) from {table}")).await;
+        let said = [&words[..], &["--reason", "letter 14", "--json"]].concat();
+        o.me(&words).refused("--reason");
+        o.other(&said).refused("may not");
+        assert_eq!(o.me(&[&said[..], &["--dry-run"]].concat()).json()["dry_run"], true);
+        assert_eq!(ended().await, 0, "{words:?}: a dry run only says");
+        assert_eq!(o.me(&said).json()["done"], true);
+        assert_eq!(ended().await, 1, "{words:?}");
+        o.me(&said).refused("");
+    }
+    o.me(&["expected", "waive", &result, "--reason", "letter 14"]).refused("3 lines of file 1 have no word of the bank");
+    let shown = o.me(&["expected", "--days", "9999", "--json"]);
+    assert!(shown.text.contains("\"waived\"") && shown.text.contains("letter 14"), "{}", shown.text);
+    let acts = "select distinct act || ' ' || actor from audit where act in ('incident.close', 'mail.done', 'expected.waive') order by 1";
+    assert_eq!(o.w.texts(acts).await, ["expected.waive root", "incident.close root", "mail.done root"]);
     assert!(daemon.stop().0.success());
 }

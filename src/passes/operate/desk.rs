@@ -1,4 +1,4 @@
-//! A bank's mode, alarms and letters, by persons (暂停与恢复、销警、邮件处置). To stop a bank takes one person, and so does going on
+//! A bank's mode, alarms, letters and answers that will not come, by persons (暂停与恢复、销警、邮件处置、免收). To stop a bank takes one person, and so does going on
 //! with one that was paused. A bank that was only tried out goes live by two: what was made for it may have been paid by another
 //! channel.
 
@@ -6,9 +6,11 @@ use super::OperateError;
 use super::duty::{self, Duty};
 use super::file::{Acted, has_reason, unchanged};
 use super::propose::{Act, none_open};
+use crate::domain::file::Evidence;
 use crate::domain::time::Timestamp;
-use crate::passes::{Gateway, PassError};
+use crate::passes::{Gateway, PassError, expect};
 use crate::store::desk::{Operator, Proposal};
+use crate::store::expected::Expected;
 use crate::store::sql::Tx;
 
 /// Sets a bank's mode (`live`, `shadow`, `paused`), or proposes it.
@@ -126,6 +128,83 @@ pub async fn mail_act(
     tx.audit(&by.login, act, &format!("mail {id}"), &effect, now).await?;
     tx.commit().await?;
     Ok(Acted::Done(effect))
+}
+
+/// Expects an answer no more that will not come, on a person's word. It makes no outcome: a result is waived only where every line
+/// that is open stands by itself already, and the day of a statement stays incomplete.
+///
+/// # Errors
+/// Refused to whoever may not, without a reason, where it came or was waived, and while money hangs on it.
+pub async fn waive(gateway: &Gateway, by: &Operator, id: i64, reason: &str, dry_run: bool, now: Timestamp) -> Result<Acted, OperateError> {
+    duty::require(by, Duty::Decide, "")?;
+    let reason = has_reason(reason)?;
+    let mut tx = gateway.store.begin().await?;
+    let Some(it) = tx.expected_one(id).await? else {
+        return OperateError::refused(format!("没有应收文件{id}"), format!("nothing is expected under number {id}: `bankgate expected`"));
+    };
+    if !it.is_open() {
+        return OperateError::refused(format!("应收文件{id}已到或已免收"), format!("{id} came, or was waived already"));
+    }
+    money_hangs_not_on(&mut tx, &it).await?;
+    let stays = if it.kind == "statement" { "the day stays INCOMPLETE" } else { "no payment moves" };
+    let effect =
+        format!("{} of {} by bank {}, expected for {}: will not come; {stays}; reason: {reason}", it.kind, it.what(), it.bank, it.on_date);
+    if dry_run {
+        return Ok(Acted::Would(effect, false));
+    }
+    if !tx.waive(&it, reason, now).await? {
+        return OperateError::refused("状态刚刚改变，请重试", "it moved just now: try again");
+    }
+    let key = match it.kind.as_str() {
+        "statement" => expect::statement_key(&it),
+        "ack" => format!("ack_overdue:{}", it.subject),
+        _ => format!("overdue:{}", it.subject),
+    };
+    if !tx.expected_late(now).await?.iter().any(|e| e.kind == "statement" && expect::statement_key(e) == key) {
+        tx.close_incident(&key, now).await?;
+    }
+    tx.audit(&by.login, "expected.waive", &format!("expected {id}"), &effect, now).await?;
+    tx.commit().await?;
+    Ok(Acted::Done(effect))
+}
+
+async fn money_hangs_not_on(tx: &mut Tx, it: &Expected) -> Result<(), OperateError> {
+    let file = &it.subject;
+    match it.kind.as_str() {
+        "statement" => Ok(()),
+        "receipt" => OperateError::refused(
+            "退款回执不能免收：以回单登记（`bankgate refund receipt`）或撤销退款单（`bankgate refund cancel`）",
+            "the receipt of a refund is not waived: `bankgate refund receipt`, or give the order up: `bankgate refund cancel`",
+        ),
+        "ack" => {
+            let is_presumed = tx.file(file.parse().map_err(|_| not_of_a_file(it))?).await?.evidence == Evidence::Presumed.code();
+            if is_presumed {
+                return OperateError::refused(
+                    format!("文件{file}是否送达并无依据，回执是唯一凭据：请银行书面确认后 `bankgate file settle {file}`"),
+                    format!(
+                        "nobody saw file {file} arrive, its ack would be the proof: get the bank's word, then `bankgate file settle {file}`"
+                    ),
+                );
+            }
+            Ok(())
+        }
+        _ => match tx.lines_in_flight(file.parse().map_err(|_| not_of_a_file(it))?).await? {
+            0 => Ok(()),
+            n => OperateError::refused(
+                format!(
+                    "文件{file}尚有{n}笔银行没有答复，不能免收：`bankgate file enquire {file}`，或凭银行来函 `bankgate file settle {file}`、`bankgate payment resolve`"
+                ),
+                format!(
+                    "{n} lines of file {file} have no word of the bank: `bankgate file enquire {file}`, or by its letter \
+                     `bankgate file settle {file}`, `bankgate payment resolve`"
+                ),
+            ),
+        },
+    }
+}
+
+fn not_of_a_file(it: &Expected) -> OperateError {
+    PassError::Broken(format!("expected {} names {:?}, which is no file", it.id, it.subject)).into()
 }
 
 fn subject_of(bank: &str) -> String {

@@ -7,14 +7,14 @@ use bankgate::domain::instruction::InstructionState;
 use bankgate::domain::refund::OrderState;
 use bankgate::domain::stuck::{Leaves, WORDS, file_in, file_out, instruction, order};
 use bankgate::passes::operate::answer::AnswerWish;
-use bankgate::passes::operate::desk::{bank_mode, close_incident, mail_act};
+use bankgate::passes::operate::desk::{bank_mode, close_incident, mail_act, waive};
 use bankgate::passes::operate::file::{Acted, FileWish};
 use bankgate::passes::operate::propose::{Act, approve, propose_resolve};
 use bankgate::store::findings::Finding;
 
 use super::bank::{Slip, Word, result};
 use super::stuck::{ask, by_two, cut_before_rename, of_answer, person, sealed, the_file};
-use super::world::{CLEARING, COUNTER, World, draft};
+use super::world::{CLEARING, COUNTER, SPLIT, World, draft};
 
 async fn findings(w: &World, kind: &str) -> Vec<Finding> {
     let (now, today) = (w.now, w.gateway.today(w.now));
@@ -218,4 +218,71 @@ async fn t10_doctor_names_a_paused_bank_an_alarm_and_a_letter() {
         w.int("select count(*) from audit where act in ('bank.paused', 'bank.live', 'incident.close', 'mail.retry', 'mail.done')").await,
         5
     );
+}
+
+/// The number of what is expected and has not come.
+async fn owed(w: &World, kind: &str) -> i64 {
+    w.int(&format!("select min(id) from expected_file where kind = '{kind}' and came_at is null and waived_at is null")).await
+}
+
+#[tokio::test]
+async fn t10_what_will_not_come_is_waived_by_a_person_who_says_why() {
+    let w = &mut World::on_sqlite().await;
+    let one = person("one");
+    w.release(&draft("P", SPLIT, 0..2)).await;
+    w.settle().await;
+    let slip = w.take_one(SPLIT);
+    // While the bank has said nothing of a payment, its result is owed, whatever anybody says.
+    let result = owed(w, "result").await;
+    let refused = waive(&w.gateway, &one, result, "银行称没有", false, w.now).await.unwrap_err();
+    assert!(refused.to_string().contains("2 lines of file 1 have no word of the bank"), "{refused}");
+    w.answer(&slip, &[Word::Paid, Word::Processing]);
+    w.settle_at("2019-03-19", "19:00:00").await;
+    for kind in ["result_overdue", "statement_missing"] {
+        assert_eq!(findings(w, kind).await.len(), 1, "{kind}");
+    }
+    assert_eq!((w.incidents("overdue").await, w.incidents("statement_overdue").await), (1, 1));
+    for (kind, alarm, count) in [("result", "overdue", 1), ("statement", "statement_overdue", 3)] {
+        for n in 0..count {
+            assert_eq!(w.incidents(alarm).await, 1, "{kind} {n}: it ends with the last");
+            let id = owed(w, kind).await;
+            assert!(waive(&w.gateway, &one, id, " ", false, w.now).await.is_err(), "without a reason");
+            let would = waive(&w.gateway, &one, id, "银行来函：当日无业务", true, w.now).await.unwrap();
+            assert!(matches!(would, Acted::Would(_, false)) && owed(w, kind).await == id, "a dry run writes nothing: {would:?}");
+            waive(&w.gateway, &one, id, "银行来函：当日无业务", false, w.now).await.unwrap();
+            assert!(waive(&w.gateway, &one, id, "银行来函：当日无业务", false, w.now).await.is_err(), "once");
+        }
+        assert_eq!(w.incidents(alarm).await, 0, "{kind}");
+    }
+    gone(w, "result_overdue").await;
+    gone(w, "statement_missing").await;
+    assert_eq!(w.states("P").await, ["paid", "unknown"], "it makes no outcome");
+    named(w, "unknown", &slip.orders[1].reference, &format!("bankgate payment resolve {}", slip.orders[1].reference)).await;
+    w.settle_at("2019-03-20", "09:00:00").await;
+    assert_eq!((w.incidents("overdue").await, w.incidents("statement_overdue").await), (0, 0), "and stays so");
+    assert_eq!(w.int("select count(*) from audit where act = 'expected.waive' and detail like '%当日无业务%'").await, 4);
+    // It came after all.
+    w.answer(&slip, &[Word::Paid, Word::Paid]);
+    w.settle().await;
+    assert_eq!(w.states("P").await, ["paid", "paid"]);
+    assert_eq!(w.int("select count(*) from expected_file where kind = 'result' and came_at is not null").await, 1);
+}
+
+#[tokio::test]
+async fn t10_an_ack_is_waived_where_the_file_was_seen_to_arrive_and_not_where_that_is_presumed() {
+    let w = &mut World::on_sqlite().await;
+    let one = person("one");
+    w.release(&draft("P", CLEARING, 0..1)).await;
+    w.settle().await;
+    let (id, file) = (owed(w, "ack").await, the_file(w).await);
+    w.now = w.now.plus_minutes(600);
+    named(w, "ack_overdue", &format!("file {file}"), "bankgate expected waive").await;
+    w.sql("update file_out set evidence = 'presumed'").await;
+    let refused = waive(&w.gateway, &one, id, "银行称不回执", false, w.now).await.unwrap_err();
+    assert!(refused.to_string().contains("nobody saw file"), "{refused}");
+    w.sql("update file_out set evidence = 'renamed'").await;
+    waive(&w.gateway, &one, id, "银行称不回执", false, w.now).await.unwrap();
+    gone(w, "ack_overdue").await;
+    w.settle().await;
+    assert_eq!((w.incidents("ack_overdue").await, w.states("P").await), (0, vec!["sent".to_owned()]));
 }

@@ -399,6 +399,28 @@ async fn t10_a_file_of_a_bank_is_read_without_a_line_by_two_persons() {
 }
 
 #[tokio::test]
+async fn t10_a_line_too_many_is_left_out_and_every_payment_has_its_word() {
+    on_both(async |w| {
+        w.release(&draft("P", COUNTER, 0..4)).await;
+        w.settle().await;
+        let slip = w.take_one(COUNTER);
+        let (path, bytes) = result(&slip, &[Word::Paid, LOST, Word::Paid, Word::Paid]).remove(0);
+        w.put(COUNTER, &path, &[&bytes[..], &gbk("以上数据仅供参考\r\n")].concat());
+        w.settle().await;
+        assert_eq!((w.answers().await, w.states("P").await), (vec!["quarantined".to_owned()], vec!["sent".to_owned(); 4]));
+        let wish = AnswerWish::Without(vec![6]);
+        let Acted::Proposed(p, _) = answer_act(&w.gateway, &person("one"), 1, &wish, "末行为附注", false, w.now).await.unwrap() else {
+            panic!("it takes two")
+        };
+        approve(&w.gateway, &person("other"), p, w.now).await.unwrap();
+        w.settle().await;
+        assert_eq!(w.states("P").await, ["paid", "failed_final", "paid", "paid"], "nobody's line was left out");
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn t10_a_wrong_line_left_out_does_not_prove_what_does_not_add_up() {
     on_both(async |w| {
         w.release(&draft("P", COUNTER, 0..4)).await;
