@@ -128,7 +128,7 @@ impl Scope<'_> {
             .iter()
             .filter_map(|i| match &i.content {
                 Content::Flag(flag) => Some((i.kind, flag.digests())),
-                Content::Lines { .. } => None,
+                Content::Lines { .. } | Content::Statement(_) => None,
             })
             .collect();
         for file in &mut out {
@@ -168,11 +168,22 @@ impl Scope<'_> {
     }
 
     fn content(&self, written: &InboundSpec) -> Result<Content, Fault> {
+        if let Some(form) = &written.form {
+            let beside = [&written.layout, &written.flag, &written.status, &written.file_status].into_iter().flatten().next();
+            return match (written.kind, beside, &written.outcome) {
+                (InboundKind::Statement, None, None) => Ok(Content::Statement(*form.get_ref())),
+                (InboundKind::Statement, Some(other), _) => Err(fault(other, "a statement has a form of its own, or a layout, not both")),
+                (InboundKind::Statement, None, Some(outcome)) => Err(fault(outcome, "a statement's entries have no outcome")),
+                (InboundKind::Ack | InboundKind::Result | InboundKind::Return | InboundKind::Enquiry, ..) => {
+                    Err(fault(form, "camt and MT are forms of statements"))
+                }
+            };
+        }
         let name = match (&written.layout, &written.flag) {
             (Some(name), None) => name,
             (None, Some(flag)) => return self.flag(flag).map(Content::Flag),
             (Some(_), Some(flag)) => return Err(fault(flag, "a file is data (layout) or a flag (flag), not both")),
-            (None, None) => return Err(fault(&written.role, "a file needs a layout, or a flag")),
+            (None, None) => return Err(fault(&written.role, "a file needs a layout, or a flag; a statement may have a form instead")),
         };
         let layout = self.layout_number(name)?;
         let meaning = match (written.kind, &written.status, &written.outcome) {

@@ -30,6 +30,9 @@ const RAW_KEPT: usize = 4096;
 /// When reading fails, or when the profile has no such data file.
 pub fn parse(plan: &Plan, kind: InboundKind, role: &str, source: &mut dyn Read, sink: &mut dyn FnMut(Parsed)) -> io::Result<ParseSummary> {
     let file = plan.inbound.iter().find(|i| i.kind == kind && i.role == role);
+    if let Some(Content::Statement(form)) = file.map(|f| &f.content) {
+        return super::statement::stream(*form, source, sink);
+    }
     let Some(Content::Lines { layout, meaning, levels, digests }) = file.map(|f| &f.content) else {
         let what = format!("the profile has no data file of kind {} and role {role:?}", kind.code());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));

@@ -16,7 +16,7 @@ use super::layout::Layout;
 use super::meaning::{Dated, Meaning, ReasonMap, StatusMap};
 use super::profile::{Absence, Exchange, PublishMode, Readiness, Response};
 use super::records::layout;
-use super::spec::{ExchangeSpec, GranularitySpec, Newline, ReasonSpec, Spec};
+use super::spec::{ExchangeSpec, FormSpec, GranularitySpec, Newline, ReasonSpec, Spec};
 use super::template::{PathToken, Piece, Recogniser};
 use super::totals::DigestKind;
 use crate::domain::exchange::InboundKind;
@@ -80,6 +80,8 @@ pub enum Content {
     Flag(FlagPattern),
     /// Its lines are read.
     Lines { layout: usize, meaning: RowMeaning, levels: Option<StatusMap>, digests: Vec<DigestKind> },
+    /// It is a statement in a form of its own.
+    Statement(FormSpec),
 }
 
 /// Where a row's outcome comes from.

@@ -18,6 +18,7 @@ use super::parse;
 use super::plan::{self, Content, Plan};
 use super::render::{FieldFault, RenderError, Renderer};
 use super::spec::Spec;
+use super::statement::{self, Statement, StatementError};
 use super::summary::{ParseSummary, Parsed};
 use super::template::{PathToken, Piece};
 use super::totals::{Tally, Totals, hex};
@@ -313,7 +314,7 @@ impl Profile {
     #[must_use]
     pub fn readiness(&self, kind: InboundKind) -> Readiness {
         let of_kind = || self.plan.inbound.iter().filter(|i| i.kind == kind);
-        let data_files = of_kind().filter(|i| matches!(i.content, Content::Lines { .. })).count();
+        let data_files = of_kind().filter(|i| matches!(i.content, Content::Lines { .. } | Content::Statement(_))).count();
         match (self.plan.exchange.ready, of_kind().count() > data_files) {
             (_, true) => Readiness::Flag,
             (_, false) if data_files > 1 => Readiness::Pair,
@@ -482,6 +483,24 @@ impl Profile {
         parse::parse(&self.plan, kind, role, source, sink)
     }
 
+    /// Reads the statements of a file that has a form of its own (camt, MT), and proves them. `None` where the profile lays the
+    /// file out instead.
+    ///
+    /// # Errors
+    /// As [`statement::read`], and where the file is of another form than the profile says.
+    pub fn statements(&self, role: &str, source: &mut dyn Read) -> Option<Result<Vec<Statement>, StatementError>> {
+        let file = self.plan.inbound.iter().find(|i| i.kind == InboundKind::Statement && i.role == role)?;
+        let Content::Statement(form) = file.content else { return None };
+        Some(statement::read_as(form, source))
+    }
+
+    /// Whether a statement's file has a form of its own.
+    #[must_use]
+    pub fn is_of_the_worlds_forms(&self, role: &str) -> bool {
+        let is_it = |i: &&plan::Inbound| i.kind == InboundKind::Statement && i.role == role;
+        self.plan.inbound.iter().find(is_it).is_some_and(|i| matches!(i.content, Content::Statement(_)))
+    }
+
     /// Lays the first lines of a file over the fields of its layout; without a kind, of a payment file of ours.
     ///
     /// # Errors
@@ -491,7 +510,7 @@ impl Profile {
             None => Some(self.plan.request.layout),
             Some((kind, role)) => self.plan.inbound.iter().find(|i| i.kind == kind && i.role == role).and_then(|i| match &i.content {
                 Content::Lines { layout, .. } => Some(*layout),
-                Content::Flag(_) => None,
+                Content::Flag(_) | Content::Statement(_) => None,
             }),
         };
         let layout = number.and_then(|n| self.plan.layouts.get(n));
@@ -547,7 +566,7 @@ impl Profile {
     pub fn check_flag(&self, kind: InboundKind, flag: &[u8], data: &Tally, found: &Totals) -> Result<(), String> {
         let pattern = self.plan.inbound.iter().filter(|i| i.kind == kind).find_map(|i| match &i.content {
             Content::Flag(pattern) => Some(pattern),
-            Content::Lines { .. } => None,
+            Content::Lines { .. } | Content::Statement(_) => None,
         });
         pattern.ok_or_else(|| format!("the profile {} knows no flag for a file of kind {}", self.id, kind.code()))?.check(flag, data, found)
     }

@@ -113,12 +113,23 @@ pub struct InboundSpec {
     #[serde(default = "yes")]
     pub required: bool,
     pub layout: Option<Spanned<String>>,
+    pub form: Option<Spanned<FormSpec>>,
     pub flag: Option<Spanned<String>>,
     pub status: Option<Spanned<String>>,
     pub file_status: Option<Spanned<String>>,
     pub outcome: Option<Spanned<Outcome>>,
     #[serde(rename = "final")]
     pub is_final: Option<Spanned<bool>>,
+}
+
+/// A statement in a form that the world's banks agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FormSpec {
+    /// camt.053, .052 or .054 of ISO 20022.
+    Camt,
+    /// MT940 or MT942 of SWIFT.
+    Mt,
 }
 
 const fn yes() -> bool {

@@ -1,12 +1,14 @@
 //! Kept files are read into lines (解析), as records *and* faults. A set that cannot be read or does not add up is
 //! quarantined whole, with every fault; one that can is `staged`, to be proven and applied.
 
+mod sheets;
+
 use std::io::Read as _;
 use std::sync::Arc;
 
 use super::collect::kept;
 use super::{Done, Gateway, PassError, Tried};
-use crate::domain::exchange::{Answer, InboundKind, StatementEntry};
+use crate::domain::exchange::{Answer, InboundKind, StatementEntry, StatementHead};
 use crate::domain::file::{FileInState, FileKind, FileOutState};
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::Words;
@@ -61,6 +63,9 @@ struct Found {
 async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<Done, PassError> {
     let Some(first) = set.first() else { return Ok(Done::default()) };
     let profile = Arc::clone(gateway.profile(&first.profile)?);
+    if first.kind == InboundKind::Statement && profile.is_of_the_worlds_forms(&first.role) {
+        return sheets::stage(gateway, set, &profile, now).await;
+    }
     let mut tx = gateway.store.begin().await?;
     let file_out = match first.file_out {
         Some(id) => Some(tx.file(id).await?),
@@ -289,20 +294,28 @@ fn check_flag(profile: &Profile, flag: &FileIn, found: &mut Found) -> Result<(),
 
 async fn keep_statement(gateway: &Gateway, tx: &mut Tx, set: &[FileIn], found: &Found, now: Timestamp) -> Result<(), PassError> {
     let (Some(file), Some(summary)) = (set.first(), found.summaries.first()) else { return Ok(()) };
-    let days = || found.entries.iter().map(|e| e.date);
-    let from = summary.head.from.or_else(|| days().min()).ok_or_else(|| PassError::Broken(format!("{} names no day", file.name)))?;
-    let to = summary.head.to.or_else(|| days().max()).unwrap_or(from);
-    let (id, problems) = tx.insert_statement(file, &summary.head, (from, to), &found.entries).await?;
+    keep_sheet(gateway, tx, file, (&summary.head, &found.entries), now).await
+}
+
+/// Keeps one account's statement of some days; tells a person where it does not count.
+async fn keep_sheet(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    file: &FileIn,
+    (head, entries): (&StatementHead, &[StatementEntry]),
+    now: Timestamp,
+) -> Result<(), PassError> {
+    let days = || entries.iter().map(|e| e.date);
+    let from = head.from.or_else(|| days().min()).ok_or_else(|| PassError::Broken(format!("{} names no day", file.name)))?;
+    let to = head.to.or_else(|| days().max()).unwrap_or(from);
+    let (id, problems) = tx.insert_statement(file, head, (from, to), entries).await?;
     tx.event("statement", id, ("keep", "", problems.as_str()), "daemon", &file.name, now).await?;
     if problems.is_empty() || problems.starts_with("repeats") {
         return Ok(());
     }
     let what = gateway.say(Words::new(
-        format!("银行{}的对账单{}（账户{}，{from}至{to}）不予采用：{problems}", file.bank, file.name, summary.head.account),
-        format!(
-            "statement {} of bank {} (account {}, {from} to {to}) does not count: {problems}",
-            file.name, file.bank, summary.head.account
-        ),
+        format!("银行{}的对账单{}（账户{}，{from}至{to}）不予采用：{problems}", file.bank, file.name, head.account),
+        format!("statement {} of bank {} (account {}, {from} to {to}) does not count: {problems}", file.name, file.bank, head.account),
     ));
     let next_step = gateway.say(Words::new(
         format!("请银行书面说明以哪一份为准；查看：bankgate statement show {id}；认定：bankgate statement choose 编号 --evidence …"),

@@ -389,13 +389,24 @@ impl Tx {
         dates: (NaiveDate, NaiveDate),
         entries: &[StatementEntry],
     ) -> Result<(i64, String), StoreError> {
+        let problems = self.statement_problems(&file.bank, head, dates, entries).await?;
+        let id = self.write_statement(file, head, dates, entries, &problems).await?;
+        Ok((id, problems))
+    }
+
+    async fn write_statement(
+        &mut self,
+        file: &FileIn,
+        head: &StatementHead,
+        dates: (NaiveDate, NaiveDate),
+        entries: &[StatementEntry],
+        problems: &str,
+    ) -> Result<i64, StoreError> {
         const COLUMNS: &[&str] =
             &["statement", "line", "on_date", "side", "amount_fen", "reference", "bank_ref", "counter_account", "counter_name", "words"];
-        let problems = self.statement_problems(&file.bank, head, dates, entries).await?;
         let sql = "insert into statement (bank, account, from_date, to_date, opening_fen, closing_fen, entries, file_in, problems) \
                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id";
-        let values =
-            args![&file.bank, &head.account, dates.0, dates.1, head.opening, head.closing, entries.len(), file.id, problems.as_str()];
+        let values = args![&file.bank, &head.account, dates.0, dates.1, head.opening, head.closing, entries.len(), file.id, problems];
         let id = self.one(sql, values).await?.int(0)?;
         let rows = entries.iter().map(|e| {
             args![
@@ -412,7 +423,67 @@ impl Tx {
             ]
         });
         self.bulk("statement_line", COLUMNS, rows.collect()).await?;
-        Ok((id, problems))
+        Ok(id)
+    }
+
+    /// Keeps what a bank only tells of (通知): it counts nowhere, and never proves a day. Gives its number.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn insert_notice(
+        &mut self,
+        file: &FileIn,
+        head: &StatementHead,
+        entries: &[StatementEntry],
+        form: &str,
+    ) -> Result<i64, StoreError> {
+        let days = || entries.iter().map(|e| e.date);
+        let from = head.from.or_else(|| days().min()).or(head.to).unwrap_or_default();
+        let to = head.to.or_else(|| days().max()).unwrap_or(from);
+        self.write_statement(file, head, (from, to), entries, &format!("notice: {form} proves no day")).await
+    }
+
+    /// Registers a further statement of a file over the same kept bytes. `None`: it is registered already.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn register_again(&mut self, file: &FileIn, number: usize, now: Timestamp) -> Result<Option<FileIn>, StoreError> {
+        let sql = "insert into file_in (bank, profile, profile_digest, kind, role, dir, name, exchange_key, sha256, bytes, archive, answer_set, state, \
+                   problems, seen_at, updated_at, moved) select bank, profile, profile_digest, kind, role, dir, name, exchange_key || $2, sha256, bytes, \
+                   archive, null, 'applied', '', $3, $3, 2 from file_in where id = $1 \
+                   on conflict (bank, profile, dir, name, exchange_key, sha256, reading) do nothing returning id";
+        let Some(row) = self.opt(sql, args![file.id, format!("#{number}"), now]).await? else { return Ok(None) };
+        let id = row.int(0)?;
+        self.exec("update file_in set answer_set = id where id = $1", args![id]).await?;
+        Ok(Some(FileIn { id, answer_set: id, ..file.clone() }))
+    }
+
+    /// Notices of an account with movements of these days, or of the week before: how many of them stand in no statement of days that
+    /// have one, and the first such line. Each statement's line shows one movement.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn notices_of(
+        &mut self,
+        bank: &str,
+        account: &Account,
+        (from, to): (NaiveDate, NaiveDate),
+    ) -> Result<Vec<(i64, i64, i64)>, StoreError> {
+        let since = from.checked_sub_days(chrono::Days::new(7)).unwrap_or(from);
+        let like = "x.on_date >= l.on_date and x.side = l.side and x.amount_fen = l.amount_fen and (x.bank_ref = l.bank_ref or x.bank_ref = '' \
+                    or l.bank_ref = '' or (l.reference <> '' and x.reference = l.reference))";
+        let alike = "p.on_date = l.on_date and p.side = l.side and p.amount_fen = l.amount_fen and p.bank_ref = l.bank_ref and p.reference = l.reference";
+        let sql = format!(
+            "select n.id, cast(sum(case when l.is_missing = 1 then 1 else 0 end) as bigint), \
+             cast(coalesce(min(case when l.is_missing = 1 then l.line end), 0) as bigint) from statement n join \
+             (select l.statement, l.line, l.on_date, case when exists (select 1 from statement s where s.bank = $1 and s.account = $2 and s.problems = '' \
+             and s.from_date <= l.on_date and s.to_date >= l.on_date) and (select count(*) from statement s join statement_line x on x.statement = s.id \
+             where s.bank = $1 and s.account = $2 and s.problems = '' and {like}) < (select count(*) from statement_line p where p.statement = l.statement \
+             and p.line <= l.line and {alike}) then 1 else 0 end as is_missing from statement_line l) l on l.statement = n.id \
+             where n.bank = $1 and n.account = $2 and n.problems like 'notice%' and l.on_date >= $3 and l.on_date <= $4 group by n.id order by n.id"
+        );
+        let rows = self.rows(sqlx::AssertSqlSafe(sql), args![bank, account.reveal(), since, to]).await?;
+        rows.iter().map(|r| Ok((r.int(0)?, r.int(1)?, r.int(2)?))).collect()
     }
 
     async fn statement_problems(

@@ -88,6 +88,27 @@ def returned(person):
     )
 
 
+def booked(fen, side, ref, words, bank_ref):
+    name = {"DBIT": "Cdtr", "CRDT": "Dbtr"}[side]
+    return (
+        f'<Ntry><Amt Ccy="CNY">{yuan(fen)}</Amt><CdtDbtInd>{side}</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{DAY}</Dt></BookgDt><AcctSvcrRef>{bank_ref}</AcctSvcrRef>'
+        f"<NtryDtls><TxDtls><Refs><EndToEndId>{ref}</EndToEndId></Refs><RltdPties><{name}><Nm>某户</Nm></{name}></RltdPties></TxDtls></NtryDtls>"
+        f"<AddtlNtryInf>{words}</AddtlNtryInf></Ntry>"
+    )
+
+
+def account_message(root, kind, version, ident, opening, closing, entries):
+    def balance(code, fen):
+        return f'<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp><Amt Ccy="CNY">{yuan(fen)}</Amt><CdtDbtInd>CRDT</CdtDbtInd><Dt><Dt>{DAY}</Dt></Dt></Bal>'
+
+    balances = "" if opening is None else balance("OPBD", opening) + balance("CLBD", closing)
+    return (
+        DECLARATION
+        + f'<Document xmlns="urn:iso:std:iso:20022:tech:xsd:{version}"><{root}><GrpHdr><MsgId>{ident}</MsgId><CreDtTm>{DAY}T20:00:00</CreDtTm></GrpHdr>'
+        + f"<{kind}><Id>{ident}</Id><CreDtTm>{DAY}T20:00:00</CreDtTm><Acct><Id><Othr><Id>{PAYER}</Id></Othr></Id><Ccy>CNY</Ccy></Acct>{balances}{entries}</{kind}></{root}></Document>\n"
+    )
+
+
 def main():
     place = f"{DATE}/{STEM}"
     refs = [p[1] for p in PEOPLE]
@@ -97,6 +118,13 @@ def main():
     put("iso20022", f"ack/{place}.ack.xml", status("10", "ACTC", "", []).encode())
     rows = [(refs[0], "ACCC", "", ""), (refs[1], "RJCT", "BE01", "户名不符"), (refs[2], "ACSC", "", ""), (refs[3], "PDNG", "", "")]
     put("iso20022", f"result/{place}.sts.xml", status("10", "PART", "PART", rows).encode())
+    lines = booked(PEOPLE[0][6], "DBIT", refs[0], "代发", "Z0001") + booked(PEOPLE[2][6], "CRDT", refs[2], "退票 账户已销户", "Z0002")
+    sheet = account_message("BkToCstmrStmt", "Stmt", "camt.053.001.08", "S1", 50000000, 50000000 - PEOPLE[0][6] + PEOPLE[2][6], lines)
+    put("iso20022", f"statement/statement/camt053_{PAYER}_{DATE}.xml", sheet.encode())
+    broken = account_message("BkToCstmrStmt", "Stmt", "camt.053.001.02", "S1", 50000000, 50000000, lines)
+    put("iso20022", f"statement-broken-quarantine/statement/camt053_{PAYER}_{DATE}.xml", broken.encode())
+    notice = account_message("BkToCstmrDbtCdtNtfctn", "Ntfctn", "camt.054.001.08", "N1", None, None, booked(PEOPLE[2][6], "CRDT", refs[2], "退票 账户已销户", "Z0002"))
+    put("iso20022", f"statement-notice/statement/camt054_{PAYER}_{DATE}0001.xml", notice.encode())
     put("iso20022", f"result-old/{place}.sts.xml", status("03", "PART", "", rows[1:], "ns:").encode())
     put("iso20022-v03", f"result/{place}.sts.xml", status("03", "PART", "PART", rows).encode())
     put("iso20022", f"result-contradiction-quarantine/{place}.sts.xml", status("10", "RJCT", "", rows[:1]).encode())

@@ -26,6 +26,8 @@ pub use entries::{booked_days, entries, head, is_home_currency};
 
 pub use view::{DetailView, EntryView, StatementView, view};
 
+use super::spec::FormSpec;
+use super::summary::{ParseSummary, Parsed};
 use super::xml::{WalkError, XmlFault};
 use crate::domain::exchange::Side;
 use crate::domain::masked::{Account, Name};
@@ -255,6 +257,76 @@ pub fn read(source: &mut dyn Read) -> Result<Vec<Statement>, StatementError> {
     };
     prove::prove(&mut statements);
     Ok(statements)
+}
+
+/// Reads one whose form the profile says.
+///
+/// # Errors
+/// As [`read`], and where it is another form.
+pub(super) fn read_as(form: FormSpec, source: &mut dyn Read) -> Result<Vec<Statement>, StatementError> {
+    let statements = read(source)?;
+    let is_meant = |s: &&Statement| match form {
+        FormSpec::Camt => matches!(s.form, Form::Camt053 | Form::Camt052 | Form::Camt054),
+        FormSpec::Mt => matches!(s.form, Form::Mt940 | Form::Mt942),
+    };
+    match statements.iter().find(|s| !is_meant(s)) {
+        None => Ok(statements),
+        Some(other) => Err(StatementError::Unknown(format!("it is {}, which the profile does not say", other.form.code()))),
+    }
+}
+
+/// Reads one as any file of a profile is read: entries to the sink, what is wrong into the summary.
+pub(super) fn stream(form: FormSpec, source: &mut dyn Read, sink: &mut dyn FnMut(Parsed)) -> std::io::Result<ParseSummary> {
+    let mut summary = ParseSummary::default();
+    let statements = match read_as(form, source) {
+        Ok(statements) => statements,
+        Err(StatementError::Io(error)) => return Err(error),
+        Err(error) => {
+            summary.problem(error.to_string());
+            return Ok(summary);
+        }
+    };
+    for statement in &statements {
+        statement.problems.iter().for_each(|what| summary.problem(what.clone()));
+        if !is_home_currency(statement) {
+            summary.notes.push(format!("line {}: is in {:?}, not in CNY", statement.line, statement.currency));
+            continue;
+        }
+        let Some(entries) = entries(statement, summary.records + 1) else {
+            summary.problem(format!("line {}: an amount is too large", statement.line));
+            continue;
+        };
+        summary.records += u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        entries.into_iter().for_each(|entry| sink(Parsed::Entry(entry)));
+    }
+    summary.found.count = Some(summary.records);
+    if let [one] = statements.as_slice() {
+        summary.head = head(one).unwrap_or_default();
+    }
+    Ok(summary)
+}
+
+/// Pages of one statement made whole: each follows the one before it, which was not the last.
+#[must_use]
+pub fn whole(statements: Vec<Statement>) -> Vec<Statement> {
+    let mut out: Vec<Statement> = Vec::new();
+    for next in statements {
+        let is_page_of = |before: &Statement| {
+            let is_open = before.closing.is_some_and(|c| c.is_interim) || before.is_last_page == Some(false);
+            let is_same = before.account == next.account && before.currency == next.currency && before.form == next.form;
+            is_same && is_open && before.sequence == next.sequence
+        };
+        match out.last_mut().filter(|before| is_page_of(before)) {
+            Some(before) => {
+                before.movements.extend(next.movements);
+                (before.closing, before.is_last_page, before.to) = (next.closing, next.is_last_page, next.to.or(before.to));
+                before.credit_sum = before.credit_sum.saturating_add(next.credit_sum);
+                before.debit_sum = before.debit_sum.saturating_add(next.debit_sum);
+            }
+            None => out.push(next),
+        }
+    }
+    out
 }
 
 enum Looks {

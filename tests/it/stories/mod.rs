@@ -26,5 +26,6 @@ mod race;
 mod reconcile;
 pub mod refund;
 mod returns;
+mod sheets;
 mod stuck;
 mod times;
