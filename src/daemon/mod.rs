@@ -93,23 +93,28 @@ impl Wake {
 /// The banks cannot be read at the start.
 pub async fn serve(gateway: Arc<Gateway>, clock: &Clock, wake: &Wake, stop: &CancellationToken) -> Result<(), PassError> {
     // Everybody takes part before the first wait: a stepped clock would run ahead of whoever comes late.
-    let mut tasks = tokio::task::JoinSet::new();
     let desk = Desk { gateway: Arc::clone(&gateway), clock: clock.participant(), wake: wake.clone() };
-    tasks.spawn(until(stop.clone(), desk.run()));
     let post = Post { gateway: Arc::clone(&gateway), clock: clock.participant(), wake: wake.clone() };
-    tasks.spawn(until(stop.clone(), post.run()));
-    for bank in gateway.edges.keys() {
-        let edge = EdgeTask {
+    let edges: Vec<EdgeTask> = gateway
+        .edges
+        .keys()
+        .map(|bank| EdgeTask {
             gateway: Arc::clone(&gateway),
             bank: bank.clone(),
             clock: clock.participant(),
             wake: wake.clone(),
             collected: None,
             hints: 0,
-        };
+        })
+        .collect();
+    // Before anything is planned on the word of a database that may have forgotten.
+    guard::at_the_start(&gateway, clock.now()).await?;
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(until(stop.clone(), desk.run()));
+    tasks.spawn(until(stop.clone(), post.run()));
+    for edge in edges {
         tasks.spawn(until(stop.clone(), edge.run()));
     }
-    guard::at_the_start(&gateway, clock.now()).await?;
     tell_of_banks_without_mailbox(&gateway, clock.now()).await?;
     while let Some(ended) = tasks.join_next().await {
         if let Err(e) = ended {
@@ -199,6 +204,8 @@ async fn desk_round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
 /// What the desk does, in the order of a round. Any order comes to the same end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeskPass {
+    /// See [`guard`]: also by a node that has nothing to send, for only its journal knows what it sent.
+    Remember,
     /// See [`admit`].
     Admit,
     /// See [`stage`].
@@ -227,7 +234,8 @@ pub enum DeskPass {
 
 impl DeskPass {
     /// All of them, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
+        Self::Remember,
         Self::Admit,
         Self::Stage,
         Self::Apply,
@@ -246,6 +254,7 @@ impl DeskPass {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Remember => "remember",
             Self::Admit => "admit",
             Self::Stage => "stage",
             Self::Apply => "apply",
@@ -267,6 +276,7 @@ impl DeskPass {
     /// The pass's own.
     pub async fn run(self, g: &Gateway, now: Timestamp) -> Result<Done, PassError> {
         match self {
+            Self::Remember => guard::look(g, now).await,
             Self::Admit => admit::admit(g, now).await,
             Self::Stage => stage::stage(g, now).await,
             Self::Apply => apply::apply(g, now).await,

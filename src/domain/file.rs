@@ -144,10 +144,12 @@ pub const FILE_OUT_WAYS: &[(FileOutState, FileEvent, FileOutState)] = {
         (S::Planned, E::Seal, S::Sealed),
         (S::Planned, E::Hold, S::Held),
         (S::Planned, E::Void, S::Voided),
+        (S::Planned, E::Question, S::Doubt),
         (S::Planned, E::Abandon, S::Abandoned),
         (S::Sealed, E::Stamp, S::Uploading),
         (S::Sealed, E::Hold, S::Held),
         (S::Sealed, E::Void, S::Voided),
+        (S::Sealed, E::Question, S::Doubt),
         (S::Sealed, E::Abandon, S::Abandoned),
         // A copy of it is out already, and the bank's word of that one comes.
         (S::Sealed, E::Send, S::Sent),
@@ -155,6 +157,7 @@ pub const FILE_OUT_WAYS: &[(FileOutState, FileEvent, FileOutState)] = {
         (S::Uploading, E::Intend, S::Publishing),
         (S::Uploading, E::Hold, S::Held),
         (S::Uploading, E::Void, S::Voided),
+        (S::Uploading, E::Question, S::Doubt),
         (S::Uploading, E::Abandon, S::Abandoned),
         (S::Uploading, E::Send, S::Sent),
         // From here a bank may see it: it is never given up by us alone.

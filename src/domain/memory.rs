@@ -2,10 +2,13 @@
 //! last commits, has forgotten what was published, and would publish it again. So each publication is also written down here, on
 //! the node that does it, before anything is renamed; and whoever reads this compares it with what the database knows.
 //!
-//! One line each, only ever appended. A line that was torn by a crash is none.
+//! One JSON object a line, only ever appended. A line that was torn by a crash is none.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
 
 /// Which database it is: another one is not to be trusted to remember.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The cluster's own number; on SQLite a random one.
     pub system: String,
@@ -13,48 +16,72 @@ pub struct Identity {
     pub timeline: i64,
 }
 
-/// One publication.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One publication: enough to know its payments again when the database does not, and to give no number of it out twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
     /// The bank.
     pub bank: String,
     /// The file's number.
     pub file: i64,
+    /// Which copy of the file it is; 1 but for what two persons sent again.
+    pub copy: i64,
+    /// The date for which the bank shall execute.
+    pub date: NaiveDate,
+    /// Its number on that date.
+    pub seq_no: i64,
+    /// First and last instruction.
+    pub ids: (i64, i64),
     /// What its bytes hash to.
     pub sha256: String,
+    /// The batch whose payments it pays, or the refund order.
+    pub batch: String,
+    /// Which rows of the batch, as ranges in the order of its lines; of a refund order row 1.
+    pub rows: Vec<(i64, i64)>,
     /// Its path under the bank's inbox.
     pub path: String,
 }
 
-/// What the journal holds.
+/// A line of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// The database that was trusted.
+    pub database: Identity,
+    /// What was published by its word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
+}
+
+/// What the journal holds, or its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     /// The database that was last trusted.
     pub identity: Option<Identity>,
-    /// Publications since two persons last settled what was forgotten.
+    /// Publications, the last one last.
     pub published: Vec<Published>,
-    /// Those before.
-    pub settled: Vec<Published>,
 }
 
-impl Identity {
-    /// Its line.
-    #[must_use]
-    pub fn line(&self) -> String {
-        format!("database {} {}\n", self.system, self.timeline)
-    }
+/// How far a database had come when this node last looked. Its events only grow in number: one that has fewer went back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The database.
+    pub database: Identity,
+    /// Its last event.
+    pub event: i64,
 }
 
 impl Published {
-    /// Its line. The path comes last: it may have spaces.
+    /// How many payments it has.
     #[must_use]
-    pub fn line(&self) -> String {
-        format!("published {} {} {} {}\n", self.bank, self.file, self.sha256, self.path)
+    pub fn count(&self) -> i64 {
+        self.rows.iter().map(|(first, last)| last - first + 1).sum()
+    }
+
+    /// Whether it paid this row of this batch.
+    #[must_use]
+    pub fn pays(&self, batch: &str, row: i64) -> bool {
+        self.batch == batch && self.rows.iter().any(|(first, last)| (*first..=*last).contains(&row))
     }
 }
-
-/// What two persons settled lies before this line.
-pub const SETTLED_LINE: &str = "settled\n";
 
 impl Memory {
     /// Reads a journal. What is not a whole line of ours is passed over: a torn one was never acted on.
@@ -63,44 +90,29 @@ impl Memory {
         let mut memory = Self::default();
         let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or_default());
         for line in whole.lines() {
-            let mut words = line.splitn(5, ' ');
-            match (words.next(), words.next(), words.next(), words.next(), words.next()) {
-                (Some("settled"), None, ..) => memory.settled.append(&mut memory.published),
-                (Some("database"), Some(system), Some(timeline), None, _) => {
-                    if let Ok(timeline) = timeline.parse() {
-                        memory.identity = Some(Identity { system: system.to_owned(), timeline });
-                    }
-                }
-                (Some("published"), Some(bank), Some(file), Some(sha256), Some(path)) => {
-                    if let Ok(file) = file.parse() {
-                        let (bank, sha256, path) = (bank.to_owned(), sha256.to_owned(), path.to_owned());
-                        memory.published.push(Published { bank, file, sha256, path });
-                    }
-                }
-                _ => {}
-            }
+            let Ok(line) = serde_json::from_str::<Line>(line) else { continue };
+            memory.identity = Some(line.database);
+            memory.published.extend(line.published);
         }
         memory
     }
 
-    /// Whether a file went out with these bytes, or under this path where a path is given once, as far as this node knows. Asked
-    /// before the intent of a file of which the database says that it was never out.
+    /// Why publishing must stop, with a key that is the same as long as the reason is. `seen` and `head` say how far the database
+    /// had come when this node last looked, and how far it has come now.
     #[must_use]
-    pub fn gave_out(&self, bank: &str, path: Option<&str>, sha256: &str) -> bool {
-        let is_it = |p: &Published| p.bank == bank && (p.sha256 == sha256 || path.is_some_and(|path| p.path == path));
-        self.settled.iter().chain(&self.published).any(is_it)
-    }
-
-    /// Why publishing must stop, with a key that is the same as long as the reason is.
-    #[must_use]
-    pub fn doubts(&self, node: &str, now: &Identity, forgotten: &[Published]) -> Vec<Doubt> {
+    pub fn doubts(&self, node: &str, (seen, head): (Option<&Head>, &Head), forgotten: &[Published]) -> Vec<Doubt> {
         let mut doubts = Vec::new();
+        let now = &head.database;
         if self.identity.as_ref().is_some_and(|then| then != now) {
             doubts.push(Doubt::OtherDatabase { key: format!("database:{}/{}", now.system, now.timeline) });
         }
+        if let Some(seen) = seen.filter(|seen| seen.database == *now && seen.event > head.event) {
+            let key = format!("back:{node}:{}:{}", seen.event, head.event);
+            doubts.push(Doubt::WentBack { key, events: seen.event - head.event });
+        }
         if let Some(last) = forgotten.last() {
-            let key = format!("behind:{node}:{}:{}", last.file, last.sha256.get(..12).unwrap_or_default());
-            doubts.push(Doubt::Behind { key, forgotten: forgotten.to_vec() });
+            let key = format!("behind:{node}:{}:{}:{}", last.file, last.copy, last.sha256.get(..12).unwrap_or_default());
+            doubts.push(Doubt::Behind { key });
         }
         doubts
     }
@@ -114,12 +126,17 @@ pub enum Doubt {
         /// What makes it the same doubt.
         key: String,
     },
+    /// It had come further before: it was restored under us.
+    WentBack {
+        /// What makes it the same doubt.
+        key: String,
+        /// How many events it lacks at least.
+        events: i64,
+    },
     /// It does not know what was published.
     Behind {
         /// What makes it the same doubt.
         key: String,
-        /// What it does not know.
-        forgotten: Vec<Published>,
     },
 }
 
@@ -128,7 +145,7 @@ impl Doubt {
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
-            Self::OtherDatabase { key } | Self::Behind { key, .. } => key,
+            Self::OtherDatabase { key } | Self::WentBack { key, .. } | Self::Behind { key } => key,
         }
     }
 }
@@ -138,37 +155,59 @@ mod tests {
     use super::*;
 
     fn published(file: i64) -> Published {
-        Published { bank: "B01".into(), file, sha256: "ab".repeat(32), path: format!("20190314/A {file}.TXT") }
+        Published {
+            bank: "B01".into(),
+            file,
+            copy: 1,
+            date: NaiveDate::from_ymd_opt(2019, 3, 14).unwrap(),
+            seq_no: file,
+            ids: (file * 10, file * 10 + 3),
+            sha256: "ab".repeat(32),
+            batch: "N \"1\"".into(),
+            rows: vec![(1, 3), (7, 7)],
+            path: format!("20190314/A {file}.TXT"),
+        }
+    }
+
+    fn of(timeline: i64) -> Identity {
+        Identity { system: "7301".into(), timeline }
+    }
+
+    fn line(database: Identity, published: Option<Published>) -> String {
+        serde_json::to_string(&Line { database, published }).unwrap() + "\n"
     }
 
     #[test]
     fn what_is_written_is_read_and_a_torn_line_is_none() {
-        let identity = Identity { system: "7301".into(), timeline: 3 };
-        let text = identity.line() + &published(1).line() + &published(2).line();
+        let text = line(of(3), None) + &line(of(3), Some(published(1))) + &line(of(4), Some(published(2)));
         let memory = Memory::read(&text);
-        assert_eq!((memory.identity.as_ref(), memory.published.len()), (Some(&identity), 2));
-        assert_eq!(memory.published[1], published(2));
+        assert_eq!((memory.identity, memory.published.as_slice()), (Some(of(4)), [published(1), published(2)].as_slice()));
         for cut in 0..text.len() {
             let torn = Memory::read(&text[..cut]);
             assert!(torn.published.iter().all(|p| *p == published(1) || *p == published(2)), "{cut}");
             // Whoever comes next begins on a line of its own.
-            let next = Memory::read(&format!("{}\n{}", &text[..cut], published(9).line()));
+            let next = Memory::read(&format!("{}\n{}", &text[..cut], line(of(4), Some(published(9)))));
             assert!(next.published.ends_with(&[published(9)]), "{cut}");
         }
     }
 
     #[test]
-    fn another_database_and_a_forgetful_one_are_doubted_until_it_is_settled() {
-        let (then, now) = (Identity { system: "7301".into(), timeline: 3 }, Identity { system: "7301".into(), timeline: 4 });
-        let text = then.line() + &published(1).line();
-        let memory = Memory::read(&text);
-        assert_eq!(memory.doubts("a", &then, &[]), Vec::new());
-        assert!(matches!(&*memory.doubts("a", &now, &[]), [Doubt::OtherDatabase { .. }]));
-        assert!(matches!(&*memory.doubts("a", &then, &[published(1)]), [Doubt::Behind { .. }]));
-        assert_eq!(Memory::default().doubts("a", &now, &[]), Vec::new(), "a new node knows nothing better");
-        let settled = Memory::read(&(text + SETTLED_LINE + &now.line()));
-        assert_eq!((settled.published.len(), settled.settled.len(), settled.identity.as_ref()), (0, 1, Some(&now)));
-        assert!(settled.gave_out("B01", Some("20190314/A 1.TXT"), "") && settled.gave_out("B01", None, &published(1).sha256));
-        assert!(!settled.gave_out("B02", Some("20190314/A 1.TXT"), "") && !settled.gave_out("B01", None, ""));
+    fn rows_are_counted_and_found() {
+        let p = published(1);
+        assert_eq!(p.count(), 4);
+        assert!(p.pays("N \"1\"", 1) && p.pays("N \"1\"", 7) && !p.pays("N \"1\"", 4) && !p.pays("N2", 1));
+    }
+
+    #[test]
+    fn another_database_a_forgetful_one_and_one_that_went_back_are_doubted() {
+        let memory = Memory::read(&line(of(3), Some(published(1))));
+        let head = |timeline, event| Head { database: of(timeline), event };
+        assert_eq!(memory.doubts("a", (None, &head(3, 0)), &[]), Vec::new());
+        assert!(matches!(&*memory.doubts("a", (None, &head(4, 9)), &[]), [Doubt::OtherDatabase { .. }]));
+        assert!(matches!(&*memory.doubts("a", (None, &head(3, 9)), &[published(1)]), [Doubt::Behind { .. }]));
+        assert_eq!(memory.doubts("a", (Some(&head(3, 9)), &head(3, 9)), &[]), Vec::new());
+        assert!(matches!(&*memory.doubts("a", (Some(&head(3, 9)), &head(3, 7)), &[]), [Doubt::WentBack { events: 2, .. }]));
+        assert!(matches!(&*memory.doubts("a", (Some(&head(3, 9)), &head(4, 7)), &[]), [Doubt::OtherDatabase { .. }]), "told once");
+        assert_eq!(Memory::default().doubts("a", (None, &head(4, 0)), &[]), Vec::new(), "a new node knows nothing better");
     }
 }

@@ -1,25 +1,31 @@
 //! A database that lost its memory publishes nothing (防失忆). Every publication is also a line of a journal on this node's disk,
-//! synced before the rename; a database that does not know of one, or that is another than it was, holds all publishing, on
-//! every node, until two persons have looked and released it.
+//! synced before the rename; a database that does not know of one, or that is another than it was, or that had come further
+//! before, holds all publishing, on every node, until two persons have looked and released it.
 //!
-//! What it forgot and still has as a file that was not sent is put in doubt at once; what it would plan anew is known to every
-//! node by its name and its bytes, and is held: released or not, nobody sends it again.
+//! What it forgot stays forgotten by its own tables; `forgotten` brings it back as files in doubt, before anything of it could
+//! be sent again.
 
-use std::io::{Read as _, Write as _};
+mod forgotten;
+
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
-use super::{Gateway, PassError};
-use crate::domain::file::FileOutState;
+use super::{Done, Gateway, PassError};
 use crate::domain::language::Words;
-use crate::domain::memory::{Doubt, Identity, Memory, Published, SETTLED_LINE};
+use crate::domain::memory::{Doubt, Head, Identity, Line, Memory, Published};
 use crate::domain::time::Timestamp;
 use crate::store::desk::NewIncident;
 use crate::store::memory::{PublishingHold, Replication};
 use crate::store::outbound::FileOut;
 use crate::store::sql::Tx;
 
-/// So many of the last publications are compared: what a database loses it loses from its end.
+pub(crate) use forgotten::adopt;
+
+/// So many of the last publications are compared at each run: what a database loses it loses from its end. Once one is missing,
+/// all are.
 const TAIL: usize = 500;
+/// The journal's end is read in steps of so many bytes.
+const TAIL_BYTES: u64 = 256 * 1024;
 /// The incident's key: one for all reasons.
 const INCIDENT: &str = "publishing_held";
 
@@ -28,24 +34,59 @@ pub(crate) struct Journal {
     path: PathBuf,
 }
 
+/// The database that was looked at, and what it was asked for.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    identity: Identity,
+    tail: Vec<Published>,
+}
+
 impl Journal {
     /// Where this gateway keeps it.
-    pub(crate) fn of(gateway: &Gateway) -> Self {
+    fn of(gateway: &Gateway) -> Self {
         Self { path: gateway.config.node.state_dir.join("published.log") }
     }
 
     /// All of it.
-    pub(crate) fn read(&self) -> Result<Memory, PassError> {
-        match std::fs::read(&self.path) {
-            Ok(bytes) => Ok(Memory::read(&String::from_utf8_lossy(&bytes))),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Memory::default()),
-            Err(e) => Err(PassError::local("reading", &self.path)(e)),
+    fn read(&self) -> Result<Memory, PassError> {
+        self.read_from(|_| true)
+    }
+
+    /// Its last publications, and the database that was trusted last.
+    fn read_end(&self) -> Result<Memory, PassError> {
+        self.read_from(|memory| memory.published.len() < TAIL)
+    }
+
+    /// Reads from the end, further back while what was read is not enough.
+    fn read_from(&self, is_too_little: impl Fn(&Memory) -> bool) -> Result<Memory, PassError> {
+        let mut file = match std::fs::File::open(&self.path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Memory::default()),
+            Err(e) => return Err(PassError::local("reading", &self.path)(e)),
+        };
+        let mut read = |back: u64| -> std::io::Result<(Vec<u8>, bool)> {
+            let start = file.metadata()?.len().saturating_sub(back);
+            file.seek(SeekFrom::Start(start))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok((bytes, start == 0))
+        };
+        let mut back = TAIL_BYTES;
+        loop {
+            let (bytes, is_all) = read(back).map_err(PassError::local("reading", &self.path))?;
+            let memory = Memory::read(&String::from_utf8_lossy(&bytes));
+            if is_all || !is_too_little(&memory) {
+                return Ok(memory);
+            }
+            back = back.saturating_mul(4);
         }
     }
 
     /// Adds a line; it is on the disk when this returns.
-    pub(crate) fn append(&self, line: &str) -> Result<(), PassError> {
-        self.try_append(line).map_err(PassError::local("writing into", &self.path))
+    fn append(&self, database: &Identity, published: Option<Published>) -> Result<(), PassError> {
+        let line = Line { database: database.clone(), published };
+        let line = serde_json::to_string(&line).map_err(|e| PassError::Broken(format!("a journal line: {e}")))?;
+        self.try_append(&(line + "\n")).map_err(PassError::local("writing into", &self.path))
     }
 
     fn try_append(&self, line: &str) -> std::io::Result<()> {
@@ -55,9 +96,8 @@ impl Journal {
         let is_torn = match file.metadata()?.len().checked_sub(1) {
             None => false,
             Some(last) => {
-                use std::io::Seek as _;
                 let mut end = [0];
-                file.seek(std::io::SeekFrom::Start(last))?;
+                file.seek(SeekFrom::Start(last))?;
                 file.read_exact(&mut end)?;
                 end != *b"\n"
             }
@@ -72,61 +112,100 @@ impl Journal {
     }
 }
 
-/// Why a file of which the database says that it was never out may have been, before it forgot.
-pub(crate) async fn went_out_before(gateway: &Gateway, file: &FileOut) -> Result<Option<String>, PassError> {
-    // A row that knows of its copies has forgotten nothing: two persons send it again.
-    if file.copies > 0 {
-        return Ok(None);
-    }
-    // Where a path recurs, only the bytes tell files apart.
-    let path = (!gateway.profile(&file.profile)?.exchange().recurring_path).then(|| file.path());
-    let mut tx = gateway.store.read().await?;
-    let is_known = Journal::of(gateway).read()?.gave_out(&file.bank, path.as_deref(), &file.sha256)
-        || tx.was_forgotten(&file.bank, path.as_deref().unwrap_or_default(), &file.sha256).await?;
-    Ok(is_known.then(|| format!("{} went out before, by a node's own journal, and the database forgot", file.path())))
+/// How far the database had come when this node last looked; a note that is lost or torn is none.
+fn seen(gateway: &Gateway) -> Option<Head> {
+    let text = std::fs::read_to_string(gateway.config.node.state_dir.join("database.seen")).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
-/// What the journal says of a publication.
-pub(crate) fn entry(file: &FileOut) -> Published {
-    Published { bank: file.bank.clone(), file: file.id, sha256: file.sha256.clone(), path: file.path() }
+fn note_seen(gateway: &Gateway, head: &Head) -> Result<(), PassError> {
+    let path = gateway.config.node.state_dir.join("database.seen");
+    let text = serde_json::to_string(head).map_err(|e| PassError::Broken(format!("a note of the database: {e}")))?;
+    std::fs::write(&path, text).map_err(PassError::local("writing", &path))
+}
+
+/// Why a file must not go out: it would do again what a forgotten publication did.
+pub(crate) async fn went_out_before(gateway: &Gateway, file: &FileOut) -> Result<Option<String>, PassError> {
+    // A path that recurs tells nothing.
+    let path = (!gateway.profile(&file.profile)?.exchange().recurring_path).then(|| file.path());
+    let before = gateway.store.read().await?.would_repeat(file, path.as_deref()).await?;
+    Ok(before.map(|before| format!("payments or the name of {before} went out before, by a node's own journal, and the database forgot")))
+}
+
+/// Writes down that a file is about to be visible: `copy` of it.
+pub(crate) async fn write_down(gateway: &Gateway, trusted: &Trusted, file: &FileOut, copy: i64) -> Result<(), PassError> {
+    let (batch, rows) = gateway.store.read().await?.rows_of(file).await?;
+    let published = Published {
+        bank: file.bank.clone(),
+        file: file.id,
+        copy,
+        date: file.business_date,
+        seq_no: file.seq_no,
+        ids: (file.first_id, file.last_id),
+        sha256: file.sha256.clone(),
+        batch,
+        rows,
+        path: file.path(),
+    };
+    Journal::of(gateway).append(&trusted.identity, Some(published))
 }
 
 /// Whether anything may be published now, and by which database's word. `None`: publishing is held.
 ///
 /// # Errors
 /// The database or this node's disk.
-pub async fn may_publish(gateway: &Gateway, now: Timestamp) -> Result<Option<Identity>, PassError> {
+pub(crate) async fn may_publish(gateway: &Gateway, now: Timestamp) -> Result<Option<Trusted>, PassError> {
+    // What this node noted is read before the database: what other tasks add meanwhile is no doubt.
+    let seen = seen(gateway);
     let journal = Journal::of(gateway);
-    let memory = journal.read()?;
+    let memory = journal.read_end()?;
     let mut tx = gateway.store.read().await?;
     let identity = gateway.store.identity(&mut tx).await?;
-    let tail = memory.published.get(memory.published.len().saturating_sub(TAIL)..).unwrap_or_default();
-    let forgotten = tx.forgotten(tail).await?;
+    let head = Head { database: identity.clone(), event: tx.last_event().await? };
+    let forgotten = tx.forgotten(&memory.published).await?;
     let is_held = !tx.publishing_holds().await?.is_empty();
     drop(tx);
-    let doubts = memory.doubts(&gateway.config.node.name, &identity, &forgotten);
+    let doubts = memory.doubts(&gateway.config.node.name, (seen.as_ref(), &head), &forgotten);
+    let trusted = Trusted { identity, tail: memory.published };
     if doubts.is_empty() {
         if memory.identity.is_none() {
-            journal.append(&identity.line())?;
+            journal.append(&trusted.identity, None)?;
         }
-        return Ok((!is_held).then_some(identity));
-    }
-    let mut tx = gateway.store.begin().await?;
-    if !record(gateway, &mut tx, &doubts, now).await? {
+    } else {
+        let mut tx = gateway.store.begin().await?;
+        let is_released = record(gateway, &mut tx, &doubts, now).await?;
         tx.commit().await?;
-        return Ok(None);
+        if !is_released {
+            note_seen(gateway, &head)?;
+            return Ok(None);
+        }
+        // Two persons have settled all of it: this node takes the database as it is.
+        journal.append(&trusted.identity, None)?;
+        tracing::warn!(
+            system = trusted.identity.system,
+            timeline = trusted.identity.timeline,
+            "publishing was released: the database is trusted again"
+        );
     }
-    drop(tx);
-    // Two persons have settled all of it: this node takes the database as it is.
-    journal.append(SETTLED_LINE)?;
-    journal.append(&identity.line())?;
-    tracing::warn!(system = identity.system, timeline = identity.timeline, "publishing was released: the database is trusted again");
-    Ok((!is_held).then_some(identity))
+    if seen.as_ref() != Some(&head) {
+        note_seen(gateway, &head)?;
+    }
+    Ok((!is_held).then_some(trusted))
 }
 
-/// Whether the database that this transaction speaks to is the one that was looked at, and publishing is not held.
-pub(crate) async fn still(gateway: &Gateway, tx: &mut Tx, identity: &Identity) -> Result<bool, PassError> {
-    Ok(gateway.store.identity(tx).await? == *identity && tx.publishing_holds().await?.is_empty())
+/// Looks whether the database remembers.
+///
+/// # Errors
+/// The database or this node's disk.
+pub async fn look(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
+    may_publish(gateway, now).await.map(|_| Done::default())
+}
+
+/// Whether the database that this transaction speaks to is the one that was looked at, remembers, and publishing is not held.
+pub(crate) async fn still(gateway: &Gateway, tx: &mut Tx, trusted: &Trusted) -> Result<bool, PassError> {
+    Ok(gateway.store.identity(tx).await? == trusted.identity
+        && tx.publishing_holds().await?.is_empty()
+        && tx.forgotten(&trusted.tail).await?.is_empty())
 }
 
 /// Says, at the start, what this database is, and how far a commit is kept.
@@ -158,19 +237,18 @@ async fn record(gateway: &Gateway, tx: &mut Tx, doubts: &[Doubt], now: Timestamp
             continue;
         }
         all_released = false;
-        let why = why(doubt);
+        let forgotten = match doubt {
+            Doubt::Behind { .. } => forgotten::all(tx, &Journal::of(gateway).read()?.published).await?,
+            Doubt::OtherDatabase { .. } | Doubt::WentBack { .. } => Vec::new(),
+        };
+        let why = why(doubt, &forgotten);
         let hold = PublishingHold {
             key: doubt.key().to_owned(),
             node: gateway.config.node.name.clone(),
             why: why.clone().in_language(gateway.config.language),
         };
         tx.hold_publishing(&hold, now).await?;
-        if let Doubt::Behind { forgotten, .. } = doubt {
-            for published in forgotten {
-                tx.remember(published, doubt.key()).await?;
-                put_in_doubt(gateway, tx, published, now).await?;
-            }
-        }
+        forgotten::bring_back(gateway, tx, &forgotten, doubt.key(), now).await?;
         tracing::error!(key = hold.key, why = hold.why, "all publishing is held");
         let what = gateway.say(Words::new(format!("已停止全部发送：{}", hold.why), format!("all publishing is held: {}", hold.why)));
         let next_step = gateway.say(Words::new(
@@ -182,13 +260,17 @@ async fn record(gateway: &Gateway, tx: &mut Tx, doubts: &[Doubt], now: Timestamp
     Ok(all_released)
 }
 
-fn why(doubt: &Doubt) -> Words {
+fn why(doubt: &Doubt, forgotten: &[Published]) -> Words {
     match doubt {
         Doubt::OtherDatabase { .. } => Words::new(
             "数据库已换（系统标识或时间线改变），可能丢失了最近的记录",
             "the database is another one (its system identifier or timeline changed) and may have lost its last commits",
         ),
-        Doubt::Behind { forgotten, .. } => {
+        Doubt::WentBack { events, .. } => Words::new(
+            format!("数据库退回到了较早的时点（至少少了{events}条记录），可能由备份恢复"),
+            format!("the database went back (it lacks {events} events at least): a backup may have been restored"),
+        ),
+        Doubt::Behind { .. } => {
             let names: Vec<String> = forgotten.iter().take(20).map(|p| format!("{} {}", p.bank, p.path)).collect();
             Words::new(
                 format!("数据库不知道已发出的{}个文件：{}", forgotten.len(), names.join("，")),
@@ -196,15 +278,4 @@ fn why(doubt: &Doubt) -> Words {
             )
         }
     }
-}
-
-/// A file that went out and that the database takes for one that did not.
-async fn put_in_doubt(gateway: &Gateway, tx: &mut Tx, published: &Published, now: Timestamp) -> Result<(), PassError> {
-    let Some(file) = tx.file_if_any(published.file).await? else { return Ok(()) };
-    let was_not_sent = matches!(file.state, FileOutState::Planned | FileOutState::Sealed | FileOutState::Uploading);
-    if was_not_sent && entry(&file) == *published {
-        let why = "this node's journal says that it was published, and the database forgot";
-        tx.move_file(&file, FileOutState::Doubt, why, &gateway.holder, now).await?;
-    }
-    Ok(())
 }

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 
 use super::expect;
+use super::guard;
 use super::withdraw::give_up;
-use super::{Done, Gateway, PassError, refund};
+use super::{Done, Gateway, PassError, join, refund};
 use crate::domain::calendar::{CalendarError, Hours};
 use crate::domain::exchange::BatchFacts;
 use crate::domain::file::FileOutState;
@@ -22,6 +23,7 @@ use crate::store::StoreError;
 use crate::store::admission::Agreement;
 use crate::store::desk::NewIncident;
 use crate::store::ledger::{EntryOf, Origin};
+use crate::store::memory::Forgotten;
 use crate::store::outbound::{FileFacts, FileOut, NewFile, Tranche};
 use crate::store::sql::Tx;
 
@@ -91,11 +93,21 @@ async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, no
         (0, rows) | (rows, 0) => rows,
         (a, b) => a.min(b),
     };
+    // What went out before, and was forgotten, stands by itself.
+    let forgotten = tx.forgotten_runs(&tranche.batch, range).await?;
     let mut done = Done::default();
     let mut next = tranche.next_id;
     while next <= tranche.last_id {
-        let end = tranche.last_id.min(next.saturating_add(i64::try_from(most).unwrap_or(i64::MAX).saturating_sub(1)));
-        if !plan_file(gateway, &mut tx, tranche, &agreement, ((next, end), day), now).await? {
+        let run = forgotten.iter().find(|run| run.ids.0 <= next && next <= run.ids.1);
+        let end = match run {
+            Some(run) => run.ids.1,
+            None => {
+                let end = tranche.last_id.min(next.saturating_add(i64::try_from(most).unwrap_or(i64::MAX).saturating_sub(1)));
+                forgotten.iter().map(|run| run.ids.0).filter(|first| next < *first).fold(end, |end, first| end.min(first - 1))
+            }
+        };
+        let planned = Planned { range: (next, end), day, forgotten: run.map(|run| &run.file) };
+        if !plan_file(gateway, &mut tx, tranche, &agreement, &planned, now).await? {
             // Another node planned it meanwhile. Dropped, this transaction never was.
             return Ok(Done::default());
         }
@@ -115,24 +127,32 @@ async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, no
     Ok(done)
 }
 
+/// A file to be: its instructions, its day, and the publication that it was, where the database forgot one.
+struct Planned<'a> {
+    range: (i64, i64),
+    day: NaiveDate,
+    forgotten: Option<&'a Forgotten>,
+}
+
 /// `false`: not today.
 async fn plan_file(
     gateway: &Gateway,
     tx: &mut Tx,
     tranche: &Tranche,
     agreement: &Agreement,
-    (range, today): ((i64, i64), NaiveDate),
+    planned: &Planned<'_>,
     now: Timestamp,
 ) -> Result<bool, PassError> {
+    let range = planned.range;
     let profile = gateway.profile(&agreement.profile)?;
     let (rows, total) = tx.range_total(range).await?;
     if rows != range.1 - range.0 + 1 {
         return Err(PassError::Broken(format!("tranche {}: {} live rows in a block of {}", tranche.id, rows, range.1 - range.0 + 1)));
     }
-    let seq_no = tx.take_numbers(&format!("seq:{}:{today}", agreement.bank), 1).await?;
+    let (day, seq_no) = number_of(tx, agreement, planned).await?;
     let mut facts = BatchFacts {
         batch_no: tranche.batch.clone(),
-        date: today,
+        date: day,
         seq_no: u32::try_from(seq_no).unwrap_or(u32::MAX),
         unit_no: agreement.unit_no.clone(),
         payer_account: agreement.payer_account.clone(),
@@ -145,9 +165,18 @@ async fn plan_file(
     let names = profile.instruction_names(&facts).map_err(|e| PassError::Broken(format!("profile {}: {e}", profile.id())))?;
     // Where the path recurs, two files of one day would have one key, and an answer could mean either.
     if profile.exchange().recurring_path
-        && tx.file_by_key(&agreement.bank, profile.id(), &names.key).await?.is_some_and(|f| f.business_date == today)
+        && tx.file_by_key(&agreement.bank, profile.id(), &names.key).await?.is_some_and(|f| f.business_date == day)
     {
         return Ok(false);
+    }
+    if planned.forgotten.is_none()
+        && profile.exchange().recurring_path
+        && tx.is_forgotten_at(&agreement.bank, &join(&names.dir, &names.data)).await?
+    {
+        return Err(PassError::Broken(format!(
+            "{} went out with payments that the database forgot, and its answer would be taken for this file's: it waits until their batch is back, or for the next day",
+            join(&names.dir, &names.data)
+        )));
     }
     let file = NewFile {
         bank: &agreement.bank,
@@ -155,7 +184,7 @@ async fn plan_file(
         tranche: tranche.id,
         batch: &tranche.batch,
         profile: (profile.id(), profile.digest()),
-        business_date: today,
+        business_date: day,
         seq_no,
         dir: &names.dir,
         name: &names.data,
@@ -166,7 +195,7 @@ async fn plan_file(
     };
     let id = tx.insert_file(&file, now).await?;
     if profile.needs_ordinal() {
-        tx.number_occurrences(&agreement.bank, today, range).await?;
+        tx.number_occurrences(&agreement.bank, day, range).await?;
     }
     if !tx.advance_tranche(tranche.id, range.0, range.1 + 1, total).await? {
         return Ok(false);
@@ -174,7 +203,23 @@ async fn plan_file(
     reserve(tx, tranche, range, id, now).await?;
     tx.event("file_out", id, ("plan", "", "planned"), &gateway.holder, &tranche.batch, now).await?;
     tracing::info!(file = id, bank = agreement.bank, name = names.data, rows, total_fen = total.get(), "file planned");
+    if let Some(forgotten) = planned.forgotten {
+        guard::adopt(gateway, tx, id, forgotten, now).await?;
+    }
     Ok(true)
+}
+
+/// A file's day, and its number on it: those that it had, where the database forgot that it went out whole and nobody took them.
+async fn number_of(tx: &mut Tx, agreement: &Agreement, planned: &Planned<'_>) -> Result<(NaiveDate, i64), PassError> {
+    if let Some(f) = planned.forgotten
+        && f.bank == agreement.bank
+        && f.rows == planned.range.1 - planned.range.0 + 1
+        && tx.is_name_free(&f.bank, &f.path, (f.date, f.seq_no)).await?
+    {
+        return Ok((f.date, f.seq_no));
+    }
+    let seq_no = tx.take_numbers(&format!("seq:{}:{}", agreement.bank, planned.day), 1).await?;
+    Ok((planned.day, seq_no))
 }
 
 /// Books the money of a file out of where it lies: the zero-balance account, or suspense for what failed before.

@@ -7,14 +7,13 @@
 //! server's refusal to overwrite. What a crash leaves is resolved by looking, at the sources first; what looking cannot
 //! resolve is held, or in doubt, and a person is told.
 
-use super::guard::{self, Journal};
+use super::guard::{self, Trusted};
 use super::seal::{pinned, spooled};
 use super::withdraw::withdraw;
 use super::{Done, Edge, Gateway, PassError, join};
 use crate::domain::file::{Evidence, FileOutState};
 use crate::domain::instruction::{Event, step};
 use crate::domain::language::Words;
-use crate::domain::memory::Identity;
 use crate::domain::publishing::{Act, Look, Piece, Recovery, acts, part_name};
 use crate::domain::time::Timestamp;
 use crate::format::PublishMode;
@@ -46,12 +45,12 @@ pub async fn publish(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestam
     if files.is_empty() {
         return Ok(done);
     }
-    let Some(identity) = guard::may_publish(gateway, now).await? else { return Ok(Done::default()) };
+    let Some(trusted) = guard::may_publish(gateway, now).await? else { return Ok(done) };
     let mut open = Some(edge.transport.open().await?);
     let (mut trouble, mut line_faults) = (None, 0);
     // What may be out already comes first: its money is in flight.
     let (left, fresh): (Vec<_>, Vec<_>) = files.into_iter().partition(|f| f.state == FileOutState::Publishing);
-    let run = Run { gateway, edge, lease, identity, now };
+    let run = Run { gateway, edge, lease, trusted, now };
     for file in left.into_iter().chain(fresh) {
         let mut mailbox = match open.take() {
             Some(mailbox) => mailbox,
@@ -135,7 +134,7 @@ struct Run<'a> {
     edge: &'a Edge,
     lease: &'a Lease,
     /// The database that was found to remember.
-    identity: Identity,
+    trusted: Trusted,
     now: Timestamp,
 }
 
@@ -241,7 +240,7 @@ impl Run<'_> {
                         return Ok(Done::default());
                     }
                     file.state = FileOutState::Publishing;
-                    Journal::of(self.gateway).append(&guard::entry(&file).line())?;
+                    guard::write_down(self.gateway, &self.trusted, &file, file.copies + 1).await?;
                 }
                 Act::Rename(piece) => mailbox.rename(names.part(*piece), names.last(*piece)).await?,
                 Act::Record => return self.record(&file, Evidence::Renamed).await,
@@ -253,7 +252,7 @@ impl Run<'_> {
     async fn intend(&self, file: &FileOut, parts: (&str, &str)) -> Result<bool, PassError> {
         let mut tx = self.gateway.store.begin().await?;
         // On this very connection: a database that failed over a moment ago may have forgotten, and is looked at by the next run.
-        if !guard::still(self.gateway, &mut tx, &self.identity).await? {
+        if !guard::still(self.gateway, &mut tx, &self.trusted).await? {
             tracing::warn!(file = file.id, "not published by this run: the database is another one, or publishing is held");
             return Ok(false);
         }
@@ -336,7 +335,7 @@ impl Run<'_> {
             Recovery::RenameBoth | Recovery::RenameFlag => Evidence::Renamed,
         };
         if verdict == Recovery::RenameBoth {
-            Journal::of(self.gateway).append(&guard::entry(file).line())?;
+            guard::write_down(self.gateway, &self.trusted, file, file.copies).await?;
         }
         for act in verdict.acts(!file.flag_part_name.is_empty()) {
             match act {

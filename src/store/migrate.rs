@@ -59,6 +59,7 @@ const VERSIONS: &[Version] = &[
         sqlite: &[include_str!("migrations/0008_sqlite.sql")],
     },
     Version { number: 9, name: "waived answers", both: &[include_str!("migrations/0009_waived.sql")], postgres: &[], sqlite: &[] },
+    Version { number: 10, name: "forgotten rows", both: &[include_str!("migrations/0010_forgotten.sql")], postgres: &[], sqlite: &[] },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

@@ -3,18 +3,9 @@
 use std::time::Duration;
 
 use crate::harness::postgres::Postgres;
-use crate::harness::{say, skip, until};
+use crate::harness::{say, until};
 use crate::kill::auditor;
 use crate::kill::world::World;
-
-/// These run by `tests/failover`: see tests/README.md for what they still find.
-fn is_asked_for() -> bool {
-    let is_asked_for = std::env::var_os("BANKGATE_FAILOVER").is_some();
-    if !is_asked_for {
-        skip("standbys and restored backups run by tests/failover");
-    }
-    is_asked_for
-}
 
 /// What the banks took, and the persons credited: nobody twice.
 fn taken(world: &World) -> usize {
@@ -57,9 +48,6 @@ fn synchronous(primary: &Postgres) {
 
 #[test]
 fn a_synchronous_standby_promoted_under_load_loses_nothing_and_pays_nobody_twice() {
-    if !is_asked_for() {
-        return;
-    }
     let mut world = World::new(11);
     let standby = world.postgres.copied(true);
     standby.start_again();
@@ -85,9 +73,6 @@ fn a_synchronous_standby_promoted_under_load_loses_nothing_and_pays_nobody_twice
 
 #[test]
 fn an_asynchronous_standby_that_lost_the_last_second_publishes_nothing_until_two_persons_release_it() {
-    if !is_asked_for() {
-        return;
-    }
     let mut world = World::new(12);
     let standby = world.postgres.copied(true);
     standby.start_again();
@@ -111,9 +96,6 @@ fn an_asynchronous_standby_that_lost_the_last_second_publishes_nothing_until_two
 
 #[test]
 fn a_restored_backup_publishes_nothing_until_two_persons_release_it() {
-    if !is_asked_for() {
-        return;
-    }
     let mut world = World::new(13);
     world.release(0, 5);
     // The same number and the same timeline: only the journal knows better.
@@ -128,7 +110,7 @@ fn a_restored_backup_publishes_nothing_until_two_persons_release_it() {
     after_the_release(&mut world);
 }
 
-/// What was forgotten is planned anew under its name, and held: whoever released it looks at it. What is new goes out.
+/// What was forgotten is on the books again, in doubt: whoever released it looks at it. What is new goes out.
 fn after_the_release(world: &mut World) {
     let before = taken(world);
     world.release_publishing();

@@ -2,7 +2,7 @@
 //! bank's cut-off, by the same rows, lease and steps as a payment file. A file whose day went by is given up, and its order
 //! waits for another.
 
-use super::super::{Done, Gateway, PassError};
+use super::super::{Done, Gateway, PassError, guard};
 use crate::domain::exchange::BatchFacts;
 use crate::domain::file::FileOutState;
 use crate::domain::language::Words;
@@ -51,6 +51,7 @@ async fn plan_order(gateway: &Gateway, order: &Order, now: Timestamp) -> Result<
         )));
     }
     let profile = gateway.profile(&treasury.profile)?;
+    let forgotten = tx.forgotten_order(&order.number).await?;
     let seq_no = tx.take_numbers(&format!("seq:{}:{today}", agreement.bank), 1).await?;
     let facts = BatchFacts {
         batch_no: order.number.clone(),
@@ -91,6 +92,10 @@ async fn plan_order(gateway: &Gateway, order: &Order, now: Timestamp) -> Result<
     }
     tx.event("file_out", id, ("plan", "", "planned"), &gateway.holder, &order.number, now).await?;
     tx.close_incident(&stuck_key(&order), now).await?;
+    // It went out before, and the database forgot.
+    if let Some(forgotten) = forgotten {
+        guard::adopt(gateway, &mut tx, id, &forgotten, now).await?;
+    }
     tx.commit().await?;
     tracing::info!(
         file = id,

@@ -13,6 +13,7 @@ mod doctor;
 mod enquiries;
 mod evidence;
 mod files;
+mod forgotten;
 mod funds;
 mod gate;
 mod incidents;

@@ -19,6 +19,7 @@ use bankgate::store::{Address, Store};
 use bankgate::transport::{DirEndpoint, Transport};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::harness::postgres::Postgres;
@@ -175,6 +176,21 @@ impl World {
         let mut gateway = gateway(self.gateway.store.clone(), &self.root, "two");
         gateway.profiles.clone_from(&self.gateway.profiles);
         Self { gateway: Arc::new(gateway), now: self.now, root: self.root.clone(), _dir: Arc::clone(&self._dir) }
+    }
+
+    /// A copy of the database as it is now (SQLite).
+    pub async fn backup(&self) -> PathBuf {
+        let place = self.root.join("backup.db");
+        let mut from = SqliteConnection::connect(&format!("sqlite:{}", self.root.join("b.db").display())).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("vacuum into '{}'", place.display()))).execute(&mut from).await.unwrap();
+        place
+    }
+
+    /// The same node and the same banks over a database that came back from a backup.
+    pub async fn restored(&self, backup: &Path) -> Self {
+        let address = Address { url: format!("sqlite:{}", backup.display()), schema: "bankgate".to_owned(), pool_max: 8, password: None };
+        let store = Store::connect(&address).await.unwrap();
+        Self { gateway: Arc::new(gateway(store, &self.root, "one")), now: self.now, root: self.root.clone(), _dir: Arc::clone(&self._dir) }
     }
 
     /// The same world with other settings.

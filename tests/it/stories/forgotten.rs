@@ -1,0 +1,208 @@
+//! A database that forgot what went out, and a node's journal that did not.
+
+use bankgate::passes::guard::look;
+use bankgate::passes::operate::file::FileWish;
+use bankgate::passes::operate::guard::propose_release;
+use bankgate::passes::operate::propose::approve;
+use bankgate::store::desk::Operator;
+
+use super::bank::Word;
+use super::stuck::{by_two, the_file};
+use super::world::{CLEARING, COUNTER, SPLIT, World, draft};
+
+/// A story of a world, and of one whose database knows nothing of it but has its node's journal.
+async fn on_both_after_a_loss(story: impl AsyncFn(&mut World, &mut World)) {
+    story(&mut World::on_sqlite().await, &mut World::on_sqlite().await).await;
+    story(&mut World::on_postgres().await, &mut World::on_postgres().await).await;
+}
+
+fn hand_over_the_journal(before: &World, after: &World) {
+    let log = |w: &World| w.gateway.config.node.state_dir.join("published.log");
+    std::fs::copy(log(before), log(after)).unwrap();
+}
+
+async fn release_publishing(w: &World) {
+    let person = |login: &str| Operator { login: login.into(), name: login.into(), role: "finance".into(), department: String::new() };
+    let (id, effect) = propose_release(&w.gateway, &person("qian"), "compared with all banks", w.now).await.unwrap();
+    assert!(effect.contains("evidence: compared with all banks"), "{effect}");
+    assert!(approve(&w.gateway, &person("qian"), id, w.now).await.is_err(), "the same person");
+    approve(&w.gateway, &person("sun"), id, w.now).await.unwrap();
+}
+
+const LOST: [(&str, &str, std::ops::Range<usize>); 2] = [("N-B2", CLEARING, 0..3), ("N-B4", SPLIT, 10..14)];
+
+async fn release_all(w: &World) {
+    for (batch, bank, people) in LOST {
+        w.release(&draft(batch, bank, people)).await;
+    }
+}
+
+/// Where the files of the lost batches stand, by their paths.
+async fn doubts(w: &World) -> Vec<String> {
+    let sql = "select dir || case when dir = '' then '' else '/' end || name from file_out where batch in ('N-B2', 'N-B4') and state = 'doubt' \
+               and copies = 1 order by bank";
+    w.texts(sql).await
+}
+
+#[tokio::test]
+async fn what_was_forgotten_is_in_doubt_under_its_name_and_is_paid_by_the_banks_answer() {
+    on_both_after_a_loss(async |before, w| {
+        release_all(before).await;
+        before.settle().await;
+        let lost = [before.take_one(CLEARING), before.take_one(SPLIT)];
+        hand_over_the_journal(before, w);
+        release_all(w).await;
+        w.admit().await;
+        w.release(&draft("NEW", CLEARING, 20..22)).await;
+        w.settle().await;
+        assert_eq!(w.int("select count(*) from publishing_hold where key like 'behind:%'").await, 1);
+        assert_eq!(w.incidents("publishing_held").await, 1);
+        assert_eq!((w.take(CLEARING).len(), w.take(SPLIT).len()), (0, 0), "held");
+        release_publishing(w).await;
+        w.settle().await;
+        let new = w.take_one(CLEARING);
+        assert_eq!((new.orders.len(), w.take(SPLIT).len()), (2, 0), "only what is new goes out");
+        assert_eq!(doubts(w).await, lost.each_ref().map(|slip| slip.path.clone()));
+        for slip in lost.iter().chain([&new]) {
+            w.answer(slip, &vec![Word::Paid; slip.orders.len()]);
+        }
+        w.settle().await;
+        for (batch, people) in [("N-B2", 3), ("N-B4", 4), ("NEW", 2)] {
+            assert_eq!(w.states(batch).await, vec!["paid"; people], "{batch}");
+        }
+        w.audit("the answers").await;
+        assert_eq!((w.incidents("publishing_held").await, w.incidents("file_held").await), (0, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn numbers_that_went_out_stand_for_nobody_else() {
+    on_both_after_a_loss(async |before, w| {
+        release_all(before).await;
+        before.settle().await;
+        let lost = [before.take_one(CLEARING), before.take_one(SPLIT)];
+        hand_over_the_journal(before, w);
+        // Somebody else comes first, and would take the numbers and the name.
+        w.release(&draft("NEW", CLEARING, 20..22)).await;
+        w.settle().await;
+        release_all(w).await;
+        w.settle().await;
+        release_publishing(w).await;
+        w.settle().await;
+        let new = w.take_one(CLEARING);
+        assert_ne!(new.path, lost[0].path);
+        let reused = "select count(*) from v_instruction where state <> 'voided' and id <= (select max(last_id) from forgotten_file)";
+        assert_eq!(w.int(reused).await, 0);
+        assert_eq!(w.int("select count(*) from forgotten_rows where known_as is null").await, 0);
+        assert_eq!(doubts(w).await, lost.each_ref().map(|slip| slip.path.clone()));
+        // An answer by numbers that mean nobody here is a person's matter, and is nobody's money.
+        w.answer(&lost[0], &[Word::Paid; 3]);
+        w.answer(&new, &[Word::Paid; 2]);
+        w.settle().await;
+        assert_eq!((w.states("N-B2").await, w.states("NEW").await), (vec!["planned".to_owned(); 3], vec!["paid".to_owned(); 2]));
+        assert_eq!((w.incidents("quarantined").await, w.take(CLEARING).len()), (1, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn where_the_path_recurs_nothing_new_goes_out_under_the_name_of_what_was_forgotten() {
+    on_both_after_a_loss(async |before, w| {
+        before.release(&draft("N", COUNTER, 0..3)).await;
+        before.settle().await;
+        let lost = before.take_one(COUNTER);
+        hand_over_the_journal(before, w);
+        w.release(&draft("NEW", COUNTER, 20..22)).await;
+        w.settle().await;
+        release_publishing(w).await;
+        w.settle().await;
+        assert_eq!((w.take(COUNTER).len(), w.incidents("plan_failed").await), (0, 1));
+        w.release(&draft("N", COUNTER, 0..3)).await;
+        w.settle().await;
+        w.answer(&lost, &[Word::Paid; 3]);
+        w.settle().await;
+        assert_eq!(w.states("N").await, ["paid"; 3]);
+        w.settle_at("2019-03-15", "10:00:00").await;
+        assert_eq!(w.take_one(COUNTER).orders.len(), 2);
+        assert_eq!(w.incidents("plan_failed").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_forgotten_is_told_from_what_was_not_sent_and_may_be_given_up_by_the_banks_word() {
+    on_both_after_a_loss(async |before, w| {
+        // Two of the five were not in the file that went out.
+        before.exclude(1).await;
+        before.exclude(4).await;
+        before.release(&draft("N", CLEARING, 0..5)).await;
+        before.settle().await;
+        assert_eq!(before.take(CLEARING).iter().map(|slip| slip.orders.len()).collect::<Vec<_>>(), [3]);
+        hand_over_the_journal(before, w);
+        w.release(&draft("N", CLEARING, 0..5)).await;
+        w.settle().await;
+        release_publishing(w).await;
+        w.settle().await;
+        let sent: Vec<usize> = w.take(CLEARING).iter().map(|slip| slip.orders.len()).collect();
+        assert_eq!(sent, [1, 1], "the two that never went out");
+        let doubts = w.texts("select rows || ' ' || copies from file_out where state = 'doubt' order by id").await;
+        assert_eq!(doubts, ["1 1", "2 1"], "one run each");
+        // The bank writes that it has no such file: then, and only then, they are sent.
+        for _ in 0..2 {
+            let id = w.int("select min(id) from file_out where state = 'doubt'").await;
+            by_two(w, id, FileWish::Void).await;
+        }
+        w.settle().await;
+        let again: usize = w.take(CLEARING).iter().map(|slip| slip.orders.len()).sum();
+        assert_eq!(again, 3);
+        assert_eq!(w.int("select count(*) from file_out where state = 'doubt'").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_copy_that_was_forgotten_is_not_sent_a_third_time() {
+    let mut w = World::on_sqlite().await;
+    w.release(&draft("N", COUNTER, 0..3)).await;
+    w.settle().await;
+    let first = w.take_one(COUNTER);
+    let id = the_file(&w).await;
+    by_two(&w, id, FileWish::Resend).await;
+    let backup = w.backup().await;
+    w.settle().await;
+    assert_eq!(w.take_one(COUNTER).bytes, first.bytes, "the second copy, ordered by two persons");
+    let mut w = w.restored(&backup).await;
+    w.settle().await;
+    assert_eq!(w.take(COUNTER).len(), 0, "held");
+    release_publishing(&w).await;
+    w.settle().await;
+    assert_eq!(w.take(COUNTER).len(), 0, "a third copy");
+    assert_eq!(w.texts("select state || ' ' || copies from file_out").await, ["doubt 2"]);
+    w.answer(&first, &[Word::Paid; 3]);
+    w.settle().await;
+    assert_eq!(w.states("N").await, ["paid"; 3]);
+}
+
+#[tokio::test]
+async fn a_database_that_went_back_holds_publishing_although_this_node_sent_nothing_since() {
+    let mut w = World::on_sqlite().await;
+    w.release(&draft("N", COUNTER, 0..3)).await;
+    w.settle().await;
+    w.take_one(COUNTER);
+    let backup = w.backup().await;
+    w.release(&draft("M", SPLIT, 10..12)).await;
+    w.admit().await;
+    w.plan(SPLIT).await;
+    look(&w.gateway, w.now).await.unwrap();
+    let mut w = w.restored(&backup).await;
+    look(&w.gateway, w.now).await.unwrap();
+    look(&w.gateway, w.now).await.unwrap();
+    assert_eq!(w.int("select count(*) from publishing_hold where key like 'back:%'").await, 1);
+    w.release(&draft("M", SPLIT, 10..12)).await;
+    w.settle().await;
+    assert_eq!(w.take(SPLIT).len(), 0, "held");
+    release_publishing(&w).await;
+    w.settle().await;
+    assert_eq!(w.take(SPLIT).len(), 1);
+}
