@@ -17,7 +17,7 @@ mod nodes;
 /// What a mailbox, a disk or a profile may do to us.
 mod trouble;
 /// The world in which they run.
-mod world;
+pub mod world;
 
 /// A world with one bank behind a proxy and a real server.
 async fn over_sftp(profile: bankgate::format::Profile) -> (World, Sshd, Proxy) {

@@ -82,7 +82,7 @@ async fn suspected(w: &World) -> (i64, i64) {
 }
 
 #[tokio::test]
-async fn i7_failure_refund_receipt_and_then_a_late_success_is_told_and_nothing_follows() {
+async fn i7_q5_failure_refund_receipt_and_then_a_late_success_is_told_and_nothing_follows() {
     on_both(async |w| {
         ready(w).await;
         w.release(&draft("B", SPLIT, 0..2)).await;

@@ -221,7 +221,7 @@ async fn a_sealed_period_refuses_change_and_history_that_was_changed_shows() {
 }
 
 #[tokio::test]
-async fn t6_a_cut_is_taken_once_and_what_comes_a_second_later_is_next_months() {
+async fn t6_q9_a_cut_is_taken_once_and_what_comes_a_second_later_is_next_months() {
     on_both(async |w| {
         let references = six_answered(w).await;
         w.now = at("2019-03-20", "17:00:00");
@@ -310,7 +310,7 @@ pub async fn dies_after(turns: u32, run: &mut std::pin::Pin<Box<impl Future>>) -
 }
 
 #[tokio::test]
-async fn t6_a_cut_waits_for_whoever_has_taken_a_number() {
+async fn t6_q9_a_cut_waits_for_whoever_has_taken_a_number() {
     let mut w = World::on_postgres().await;
     six_answered(&mut w).await;
     let before = w.int("select max(id) from entry").await;
@@ -359,7 +359,7 @@ async fn i5_parts_that_come_back_after_the_seal_show_in_both_months_each() {
 }
 
 #[tokio::test]
-async fn i5_a_return_after_the_seal_shows_in_both_months() {
+async fn i5_q5_q9_a_return_after_the_seal_shows_in_both_months() {
     on_both(async |w| {
         let references = six_answered(w).await;
         w.now = at("2019-03-20", "17:00:00");

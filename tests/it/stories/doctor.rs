@@ -57,7 +57,7 @@ fn exists(command: &str) {
 }
 
 #[test]
-fn t10_every_state_moves_by_itself_or_has_a_command_that_exists() {
+fn t10_p11_every_state_moves_by_itself_or_has_a_command_that_exists() {
     let files = FileOutState::ALL.iter().map(|s| (s.code(), file_out(*s)));
     let answers = FileInState::ALL.iter().map(|s| (s.code(), file_in(*s)));
     let lines = InstructionState::ALL.iter().map(|s| (s.code(), instruction(*s)));

@@ -113,7 +113,7 @@ async fn a_file_that_is_answered_is_not_presumed_any_more() {
 }
 
 #[tokio::test]
-async fn an_answer_is_the_best_evidence_that_a_file_is_out() {
+async fn p11_an_answer_is_the_best_evidence_that_a_file_is_out() {
     on_both(async |w| {
         for (state, end) in [("publishing", "answered"), ("held", "answered"), ("doubt", "answered")] {
             let (batch, people) = (
@@ -213,7 +213,7 @@ async fn i16_silence_is_told_once_a_day_and_makes_no_outcome() {
 }
 
 #[tokio::test]
-async fn a_file_refused_for_its_date_is_tried_again_as_new_instructions_on_another_day() {
+async fn q1_a_file_refused_for_its_date_is_tried_again_as_new_instructions_on_another_day() {
     on_both(async |w| {
         w.release(&draft("B", CLEARING, 0..2)).await;
         w.settle().await;

@@ -16,7 +16,7 @@ async fn sent(w: &mut World, bank: &'static str, people: std::ops::Range<usize>)
 }
 
 #[tokio::test]
-async fn i1_a_torn_answer_is_superseded_by_the_whole_one() {
+async fn i1_q8_a_torn_answer_is_superseded_by_the_whole_one() {
     on_both(async |w| {
         let slip = sent(w, COUNTER, 0..5).await;
         let (path, bytes) = result(&slip, &[Word::Paid, LOST, Word::Paid, Word::Paid, Word::Paid]).remove(0);
@@ -148,7 +148,7 @@ async fn i4_other_bytes_for_a_settled_key_are_kept_and_change_nothing() {
 }
 
 #[tokio::test]
-async fn half_a_pair_waits_for_the_other_half() {
+async fn q12_half_a_pair_waits_for_the_other_half() {
     on_both(async |w| {
         let slip = sent(w, SPLIT, 0..3).await;
         let files = result(&slip, &[Word::Paid, LOST, Word::Paid]);
@@ -166,7 +166,7 @@ async fn half_a_pair_waits_for_the_other_half() {
 }
 
 #[tokio::test]
-async fn an_empty_half_means_that_nothing_failed_or_nothing_was_paid() {
+async fn q8_an_empty_half_means_that_nothing_failed_or_nothing_was_paid() {
     on_both(async |w| {
         for (people, word, state) in [(0..3, Word::Paid, "paid"), (10..13, LOST, "failed_final")] {
             let batch = format!("B4-{}", people.start);
@@ -318,7 +318,7 @@ async fn a_line_number_beyond_all_bounds_is_a_line_of_nothing() {
 }
 
 #[tokio::test]
-async fn i14_a_row_that_differs_from_what_was_sent_is_a_conflict_and_stops_no_other() {
+async fn i14_q12_a_row_that_differs_from_what_was_sent_is_a_conflict_and_stops_no_other() {
     on_both(async |w| {
         let slip = sent(w, COUNTER, 0..5).await;
         let orders = slip.orders.clone();

@@ -7,7 +7,9 @@ use bankgate::domain::money::Fen;
 use bankgate::passes::{admit, plan};
 
 use super::bank::{LOST, Word};
-use super::world::{CLEARING, COUNTER, SPLIT, at, draft, on_both, reissue};
+use super::close::dies_after;
+use super::world::{CLEARING, COUNTER, SPLIT, World, at, draft, on_both, reissue};
+use crate::publish::world::sha256;
 
 #[tokio::test]
 async fn a_batch_goes_back_whole_with_every_reason_at_once() {
@@ -64,7 +66,7 @@ async fn q11_what_was_admitted_is_paid_whatever_the_platform_writes_afterwards()
 }
 
 #[tokio::test]
-async fn o1_the_same_person_twice_is_paid_once() {
+async fn o1_q2_the_same_person_twice_is_paid_once() {
     on_both(async |w| {
         w.release(&draft("B", SPLIT, [0, 1, 0, 2])).await;
         w.release(&draft("C", COUNTER, [2, 3])).await;
@@ -80,7 +82,7 @@ async fn o1_the_same_person_twice_is_paid_once() {
 }
 
 #[tokio::test]
-async fn o1_two_nodes_that_admit_at_once_admit_each_person_once() {
+async fn o1_q2_two_nodes_that_admit_at_once_admit_each_person_once() {
     on_both(async |w| {
         for (number, people) in [("B", vec![0, 1, 2, 3]), ("C", vec![3, 2, 1, 0]), ("D", vec![0, 5])] {
             w.release(&draft(number, SPLIT, people)).await;
@@ -218,7 +220,7 @@ async fn t2_the_cut_offs_own_second_is_too_late() {
 }
 
 #[tokio::test]
-async fn o5_a_bank_whose_path_is_the_days_gets_one_file_a_day() {
+async fn o5_q12_a_bank_whose_path_is_the_days_gets_one_file_a_day() {
     on_both(async |w| {
         w.release(&draft("B", COUNTER, 0..2)).await;
         w.release(&draft("C", COUNTER, 10..12)).await;
@@ -261,6 +263,37 @@ async fn a_corrected_payment_is_paid_again_once() {
         w.settle().await;
         assert_eq!(w.states("D").await, ["rejected", "sent"]);
         assert_eq!(w.states("B").await, ["reissued", "reissued"]);
+    })
+    .await;
+}
+
+/// Corrected, and listed once more in another batch: whichever passes the gate first pays, and the other is refused.
+#[tokio::test]
+async fn q2_a_correction_and_a_new_list_never_both_pay_a_person() {
+    on_both(async |w| {
+        w.release(&draft("B", SPLIT, 0..2)).await;
+        w.settle().await;
+        let slip = w.take_one(SPLIT);
+        w.answer(&slip, &[LOST, LOST]);
+        w.settle().await;
+        let again = |who: usize| (who, slip.orders[who].reference.clone());
+        w.release(&draft("N", SPLIT, 0..1)).await;
+        w.admit().await;
+        w.release(&reissue("R", SPLIT, &[again(0), again(1)])).await;
+        w.settle().await;
+        assert_eq!((w.states("N").await, w.states("R").await), (vec!["sent".to_owned()], vec!["rejected".to_owned(), "sent".to_owned()]));
+        w.release(&draft("M", SPLIT, 1..2)).await;
+        w.settle().await;
+        assert_eq!(w.states("M").await, ["rejected"]);
+        assert_eq!(w.int("select count(*) from instruction where live = 1").await, 2);
+        // The one that is out succeeds, and so does the first after all: told, and nobody is paid a third time.
+        for slip in w.take(SPLIT) {
+            w.answer(&slip, &[Word::Paid]);
+        }
+        w.settle().await;
+        w.release(&reissue("S", SPLIT, &[again(0), again(1)])).await;
+        w.settle().await;
+        assert_eq!(w.states("S").await, ["rejected", "rejected"]);
     })
     .await;
 }
@@ -317,6 +350,86 @@ async fn t3_a_file_whose_day_went_by_unseen_is_given_up_and_made_anew_with_today
         assert!(w.take(SPLIT).is_empty(), "one file went out, today's");
         assert_eq!(w.texts("select cast(business_date as text) from file_out order by id").await, ["2019-03-14", "2019-03-15"]);
         assert_eq!(w.balance("bank_clearing").await, 0);
+    })
+    .await;
+}
+
+/// A node that sealed, slept and wakes up writes nothing over what another node sealed and published.
+#[tokio::test]
+async fn p10_a_late_seal_changes_no_hash() {
+    on_both(async |w| {
+        w.release(&draft("A", SPLIT, 0..3)).await;
+        w.admit().await;
+        w.plan(SPLIT).await;
+        let id = w.int("select id from file_out").await;
+        for state in ["sealed", "sent"] {
+            if state == "sealed" {
+                w.seal(SPLIT).await
+            } else {
+                w.publish(SPLIT).await
+            };
+            let before = w.texts("select state || ' ' || sha256 || ' ' || bytes from file_out").await;
+            assert!(before[0].starts_with(state), "{before:?}");
+            let mut tx = w.gateway.store.begin().await.unwrap();
+            assert!(!tx.seal_file(id, &"0".repeat(64), 1, w.now).await.unwrap(), "sealed twice");
+            tx.commit().await.unwrap();
+            assert_eq!(w.texts("select state || ' ' || sha256 || ' ' || bytes from file_out").await, before);
+        }
+    })
+    .await;
+}
+
+/// A plan whose commit was lost, or whose reply was, is made again from the rows: what the head counts are the lines.
+#[tokio::test]
+async fn p10_a_plan_that_dies_anywhere_is_made_once_and_its_head_counts_its_lines() {
+    let mut died = 0;
+    for turns in 1.. {
+        let w = &mut World::on_sqlite().await;
+        w.release(&draft("A", SPLIT, 0..3)).await;
+        w.admit().await;
+        let node = w.another_node();
+        let mut planning = Box::pin(async { plan::plan(&node.gateway, SPLIT, node.now).await.unwrap() });
+        let is_whole = dies_after(turns, &mut planning).await;
+        drop(planning);
+        w.settle().await;
+        let slip = w.take_one(SPLIT);
+        assert_eq!((slip.orders.len(), w.int("select count(*) from file_out").await), (3, 1), "{turns}");
+        assert_eq!(w.int("select rows from file_out").await, 3, "{turns}");
+        assert_eq!(w.states("A").await, ["sent"; 3], "{turns}");
+        if is_whole {
+            break;
+        }
+        died += 1;
+    }
+    assert!(died > 3, "it died only {died} times");
+}
+
+/// What one node sealed another publishes without its spool, and what one archived another applies: the same bytes.
+#[tokio::test]
+async fn p9_a_node_that_takes_over_needs_nothing_of_the_others_disk() {
+    on_both(async |w| {
+        w.release(&draft("A", SPLIT, 0..3)).await;
+        w.admit().await;
+        w.plan(SPLIT).await;
+        w.seal(SPLIT).await;
+        let hash = w.texts("select sha256 from file_out").await;
+        let disk = w.root.join("another-disk");
+        std::fs::create_dir_all(disk.join("spool")).unwrap();
+        let mut other = w.another_node();
+        other.change(|g| g.config.node.state_dir.clone_from(&disk));
+        assert_eq!(other.publish(SPLIT).await, 1);
+        let slip = w.take_one(SPLIT);
+        assert_eq!(sha256(&slip.bytes), hash[0]);
+        // The first one copies the answer, and is seen no more.
+        w.answer(&slip, &[Word::Paid, LOST, Word::Paid]);
+        for _ in 0..2 {
+            w.collect(SPLIT).await;
+            w.now = w.now.plus_minutes(1);
+        }
+        std::fs::remove_dir_all(&w.gateway.config.node.state_dir).unwrap();
+        other.now = w.now;
+        other.apply().await;
+        assert_eq!(w.states("A").await, ["paid", "failed", "paid"]);
     })
     .await;
 }

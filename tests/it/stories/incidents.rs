@@ -198,6 +198,7 @@ async fn t8_a_full_disk_under_the_spool_sends_no_half_holds_nothing_and_goes_on_
     let spool = disk.path().join("spool");
     std::fs::create_dir_all(&spool).unwrap();
     w.change(|g| g.config.node.state_dir = disk.path().to_owned());
+    rounds(&mut w, 1).await;
     disk.fill();
     let before = out(&w, SPLIT);
     w.release(&draft("B", SPLIT, 0..3)).await;
@@ -289,4 +290,31 @@ async fn t7_no_letter_alarm_or_record_has_a_whole_card_or_identity_number() {
         }
     })
     .await;
+}
+
+/// Wherever a run dies: what stands under its final name, this node's journal has. A database that forgets is noticed by that.
+#[tokio::test]
+async fn o4_what_a_bank_sees_stands_in_the_journal_before() {
+    let (mut seen, mut died) = (0, 0);
+    for turns in 1.. {
+        let w = &mut World::on_sqlite().await;
+        w.release(&draft("A", SPLIT, 0..3)).await;
+        w.admit().await;
+        w.plan(SPLIT).await;
+        w.seal(SPLIT).await;
+        let lease = w.lease(SPLIT).await;
+        let mut publishing = Box::pin(async { publish::publish(&w.gateway, SPLIT, &lease, w.now).await.unwrap() });
+        let is_whole = dies_after(turns, &mut publishing).await;
+        drop(publishing);
+        let journal = std::fs::read_to_string(w.gateway.config.node.state_dir.join("published.log")).unwrap_or_default();
+        for name in out(w, SPLIT).iter().filter(|name| name.ends_with(".TXT")) {
+            assert!(journal.contains(name.as_str()), "{turns}: {name} is out, and the journal says {journal:?}");
+            seen += 1;
+        }
+        if is_whole {
+            break;
+        }
+        died += 1;
+    }
+    assert!(seen > 0 && died > 5, "{seen} {died}");
 }

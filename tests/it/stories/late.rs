@@ -127,7 +127,7 @@ async fn a_late_success_takes_its_claim_back() {
 }
 
 #[tokio::test]
-async fn i6_a_late_success_stops_another_batch_that_took_the_claim() {
+async fn i6_q2_a_late_success_stops_another_batch_that_took_the_claim() {
     on_both(async |w| {
         w.polls(SPLIT);
         w.release(&draft("B", SPLIT, 0..2)).await;

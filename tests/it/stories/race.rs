@@ -56,3 +56,37 @@ async fn i6_q4_a_late_success_and_the_plan_of_its_retry_never_both_win() {
     })
     .await;
 }
+
+/// Staged and proven by both nodes; the one that comes second proves anew, finds it applied, and changes nothing.
+#[tokio::test]
+async fn q10_two_nodes_that_apply_one_answer_count_it_once() {
+    on_both(async |w| {
+        for round in 0..6_usize {
+            let batch = format!("B{round}");
+            w.release(&draft(&batch, SPLIT, round * 10..round * 10 + 4)).await;
+            w.settle().await;
+            let slip = w.take_one(SPLIT);
+            w.answer(&slip, &[Word::Paid, BUSY, Word::Paid, BUSY]);
+            w.collect(SPLIT).await;
+            w.now = w.now.plus_minutes(2);
+            w.collect(SPLIT).await;
+            bankgate::passes::stage::stage(&w.gateway, w.now).await.unwrap();
+            let (one, two, now) = (w.another_node(), w.another_node(), w.now);
+            let (a, b) = tokio::join!(
+                tokio::spawn(async move { apply::apply(&one.gateway, now).await }),
+                tokio::spawn(async move { apply::apply(&two.gateway, now).await })
+            );
+            for ended in [a.unwrap(), b.unwrap()] {
+                assert!(ended.as_ref().map_or_else(bankgate::passes::PassError::is_transient, |_| true), "{ended:?}");
+            }
+            apply::apply(&w.gateway, w.now).await.unwrap();
+            assert_eq!(w.states(&batch).await, ["paid", "failed", "paid", "failed"], "round {round}");
+            let entries = format!("select count(*) from entry where kind = 'pay' and batch = '{batch}'");
+            assert_eq!(w.int(&entries).await, 1, "round {round}");
+            w.audit("two applied it").await;
+            w.settle().await;
+        }
+        w.books_hold().await;
+    })
+    .await;
+}

@@ -267,7 +267,7 @@ async fn a_credit_that_nobody_expects_is_listed_and_never_posted() {
 }
 
 #[tokio::test]
-async fn r6_in_the_gross_model_a_failure_is_final_once_its_money_is_back() {
+async fn r6_q7_in_the_gross_model_a_failure_is_final_once_its_money_is_back() {
     on_both(async |w| {
         w.sql("update agreement set debit_model = 'gross'").await;
         let (slip, _) = w.paid("G", SPLIT, &[Word::Paid, LOST, LOST, Word::Paid]).await;

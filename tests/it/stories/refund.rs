@@ -222,7 +222,7 @@ async fn r3_what_lapsed_is_carried_once_its_money_is_back_by_hand() {
 }
 
 #[tokio::test]
-async fn a_refund_and_a_reissue_exclude_each_other() {
+async fn q3_a_refund_and_a_reissue_exclude_each_other() {
     on_both(async |w| {
         one_of_each(w, "refund-pipe-gbk", "quota").await;
         let failed = w.int("select instruction_id from instruction_state where class = 'IR'").await;

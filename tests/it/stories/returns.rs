@@ -282,7 +282,7 @@ fn two_persons() -> [Operator; 2] {
 }
 
 #[tokio::test]
-async fn i5_a_partial_return_leaves_the_payment_paid_for_the_rest_and_the_part_can_be_paid_again() {
+async fn i5_q6_a_partial_return_leaves_the_payment_paid_for_the_rest_and_the_part_can_be_paid_again() {
     on_both(async |w| {
         let slip = paid(w, "B", 0..3).await;
         let whole = slip.orders[1].fen;
@@ -326,7 +326,7 @@ async fn i5_a_partial_return_leaves_the_payment_paid_for_the_rest_and_the_part_c
 }
 
 #[tokio::test]
-async fn i7_two_persons_settle_that_a_part_was_paid() {
+async fn i7_q6_two_persons_settle_that_a_part_was_paid() {
     on_both(async |w| {
         w.release(&draft("B", SPLIT, 0..3)).await;
         w.settle().await;

@@ -324,7 +324,7 @@ async fn t10_of_a_second_copy_duplicate_means_taken() {
 }
 
 #[tokio::test]
-async fn t10_no_refusal_of_a_second_copy_speaks_for_the_first() {
+async fn t10_q1_no_refusal_of_a_second_copy_speaks_for_the_first() {
     on_both(async |w| {
         let (id, slip) = two_copies(w).await;
         w.ack(&slip, "H019", "总金额不符");
