@@ -190,7 +190,9 @@ impl<'a> Gate<'a> {
         let detail = format!("admitted {} = {}, rejected {} = {}", scan.admitted.0, scan.admitted.1, scan.rejected.0, scan.rejected.1);
         tx.audit("daemon", "admit", &self.batch.number, &detail, self.now).await?;
         tx.close_incident(&format!("funds:{}", self.batch.number), self.now).await?;
-        tx.close_incident(&format!("returned:{}", self.batch.number), self.now).await?;
+        for number in tx.came_back_as(&self.batch.number).await? {
+            tx.close_incident(&format!("returned:{number}"), self.now).await?;
+        }
         tx.commit().await?;
         tracing::info!(batch = self.batch.number, admitted = scan.admitted.0, rejected = scan.rejected.0, "batch admitted");
         Ok(Done { changed: 1, ..Done::default() })

@@ -399,6 +399,20 @@ impl Tx {
         .await
     }
 
+    /// Batches that went back and are here again as this one: itself, and those of its project and period that name a person
+    /// whom it names.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn came_back_as(&mut self, batch: &str) -> Result<Vec<String>, StoreError> {
+        let sql = "select b.number from batch b where b.number = $1 union select o.number from batch b join batch o on o.department = b.department \
+                   and o.project = b.project and o.period = b.period and o.kind = b.kind join admission a on a.batch = o.number and a.state = 'returned' \
+                   where b.number = $1 and exists (select 1 from incident i where i.key = 'returned:' || o.number and i.state = 'open') \
+                   and exists (select 1 from payment p join payment q on q.batch = b.number and q.entitled_id = p.entitled_id and q.entitled_name = p.entitled_name \
+                   where p.batch = o.number)";
+        self.rows(sql, args![batch]).await?.iter().map(|r| r.string(0)).collect()
+    }
+
     /// Whether a batch has passed the gate.
     ///
     /// # Errors

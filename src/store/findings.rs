@@ -286,12 +286,18 @@ const QUESTIONS: &[Question] = &[
     Question {
         kind: "batch_returned",
         sql: "select a.batch, '', a.reasons, b.declared_fen, a.decided_at from admission a join batch b on b.number = a.batch \
-              where a.state = 'returned' and b.released_at <= a.decided_at and $1 = $1 and $2 = $2 and $3 = $3 order by a.decided_at",
+              where a.state = 'returned' and exists (select 1 from incident n where n.key = 'returned:' || a.batch and n.state = 'open') \
+              and $1 = $1 and $2 = $2 and $3 = $3 order by a.decided_at",
         read: |r| {
             let (number, why) = (r.text(0)?, r.text(2)?);
             let next = Words::new(
-                format!("部门更正后以新批次号重新导入、审核、发放；原因见 `bankgate batch show {number}`"),
-                format!("its department corrects it and brings it under a new number; reasons: `bankgate batch show {number}`"),
+                format!(
+                    "部门更正后以新批次号重新导入、审核、发放，新批次受理后本条自行消除；不再发放的用 `bankgate incident close` 注明；原因见 `bankgate batch show {number}`"
+                ),
+                format!(
+                    "its department corrects it and brings it under a new number, which ends this; `bankgate incident close` if it will not be paid; \
+                     reasons: `bankgate batch show {number}`"
+                ),
             );
             Ok((format!("batch {number}"), Words::new(format!("批次被整批退回: {why}"), format!("the batch went back whole: {why}")), next))
         },

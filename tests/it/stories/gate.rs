@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use bankgate::domain::masked::Account;
 use bankgate::domain::money::Fen;
+use bankgate::passes::operate::desk::close_incident;
 use bankgate::passes::{admit, plan};
 
 use super::bank::{LOST, Word};
+use super::cases::who;
 use super::close::dies_after;
 use super::world::{CLEARING, COUNTER, SPLIT, World, at, draft, on_both, reissue};
 use crate::publish::world::sha256;
@@ -49,6 +51,35 @@ async fn q11_a_batch_that_was_changed_after_its_approval_goes_back_whole() {
         w.settle().await;
         assert_eq!(w.states("B").await, vec!["sent"; 3]);
         assert_eq!(w.incidents("batch_returned").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_that_went_back_is_named_until_its_people_come_again_or_a_person_says_why_not() {
+    on_both(async |w| {
+        let listed = async |w: &World| {
+            let mut tx = w.gateway.store.read().await.unwrap();
+            let found = tx.findings(w.now, w.gateway.today(w.now)).await.unwrap();
+            found.into_iter().filter(|f| f.kind == "batch_returned").map(|f| f.subject).collect::<Vec<_>>()
+        };
+        for (number, people) in [("B", 0..3), ("C", 3..6)] {
+            let mut d = draft(number, SPLIT, people);
+            d.digest = "another".to_owned();
+            w.release(&d).await;
+        }
+        w.settle().await;
+        assert_eq!(listed(w).await, ["batch B", "batch C"]);
+        // Other people of that project and period are no answer to it; its own are.
+        w.release(&draft("D", SPLIT, 6..8)).await;
+        w.settle().await;
+        assert_eq!(listed(w).await, ["batch B", "batch C"]);
+        w.release(&draft("B-2", SPLIT, 0..2)).await;
+        w.settle().await;
+        assert_eq!(listed(w).await, ["batch C"]);
+        let incident = w.int("select id from incident where key = 'returned:C'").await;
+        close_incident(&w.gateway, &who("chief"), incident, "部门不再发放", false, w.now).await.unwrap();
+        assert_eq!(listed(w).await, [""; 0]);
     })
     .await;
 }
