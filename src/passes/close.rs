@@ -38,8 +38,8 @@ const NAMED: usize = 5;
 /// The database; a year whose working days nobody knows.
 pub async fn close(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
     let mut tried = Tried::default();
-    for (month, span) in months_due(gateway, now).await? {
-        tried.note(begin_month(gateway, DAEMON, month, &span, now).await.map(count));
+    for (cut, span) in months_due(gateway, now).await? {
+        tried.note(begin_month(gateway, DAEMON, cut, &span, now).await.map(count));
     }
     for (department, project, of_year) in years_due(gateway, now).await? {
         tried.note(year::begin(gateway, DAEMON, (&department, &project, of_year), now).await.map(count));
@@ -57,34 +57,46 @@ fn count(changed: bool) -> Done {
     Done { changed: u64::from(changed), ..Done::default() }
 }
 
+/// A month of a purse that can be cut.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    /// With whatever was booked until now.
+    Now(Month),
+    /// Nothing lay at the cut before it and nothing moved in it: whatever is booked by now is a later month's.
+    Quiet(Month),
+}
+
+impl Cut {
+    const fn month(self) -> Month {
+        match self {
+            Self::Now(month) | Self::Quiet(month) => month,
+        }
+    }
+}
+
 /// The next month of each purse whose day has come. One a run: the months behind it begin at its cut.
-async fn months_due(gateway: &Gateway, now: Timestamp) -> Result<Vec<(Month, PurseSpan)>, PassError> {
+async fn months_due(gateway: &Gateway, now: Timestamp) -> Result<Vec<(Cut, PurseSpan)>, PassError> {
     let spans = gateway.store.read().await?.purse_spans().await?;
     let mut due = Vec::new();
     for span in spans {
-        let Some(mut month) = next_month(gateway, &span)? else { continue };
-        if span.is_waiting
-            && let Some(last) = parsed(&span.month)
-        {
-            // Money lies there: no month is passed over.
-            month = last.next();
-        }
-        if gateway.at_hour(month.close_day(&gateway.calendar, gateway.config.close.day)?, CUT_HOUR) <= now {
-            due.push((month, span));
+        let Some(cut) = next_month(gateway, &span)? else { continue };
+        if gateway.at_hour(cut.month().close_day(&gateway.calendar, gateway.config.close.day)?, CUT_HOUR) <= now {
+            due.push((cut, span));
         }
     }
     Ok(due)
 }
 
-/// The month in which a purse moved again, not before the one behind its last.
-fn next_month(gateway: &Gateway, span: &PurseSpan) -> Result<Option<Month>, PassError> {
-    let last = parsed(&span.month);
+/// The month behind a purse's last; the one in which it first moved, where it has none. Every month is cut, also where nothing
+/// moved: a certificate that is not there means something.
+fn next_month(gateway: &Gateway, span: &PurseSpan) -> Result<Option<Cut>, PassError> {
     let moved = match span.first_at {
         Some(at) => Some(Month::of(gateway.today(at), &gateway.calendar, gateway.config.close.day)?),
-        None if span.is_waiting => last.map(Month::next),
         None => None,
     };
-    Ok(moved.map(|month| last.map_or(month, |last| month.max(last.next()))))
+    let Some(next) = parsed(&span.month).map(Month::next) else { return Ok(moved.map(Cut::Now)) };
+    let is_quiet = !span.is_waiting && moved.is_none_or(|moved| moved > next);
+    Ok(Some(if is_quiet { Cut::Quiet(next) } else { Cut::Now(next) }))
 }
 
 fn parsed(month: &str) -> Option<Month> {
@@ -103,7 +115,8 @@ async fn years_due(gateway: &Gateway, now: Timestamp) -> Result<Vec<(String, Str
 }
 
 /// Takes a month's cut for one purse, with all that follows from it, or finds that it was taken. Says whether it did.
-async fn begin_month(gateway: &Gateway, by: &str, month: Month, span: &PurseSpan, now: Timestamp) -> Result<bool, PassError> {
+async fn begin_month(gateway: &Gateway, by: &str, cut: Cut, span: &PurseSpan, now: Timestamp) -> Result<bool, PassError> {
+    let month = cut.month();
     let close_on = month.close_day(&gateway.calendar, gateway.config.close.day)?;
     let name = month.to_string();
     let mut tx = gateway.store.begin().await?;
@@ -114,17 +127,32 @@ async fn begin_month(gateway: &Gateway, by: &str, month: Month, span: &PurseSpan
         return Ok(false);
     }
     let from_entry = cut_before.iter().map(|p| p.to_entry).max().unwrap_or_default();
+    // What lies there now came behind the cut of a quiet month.
+    let (to_entry, of_year) = match cut {
+        Cut::Now(_) => (to_entry, Some(0)),
+        Cut::Quiet(_) => (from_entry, None),
+    };
     let (department, project) = (span.department.as_str(), span.project.as_str());
     let new = NewPeriod { scope: Scope::Month, period: &name, department, project, close_on, from_entry, to_entry };
-    begin(gateway, &mut tx, by, &new, 0, now).await?;
+    begin(gateway, &mut tx, by, &new, of_year, now).await?;
     tx.commit().await?;
     Ok(true)
 }
 
-/// The cut's row, its lines, its orders, in the transaction that took it.
-async fn begin(gateway: &Gateway, tx: &mut Tx, by: &str, new: &NewPeriod<'_>, of_year: i32, now: Timestamp) -> Result<(), PassError> {
+/// The cut's row, its lines (of a fiscal year, 0 for all; none where nothing can lie), its orders, in the transaction that took it.
+async fn begin(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    by: &str,
+    new: &NewPeriod<'_>,
+    of_year: Option<i32>,
+    now: Timestamp,
+) -> Result<(), PassError> {
     let id = tx.insert_period(new, now).await?;
-    let lines = tx.insert_items(id, new.department, new.project, of_year).await?;
+    let lines = match of_year {
+        Some(of_year) => tx.insert_items(id, new.department, new.project, of_year).await?,
+        None => 0,
+    };
     let number = certificate_number(new.period, new.department, new.project);
     let words = format!("entries {} to {}, {lines} lines", new.from_entry + 1, new.to_entry);
     tx.audit(by, "close.cut", &number, &words, now).await?;

@@ -93,7 +93,7 @@ pub struct PurseSpan {
     pub cut: i64,
     /// When the first entry behind that cut was booked, if there is one.
     pub first_at: Option<Timestamp>,
-    /// Whether money lies where it does not stay.
+    /// Whether money lay at that cut where it does not stay.
     pub is_waiting: bool,
 }
 
@@ -188,7 +188,8 @@ const ITEMS: &str = "select case when s.state in ('unknown', 'conflict') then 'u
 const PURSES: &str = "select z.department, z.project, z.cut, z.period, z.lies, (select e.at from entry e where e.id = z.first) from (select y.department, y.project, \
      y.cut, y.period, max(y.lies) as lies, min(y.first) as first from (select a.department as department, a.project as project, coalesce(c.cut, 0) as cut, \
      coalesce(c.period, '') as period, (select min(p.entry) from posting p where p.account = a.id and p.entry > coalesce(c.cut, 0)) as first, \
-     case when a.balance_fen <> 0 and a.kind not in ('treasury', 'zero_balance', 'paid') then 1 else 0 end as lies from account a \
+     case when a.kind not in ('treasury', 'zero_balance', 'paid') and coalesce(c.cut, 0) > 0 and a.balance_fen <> coalesce((select cast(sum(p.amount_fen) as bigint) \
+     from posting p where p.account = a.id and p.entry > c.cut), 0) then 1 else 0 end as lies from account a \
      left join (select department, project, max(period) as period, max(to_entry) as cut from period_close where scope = 'month' group by department, project) c \
      on c.department = a.department and c.project = a.project) y group by y.department, y.project, y.cut, y.period) z order by z.department, z.project";
 

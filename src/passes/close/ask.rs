@@ -4,14 +4,14 @@
 use chrono::{Datelike as _, NaiveDate};
 
 use super::figures::{Standing, preview, standing};
-use super::{advance, begin_month, year};
+use super::{advance, begin_month, next_month, year};
 use crate::domain::calendar::Calendar;
 use crate::domain::closing::{Month, Scope};
 use crate::domain::time::Timestamp;
 use crate::passes::operate::OperateError;
 use crate::passes::operate::duty::{self, Duty};
 use crate::passes::{Gateway, PassError};
-use crate::store::closing::Which;
+use crate::store::closing::{PurseSpan, Which};
 use crate::store::desk::Operator;
 use crate::store::sql::Tx;
 
@@ -33,13 +33,22 @@ pub async fn close_month(
         return Ok(outlook(&mut gateway.store.read().await?, Scope::Month, which).await?);
     }
     not_before(&which.period, close_on, gateway.today(now))?;
+    while begin_up_to(gateway, by, month, which, now).await? {}
+    forward(gateway, by, Scope::Month, which, now).await
+}
+
+/// The next month of every purse that was asked for and stands before this one: none is passed over. Says whether one was begun.
+async fn begin_up_to(gateway: &Gateway, by: &Operator, month: Month, which: &Which, now: Timestamp) -> Result<bool, PassError> {
+    let mut begun = false;
     for span in gateway.store.read().await?.purse_spans().await? {
-        let is_asked = asked(which, &span.department, &span.project);
-        if is_asked && span.month < which.period && (span.is_waiting || span.first_at.is_some()) {
-            begin_month(gateway, &by.login, month, &span, now).await?;
+        if !asked(which, &span.department, &span.project) {
+            continue;
+        }
+        if let Some(next) = next_month(gateway, &span)?.filter(|next| next.month() <= month) {
+            begun |= begin_month(gateway, &by.login, next, &span, now).await?;
         }
     }
-    forward(gateway, by, Scope::Month, which, now).await
+    Ok(begun)
 }
 
 /// Begins a year for every purse that was asked for, brings it forward, and says where each stands. With `dry_run` it reads.
@@ -80,8 +89,8 @@ async fn forward(gateway: &Gateway, by: &Operator, scope: Scope, which: &Which, 
     if all.is_empty() {
         let name = &which.period;
         return OperateError::refused(
-            format!("{name}没有需要清零的部门项目（期内无收支），或其后的月份已截止"),
-            format!("nothing to close in {name}: no department's project moved, or a later month was cut already"),
+            format!("{name}没有需要清零的部门项目（此前从无收支），或其后的月份已截止"),
+            format!("nothing to close in {name}: no department's project has ever moved, or a later month was cut already"),
         );
     }
     Ok(all)
@@ -99,7 +108,7 @@ pub async fn outlook(tx: &mut Tx, scope: Scope, which: &Which) -> Result<Vec<Sta
     let due: Vec<(String, String)> = match scope {
         Scope::Month => {
             let spans = tx.purse_spans().await?.into_iter();
-            let due = spans.filter(|s| s.month < which.period && (s.is_waiting || s.first_at.is_some()));
+            let due = spans.filter(|s| may_be_cut(s, &which.period));
             due.map(|s| (s.department, s.project)).collect()
         }
         Scope::Year => {
@@ -121,6 +130,11 @@ pub async fn outlook(tx: &mut Tx, scope: Scope, which: &Which) -> Result<Vec<Sta
 pub fn last_due(today: NaiveDate, calendar: &Calendar, day: u32) -> Result<Month, PassError> {
     let month = Month::calendar_month(today);
     Ok(if month.close_day(calendar, day)? <= today { month } else { month.previous() })
+}
+
+/// Whether a purse has anything of a month to certify: it moved once, and neither that month nor a later one was cut.
+fn may_be_cut(span: &PurseSpan, month: &str) -> bool {
+    span.month.as_str() < month && (!span.month.is_empty() || span.first_at.is_some())
 }
 
 fn asked(which: &Which, department: &str, project: &str) -> bool {

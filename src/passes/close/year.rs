@@ -31,7 +31,7 @@ pub(super) async fn begin(gateway: &Gateway, by: &str, (department, project, of_
     lapse(&mut tx, by, (department, project, of_year), now).await?;
     let to_entry = tx.entry_cut().await?;
     let new = NewPeriod { scope: Scope::Year, period: &name, department, project, close_on, from_entry: 0, to_entry };
-    begin_period(gateway, &mut tx, by, &new, of_year, now).await?;
+    begin_period(gateway, &mut tx, by, &new, Some(of_year), now).await?;
     tx.commit().await?;
     Ok(true)
 }

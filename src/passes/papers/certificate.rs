@@ -71,7 +71,10 @@ fn page(h: &Header, p: &Period, figures: &Figures, later: &[TraceRow]) -> Page {
         (say("项目", "Project"), format!("{}（{}）", h.project, p.project)),
         (say("期间", "Period"), p.period.clone()),
         (say("截止日", "Close day"), p.close_on.to_string()),
-        (say("总账分录", "Ledger entries"), format!("{} – {}", p.from_entry + 1, p.to_entry)),
+        (
+            say("总账分录", "Ledger entries"),
+            if p.from_entry == p.to_entry { say("无", "none") } else { format!("{} – {}", p.from_entry + 1, p.to_entry) },
+        ),
         (say("截止时间", "Cut"), local(p.opened_at)),
         (say("封存时间", "Sealed"), p.sealed_at.map(local).unwrap_or_default()),
     ];
@@ -85,14 +88,18 @@ fn page(h: &Header, p: &Period, figures: &Figures, later: &[TraceRow]) -> Page {
             "What could not be corrected in the year is back at the treasury, each refund seen by its proof: nothing is left. The entitlements stay; the list beside this paper has them.",
         ),
     };
-    let mut blocks = vec![Block::Facts(facts), Block::Say(proven)];
+    let quiet = say(
+        "本期无收支，期初、期末均无应退回或待更正的款项，各项余额为零。",
+        "No money moved in this period, and none lay to go back or to be corrected: every figure is zero.",
+    );
+    let mut blocks = vec![Block::Facts(facts), Block::Say(if figures.years.is_empty() { quiet } else { proven })];
     for (year, of) in &figures.years {
         blocks.push(Block::Say(if l == Language::Zh { format!("{year}年度资金") } else { format!("Funds of {year}") }));
         blocks.push(Block::Table(table(l, p.scope, of)));
         blocks.extend(excluded(l, of));
     }
     if figures.years.is_empty() {
-        blocks.push(Block::Say(say("本期无收支。", "No money moved.")));
+        blocks.push(Block::Table(table(l, p.scope, &YearFigures::default())));
     }
     if !later.is_empty() {
         blocks.push(Block::Heed(say(

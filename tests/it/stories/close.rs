@@ -457,6 +457,52 @@ async fn months_that_were_slept_through_are_caught_up_in_order() {
 }
 
 #[tokio::test]
+async fn r4_a_month_in_which_nothing_moved_and_nothing_lay_has_its_certificate_of_zeros() {
+    on_both(async |w| {
+        w.release(&draft("B", COUNTER, 0..2)).await;
+        w.settle().await;
+        let slip = w.take_one(COUNTER);
+        w.answer(&slip, &[Word::Paid, Word::Paid]);
+        w.settle().await;
+        for (day, month) in [("2019-03-20", "2019-03"), ("2019-04-19", "2019-04")] {
+            w.now = at(day, "17:00:00");
+            w.close().await;
+            assert_eq!(w.month(month).await.state, PeriodState::Sealed, "{month}");
+        }
+        let april = w.month("2019-04").await;
+        let paper = w.paper(&april).await;
+        assert!(paper.text.contains("本期无收支") && paper.text.contains("0.00") && paper.text.contains("零元整"), "{}", paper.text);
+        assert!(!paper.text.contains("已全部退回国库") && w.verifies(&april).await, "{}", paper.text);
+        // Nobody cut May and June; what moved in July is July's, and June's paper says so.
+        w.now = at("2019-07-03", "09:00:00");
+        let mut late = draft("C", COUNTER, 4..6);
+        late.pay_on = "2019-07-03".to_owned();
+        late.seal();
+        w.release(&late).await;
+        w.settle().await;
+        w.take_one(COUNTER);
+        for _ in 0..3 {
+            w.close().await;
+        }
+        let names: Vec<String> = w.periods(Scope::Month).await.into_iter().map(|p| p.period).collect();
+        assert_eq!(names, ["2019-03", "2019-04", "2019-05", "2019-06"]);
+        let june = w.month("2019-06").await;
+        assert_eq!(
+            (june.state, june.from_entry, Figures::read(&june.figures).unwrap().years.len()),
+            (PeriodState::Sealed, june.to_entry, 0)
+        );
+        // A person who asks for July gets it, and no month before it twice.
+        w.now = at("2019-07-19", "18:00:00");
+        let july = Which { period: "2019-07".to_owned(), ..Which::default() };
+        close_month(&w.gateway, &operator("fin", "finance"), &july, false, w.now).await.unwrap();
+        let of = Figures::read(&w.month("2019-07").await.figures).unwrap();
+        assert_eq!(of.years[&2019].in_flight.iter().map(|p| p.count).sum::<i64>(), 2);
+        assert_eq!(w.periods(Scope::Month).await.len(), 5);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn r3_what_cannot_be_corrected_in_the_year_goes_back_and_is_paid_next_year() {
     on_both(async |w| {
         let references = six_answered(w).await;
