@@ -238,6 +238,8 @@ pub const TRANSITIONS: &[Transition] = {
         t(S::FailedFinal, E::Reissue, S::Reissued),
         t(S::FailedFinal, E::Refund, S::Refunding),
         t(S::FailedFinal, E::Lapse, S::Lapsed),
+        // An attempt before it was credited after all, and two persons say so: its money is what paid that one.
+        t(S::FailedFinal, E::ResolvePaid, S::Paid),
         // The money of a reissued one is with its successor: a late success is a conflict without money of its own.
         t(S::Reissued, E::BankAccepted, S::Reissued),
         t(S::Reissued, E::BankFailed, S::Reissued),

@@ -91,6 +91,25 @@ impl Tx {
         self.opt(sql, args![id, part]).await?.as_ref().map(standing).transpose()
     }
 
+    /// An attempt before this one, of the same claim, that the bank says was credited after all, where persons have not cleared it.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn paid_before(&mut self, id: i64) -> Result<Option<i64>, StoreError> {
+        let sql = "select max(o.id) from instruction i join instruction o on o.claim_key = i.claim_key and o.id < i.id \
+                   join instruction_state s on s.instruction_id = o.id and s.state = 'reissued' join failure_case c on c.instruction_id = o.id \
+                   and c.kind = 'double_payment_suspected' and c.state = 'open' where i.id = $1";
+        self.one(sql, args![id]).await?.opt_int(0)
+    }
+
+    /// Whether an instruction stands in a refund order.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn is_refunded_or_asked(&mut self, id: i64) -> Result<bool, StoreError> {
+        Ok(self.opt("select 1 from refund_line where instruction_id = $1 and part = 0 and live = 1 limit 1", args![id]).await?.is_some())
+    }
+
     /// The instruction that paid a batch's payment last: by batch and number, newest attempt first.
     ///
     /// # Errors

@@ -135,7 +135,11 @@ impl Apply<'_> {
             format!("money may have left twice: instruction {instruction} is {}, and the bank says that it was paid", state.code()),
         ));
         let next_step =
-            self.gateway.say(Words::new("请立即与银行核实，必要时追回", "phone the bank at once; the money may have to be recovered"));
+            self.gateway.say(Words::new(
+                "请立即与银行核实，必要时追回；如后一次发放失败而银行确认前一次已入账，对后一次用 bankgate payment resolve --as paid 认定",
+                "phone the bank at once; the money may have to be recovered. Where the later attempt failed and the bank confirms the earlier one: \
+                 bankgate payment resolve --as paid, of the later",
+            ));
         let key = format!("double:{instruction}");
         let incident =
             NewIncident { key: &key, kind: "double_payment_suspected", bank: &self.file.bank, what: &what, next_step: &next_step };

@@ -5,7 +5,7 @@ use super::OperateError;
 use super::duty::{self, Duty};
 use super::propose::{Act, claim_again, end_of_file, has_evidence, is_unchanged, put_forward};
 use crate::domain::ids::EndToEndId;
-use crate::domain::instruction::{Event, InstructionState, step};
+use crate::domain::instruction::{Event, Figure, InstructionState, step};
 use crate::domain::money::Fen;
 use crate::domain::reason::{Reason, ReasonClass};
 use crate::domain::time::Timestamp;
@@ -53,7 +53,8 @@ impl Parting {
         let Some(line) = tx.standing(instruction).await? else {
             return OperateError::refused(format!("没有支付{reference}"), format!("there is no instruction {reference}"));
         };
-        let (Ok(_), Some(file)) = (step(line.state, Event::ResolvePaid), line.file_out) else {
+        let is_doubtful = line.state.figure() == Figure::Unknown && step(line.state, Event::ResolvePaid).is_ok();
+        let (true, Some(file)) = (is_doubtful, line.file_out) else {
             return OperateError::refused(
                 format!("支付{reference}现为{}；只有结果不明或相互矛盾的才能人工认定", line.state.code()),
                 format!("{reference} is {}: only what is unknown or in conflict is settled by persons", line.state.code()),

@@ -263,6 +263,8 @@ struct Settlement {
     line: Standing,
     file: FileOut,
     next: InstructionState,
+    /// The attempt before it that was credited after all, where that is why it counts as paid.
+    before: Option<i64>,
 }
 
 impl Settlement {
@@ -271,7 +273,10 @@ impl Settlement {
         let Some(line) = tx.standing(instruction).await? else {
             return OperateError::refused(format!("没有支付{reference}"), format!("there is no instruction {reference}"));
         };
-        let (Some(next), Some(file)) = (act.event().and_then(|event| step(line.state, event).ok()), line.file_out) else {
+        let before = tx.paid_before(instruction).await?;
+        let may = line.state != InstructionState::FailedFinal || before.is_some();
+        let next = act.event().and_then(|event| step(line.state, event).ok()).filter(|_| may);
+        let (Some(next), Some(file)) = (next, line.file_out) else {
             return OperateError::refused(
                 format!("支付{reference}现为{}；只有结果不明（unknown）或相互矛盾（conflict）的才能人工认定", line.state.code()),
                 format!("{reference} is {}: only what is unknown or in conflict is settled by persons", line.state.code()),
@@ -284,16 +289,24 @@ impl Settlement {
                 format!("{reference} is paid again by {successor}: settle that one first, or it is paid twice"),
             );
         }
+        let before = before.filter(|_| line.state == InstructionState::FailedFinal);
+        if before.is_some() && tx.is_refunded_or_asked(instruction).await? {
+            return OperateError::refused(
+                format!("支付{reference}的款项已列入退款单，先撤销退款单（bankgate refund cancel）"),
+                format!("the money of {reference} stands in a refund order: cancel that first (`bankgate refund cancel`)"),
+            );
+        }
         let file = tx.file(file).await?;
-        Ok(Self { line, file, next })
+        Ok(Self { line, file, next, before })
     }
 
     /// In words, from facts alone: the same rows give the same words.
     fn effect(&self, evidence: &str) -> String {
         let l = &self.line;
         let reference = EndToEndId(l.id);
+        let why = self.before.map(|id| format!(": its money paid {}, which was credited after all", EndToEndId(id))).unwrap_or_default();
         format!(
-            "{reference} (batch {}, row {}, {} yuan, bank {}, file {}): {} -> {}; evidence: {evidence}",
+            "{reference} (batch {}, row {}, {} yuan, bank {}, file {}): {} -> {}{why}; evidence: {evidence}",
             l.batch,
             l.seq,
             l.amount,
@@ -346,6 +359,14 @@ async fn resolve(
         tx.post(now, &of, Origin::Theirs, &movement).await?;
     }
     tx.event("instruction", instruction, (act.code(), it.line.state.code(), it.next.code()), &by.login, &proposal.reason, now).await?;
+    if let Some(before) = it.before {
+        // The claim goes from the one that was suspected to the one whose money it was; the suspicion is cleared.
+        tx.close_cases(before, "evidence", now).await?;
+        tx.close_incident(&format!("double:{before}"), now).await?;
+        tx.suspect_cleared(before).await?;
+        let words = format!("paid with the money of {}", EndToEndId(instruction));
+        tx.event("instruction", before, (act.code(), "reissued", "reissued"), &by.login, &words, now).await?;
+    }
     if it.next == InstructionState::Paid {
         claim_again(tx, &it.line, now).await?;
         // A return that waited for this success takes effect; between two words that differed, the persons' is the last.

@@ -5,7 +5,7 @@ use bankgate::domain::reason::Reason;
 use bankgate::passes::operate::cancel::cancel_batch;
 use bankgate::passes::operate::case::{Wish, assign, note, propose};
 use bankgate::passes::operate::correct::{Corrected, CorrectionFacts, Verdict, import_correction};
-use bankgate::passes::operate::propose::approve;
+use bankgate::passes::operate::propose::{Act, approve, propose_resolve};
 use bankgate::passes::operate::{OperateError, approve_batch, release_batch, review_batch};
 use bankgate::passes::{cases, report};
 use bankgate::store::desk::Operator;
@@ -332,6 +332,57 @@ async fn i6_a_late_success_behind_a_correction_that_is_out_is_an_alarm_and_never
         let (proposal, _) = propose(&w.gateway, &who("bureau"), id, Wish::Close("银行书面确认只入账一笔"), w.now).await.unwrap();
         approve(&w.gateway, &who("chief"), proposal.unwrap(), w.now).await.unwrap();
         assert_eq!(w.case_of("double_payment_suspected").await.2, "evidence");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i6_a_late_success_whose_successor_failed_is_paid_with_its_money_by_two_persons() {
+    on_both(async |w| {
+        w.polls(SPLIT);
+        w.release(&draft("B", SPLIT, 0..2)).await;
+        w.settle().await;
+        let slip = w.take_one(SPLIT);
+        w.answer(&slip, &[LOST, Word::Paid]);
+        w.settle().await;
+        w.release(&reissue("R", SPLIT, &[(0, slip.orders[0].reference.clone())])).await;
+        w.settle().await;
+        let again = w.take_one(SPLIT);
+        w.poll(&slip, &[(0, Word::Paid)]);
+        w.settle().await;
+        let last = w.int("select max(id) from instruction").await;
+        let resolve = async |w: &World, id: i64| {
+            propose_resolve(&w.gateway, &who("bureau"), id, Act::ResolvePaid, "行函[2019]9号：首次已入账", w.now).await
+        };
+        assert!(resolve(w, last).await.is_err(), "it is at the bank: it may still be paid itself");
+        w.answer(&again, &[LOST]);
+        w.settle().await;
+        w.cases_pass().await;
+        assert_eq!((w.states("B").await[0].as_str(), w.states("R").await), ("reissued", vec!["failed_final".to_owned()]));
+        let fen = slip.orders[0].fen;
+        assert_eq!((w.balance("suspense:correctable").await, w.cases("double_payment_suspected").await), (fen, 1));
+        let paid = w.balance("paid").await;
+        let (proposal, effect) = resolve(w, last).await.unwrap();
+        assert!(effect.contains(&format!("its money paid {}", slip.orders[0].reference)), "{effect}");
+        assert!(approve(&w.gateway, &who("bureau"), proposal, w.now).await.is_err(), "one person is not two");
+        approve(&w.gateway, &who("chief"), proposal, w.now).await.unwrap();
+        w.settle().await;
+        w.cases_pass().await;
+        assert_eq!((w.states("B").await[0].as_str(), w.states("R").await), ("reissued", vec!["paid".to_owned()]));
+        assert_eq!((w.balance("suspense:correctable").await, w.balance("paid").await), (0, paid + fen));
+        assert_eq!(w.int("select count(*) from failure_case where state = 'open'").await, 0);
+        assert_eq!(w.incidents("double_payment_suspected").await, 0);
+        w.audit("two persons").await;
+        w.books_hold().await;
+        // It is paid: no third attempt, and a failure that nobody suspects is not made a success by anybody.
+        w.release(&reissue("S", SPLIT, &[(0, again.orders[0].reference.clone())])).await;
+        w.settle().await;
+        assert_eq!(w.states("S").await, ["rejected"]);
+        w.release(&draft("C", SPLIT, 5..6)).await;
+        w.settle().await;
+        w.answer(&w.take_one(SPLIT), &[LOST]);
+        w.settle().await;
+        assert!(resolve(w, w.int("select max(id) from instruction").await).await.is_err());
     })
     .await;
 }
