@@ -179,8 +179,8 @@ pub enum NameError {
     #[error("the file name needs {0:?}, which is empty; set it in the agreement with the bank")]
     Missing(String),
     /// A value of the name could leave the folder, or is not what the profile allows.
-    #[error("{value:?} is not allowed as {name:?} in a file name; set it right in the agreement with the bank")]
-    NotAllowed { name: String, value: String },
+    #[error("the value of {name:?} ({length} characters) is not allowed in a file name; set it right in the agreement with the bank")]
+    NotAllowed { name: String, length: usize },
 }
 
 /// What a file of theirs is, told from its path.
@@ -395,7 +395,7 @@ impl Profile {
         let value = given.or_else(|| declared.and_then(|d| d.default.as_deref())).ok_or_else(|| NameError::Missing(name.to_owned()))?;
         match declared {
             Some(extra) if extra.pattern.is_match(value) => Ok(value),
-            Some(_) | None => Err(NameError::NotAllowed { name: name.to_owned(), value: value.to_owned() }),
+            Some(_) | None => Err(NameError::NotAllowed { name: name.to_owned(), length: value.chars().count() }),
         }
     }
 
@@ -578,5 +578,5 @@ fn plain<'a>(name: &str, value: &'a str) -> Result<&'a str, NameError> {
         return Err(NameError::Missing(name.to_owned()));
     }
     let is_plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if is_plain { Ok(value) } else { Err(NameError::NotAllowed { name: name.to_owned(), value: value.to_owned() }) }
+    if is_plain { Ok(value) } else { Err(NameError::NotAllowed { name: name.to_owned(), length: value.chars().count() }) }
 }

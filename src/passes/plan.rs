@@ -158,6 +158,7 @@ async fn plan_file(
         payer_account: agreement.payer_account.clone(),
         payer_name: agreement.payer_name.clone(),
         payer_bank: agreement.payer_bank.clone(),
+        extra: agreement.extra.clone(),
         ..BatchFacts::default()
     };
     facts.count = u64::try_from(rows).unwrap_or_default();
@@ -400,7 +401,7 @@ pub(crate) fn facts_of(file: &FileOut, agreement: &Agreement, facts: &FileFacts)
         project: facts.project.clone(),
         project_short: facts.project_short.clone(),
         period: facts.period.clone(),
-        extra: std::collections::BTreeMap::new(),
+        extra: agreement.extra.clone(),
         count: u64::try_from(file.rows).unwrap_or_default(),
         total: file.total,
     }

@@ -1,5 +1,7 @@
 //! Batches at the gate: what the platform wrote, and the rows that bankgate copies from it.
 
+use std::collections::BTreeMap;
+
 use super::StoreError;
 use super::sql::{Row, Tx, Value};
 use crate::args;
@@ -141,6 +143,8 @@ pub struct Agreement {
     pub debit_model: String,
     /// Whether it pays cards of banks that have no agreement.
     pub other_banks: bool,
+    /// Values that its profile declares beyond the common ones.
+    pub extra: BTreeMap<String, String>,
 }
 
 /// An instruction about to be written.
@@ -326,7 +330,7 @@ impl Tx {
     /// The database refused.
     pub async fn agreements_on(&mut self, department: &str, date: &str) -> Result<Vec<Agreement>, StoreError> {
         let sql = "select a.number, a.bank, b.clearing_no, a.payer_account, a.payer_name, a.payer_bank, a.unit_no, a.profile, a.rows_max, \
-                   a.amount_max_fen, a.cutoff, a.feedback_days, a.debit_model, a.other_banks from agreement a join bank b on b.code = a.bank \
+                   a.amount_max_fen, a.cutoff, a.feedback_days, a.debit_model, a.other_banks, a.extra from agreement a join bank b on b.code = a.bank \
                    where a.department = $1 and a.valid_from <= $2 and a.valid_to >= $2 order by a.number";
         self.rows(sql, args![department, date]).await?.iter().map(agreement).collect()
     }
@@ -337,7 +341,7 @@ impl Tx {
     /// The database refused, or there is none.
     pub async fn agreement(&mut self, number: &str) -> Result<Agreement, StoreError> {
         let sql = "select a.number, a.bank, b.clearing_no, a.payer_account, a.payer_name, a.payer_bank, a.unit_no, a.profile, a.rows_max, \
-                   a.amount_max_fen, a.cutoff, a.feedback_days, a.debit_model, a.other_banks from agreement a join bank b on b.code = a.bank \
+                   a.amount_max_fen, a.cutoff, a.feedback_days, a.debit_model, a.other_banks, a.extra from agreement a join bank b on b.code = a.bank \
                    where a.number = $1";
         agreement(&self.one(sql, args![number]).await?)
     }
@@ -640,7 +644,21 @@ fn agreement(r: &Row) -> Result<Agreement, StoreError> {
         feedback_days: r.int(11)?,
         debit_model: r.string(12)?,
         other_banks: r.int(13)? == 1,
+        extra: extra(r)?,
     })
+}
+
+/// A JSON object of texts; empty is none.
+fn extra(r: &Row) -> Result<BTreeMap<String, String>, StoreError> {
+    let (number, text) = (r.text(0)?, r.text(14)?);
+    if text.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    // The values are not said: what is in them is between the bank and the payer.
+    let wrong = |_| StoreError::Broken(format!("agreement {number}: extra is not an object of texts such as {{\"branch\": \"0512\"}}"));
+    let values: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(wrong)?;
+    let plain = |value: serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Ok(values.into_iter().map(|(name, value)| (name, plain(value))).collect())
 }
 
 fn const_format(columns: &str) -> String {

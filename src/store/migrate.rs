@@ -60,6 +60,13 @@ const VERSIONS: &[Version] = &[
     },
     Version { number: 9, name: "waived answers", both: &[include_str!("migrations/0009_waived.sql")], postgres: &[], sqlite: &[] },
     Version { number: 10, name: "forgotten rows", both: &[include_str!("migrations/0010_forgotten.sql")], postgres: &[], sqlite: &[] },
+    Version {
+        number: 11,
+        name: "extra values",
+        both: &[],
+        postgres: &[include_str!("migrations/0011_postgres.sql")],
+        sqlite: &[include_str!("migrations/0011_sqlite.sql")],
+    },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

@@ -104,8 +104,10 @@ impl XmlOut {
             }
             self.open(out, steps);
         }
-        self.end_tag(out);
-        escape(out, value);
+        if !value.is_empty() {
+            self.end_tag(out);
+            escape(out, value);
+        }
         self.close_to(out, steps.len().saturating_sub(1));
     }
 

@@ -61,6 +61,7 @@ async fn plan_order(gateway: &Gateway, order: &Order, now: Timestamp) -> Result<
         payer_account: agreement.payer_account.clone(),
         payer_name: agreement.payer_name.clone(),
         payer_bank: agreement.payer_bank.clone(),
+        extra: agreement.extra.clone(),
         count: 1,
         total: order.amount,
         ..BatchFacts::default()

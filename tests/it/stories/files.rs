@@ -366,3 +366,20 @@ async fn q10_a_file_replaced_while_it_is_put_away_is_collected_too() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_value_of_the_agreement_reaches_the_name_and_the_answers_key() {
+    on_both(async |w| {
+        w.sql("update agreement set extra = '{\"branch\": \"0600\"}' where number = 'A-B1'").await;
+        let slip = sent(w, COUNTER, 0..2).await;
+        assert_eq!(slip.path, "20190314/0600037", "the agreement's value goes before the profile's");
+        w.answer(&slip, &[Word::Paid, LOST]);
+        w.settle().await;
+        assert_eq!(w.states("B1-0").await, ["paid", "failed_final"]);
+        // What is no object cannot be written at all.
+        let mut tx = w.gateway.store.begin().await.unwrap();
+        let none = Vec::<bankgate::store::sql::Value>::new();
+        assert!(tx.exec("update agreement set extra = '[1]' where number = 'A-B1'", none).await.is_err());
+    })
+    .await;
+}
