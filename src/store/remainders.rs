@@ -177,6 +177,32 @@ impl Tx {
         self.exec(sql, args![instruction, now]).await.map(|_| ())
     }
 
+    /// The return by which all came back that stood as paid of an instruction, if one took effect.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn return_of_all(&mut self, instruction: i64) -> Result<Option<i64>, StoreError> {
+        self.one("select max(id) from waiting_return where instruction_id = $1 and part = 0", args![instruction]).await?.opt_int(0)
+    }
+
+    /// Two persons say that a return did not take place: the word stays on record, and nothing came of it.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn return_undone(&mut self, instruction: i64, id: i64) -> Result<(), StoreError> {
+        self.exec("update waiting_return set part = -1 where id = $1", args![id]).await?;
+        self.exec("update instruction_state set returned_fen = 0 where instruction_id = $1", args![instruction]).await.map(|_| ())
+    }
+
+    /// Whether what a line of a statement showed coming back was undone.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn is_undone(&mut self, (statement, line): (i64, i64)) -> Result<bool, StoreError> {
+        let sql = "select 1 from waiting_return where statement = $1 and statement_line = $2 and part = -1 limit 1";
+        Ok(self.opt(sql, args![statement, line]).await?.is_some())
+    }
+
     /// Whether something remains of an instruction.
     ///
     /// # Errors

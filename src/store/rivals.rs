@@ -83,7 +83,8 @@ impl Tx {
     }
 
     /// Lines of the chosen statement that are explained by what was found of the others' lines, and lines of those that were
-    /// booked and that it lacks. What two persons called nothing of ours needs no line.
+    /// booked and that it lacks. What two persons called nothing of ours, and a return that
+    /// they undid, needs no line.
     ///
     /// # Errors
     /// The database refused.
@@ -104,6 +105,7 @@ impl Tx {
                 match free.get_mut(&says(&row)?).and_then(Vec::pop) {
                     Some(here) => taken.push(TakenOver { line: here, amount: row.fen(2)?, of: (other.id, line), was }),
                     None if kind == MatchKind::Other.code() => {}
+                    None if kind == MatchKind::Return.code() && self.is_undone((other.id, line)).await? => {}
                     None => lost.push((other.id, line, was)),
                 }
             }

@@ -1,8 +1,10 @@
 //! Which of several statements of the same days counts (对账单采用): the bank says so in writing, two persons act on it.
 //!
 //! Matches are never taken back. What was found of a line of the statement that is set aside stays found; where the chosen one
-//! has the same line, that line is explained by it. A line whose match moved money and that the chosen statement does not
-//! have is refused: that money has to be looked at first.
+//! has the same line, that line is explained by it. A statement that lacks a line that was matched is refused: what followed
+//! from the match (a payment made again, a refund) stands in the world and not in our tables alone. Banks correct a statement
+//! by one that has the line, or by a reversal on a later day; and a return that is still with us is undone by two persons, by a
+//! new entry, before the statement without it is chosen. Each has its way here, and the answer says so.
 
 use super::OperateError;
 use super::duty::{self, Duty};
@@ -109,9 +111,19 @@ impl Choice {
         let (taken_over, lost) = tx.taken_over(&chosen, &others).await?;
         if let Some((of, line, was)) = lost.first() {
             return OperateError::refused(
-                format!("对账单{of}第{line}行已据以入账（{was}），而对账单{statement}没有这一行；请先向银行查明该笔款项"),
                 format!(
-                    "line {line} of statement {of} was booked ({was}) and statement {statement} does not have it: find out about that money first"
+                    "对账单{of}第{line}行已据以入账（{was}），而对账单{statement}没有这一行。已据以入账的不随对账单撤销：该笔款项可能已改正重发或退回国库。请银行书面说明该笔：\
+                     款项确有其事的，请银行重出含这一行的对账单，再予采用；并无其事而该笔退票尚未重发或退回国库的，先由两人认定该支付仍为已付\
+                     （bankgate payment resolve BG… --as paid --evidence …，以新分录冲回），再采用对账单{statement}；其余情形仍采用对账单{of}（bankgate statement choose {of} --evidence …），\
+                     请银行在其后的对账单上以反方向分录冲正，冲正分录用 bankgate statement match … --as other --reason … 说明"
+                ),
+                format!(
+                    "line {line} of statement {of} was booked ({was}) and statement {statement} does not have it. What was booked is not taken back with a statement: \
+                     that money may be paid again or back at the treasury by now. Ask the bank in writing about it. If it did move, have the bank issue the statement \
+                     anew with that line, and choose that one. If it did not, and the line is a return that is neither paid again nor refunded: let two \
+                     persons say that the payment stands as paid (bankgate payment resolve BG… --as paid --evidence …: a new entry), then choose {statement}. \
+                     Else let statement {of} count (bankgate statement choose {of} --evidence …) and have the \
+                     bank reverse the line on a later statement; explain the reversal by bankgate statement match … --as other --reason …"
                 ),
             );
         }

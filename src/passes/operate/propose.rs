@@ -265,6 +265,8 @@ struct Settlement {
     next: InstructionState,
     /// The attempt before it that was credited after all, where that is why it counts as paid.
     before: Option<i64>,
+    /// The return that did not take place, where that is why.
+    not_back: Option<i64>,
 }
 
 impl Settlement {
@@ -274,7 +276,8 @@ impl Settlement {
             return OperateError::refused(format!("没有支付{reference}"), format!("there is no instruction {reference}"));
         };
         let before = tx.paid_before(instruction).await?;
-        let may = line.state != InstructionState::FailedFinal || before.is_some();
+        let not_back = if before.is_none() { tx.return_of_all(instruction).await? } else { None };
+        let may = line.state != InstructionState::FailedFinal || before.is_some() || not_back.is_some();
         let next = act.event().and_then(|event| step(line.state, event).ok()).filter(|_| may);
         let (Some(next), Some(file)) = (next, line.file_out) else {
             return OperateError::refused(
@@ -289,22 +292,27 @@ impl Settlement {
                 format!("{reference} is paid again by {successor}: settle that one first, or it is paid twice"),
             );
         }
-        let before = before.filter(|_| line.state == InstructionState::FailedFinal);
-        if before.is_some() && tx.is_refunded_or_asked(instruction).await? {
+        let is_final = line.state == InstructionState::FailedFinal;
+        let (before, not_back) = (before.filter(|_| is_final), not_back.filter(|_| is_final));
+        if is_final && tx.is_refunded_or_asked(instruction).await? {
             return OperateError::refused(
                 format!("支付{reference}的款项已列入退款单，先撤销退款单（bankgate refund cancel）"),
                 format!("the money of {reference} stands in a refund order: cancel that first (`bankgate refund cancel`)"),
             );
         }
         let file = tx.file(file).await?;
-        Ok(Self { line, file, next, before })
+        Ok(Self { line, file, next, before, not_back })
     }
 
     /// In words, from facts alone: the same rows give the same words.
     fn effect(&self, evidence: &str) -> String {
         let l = &self.line;
         let reference = EndToEndId(l.id);
-        let why = self.before.map(|id| format!(": its money paid {}, which was credited after all", EndToEndId(id))).unwrap_or_default();
+        let why = match (self.before, self.not_back) {
+            (Some(id), _) => format!(": its money paid {}, which was credited after all", EndToEndId(id)),
+            (None, Some(_)) => ": it did not come back".to_owned(),
+            (None, None) => String::new(),
+        };
         format!(
             "{reference} (batch {}, row {}, {} yuan, bank {}, file {}): {} -> {}{why}; evidence: {evidence}",
             l.batch,
@@ -321,7 +329,7 @@ impl Settlement {
     fn movement(&self) -> Option<Movement> {
         let from = self.line.state.account(ReasonClass::from_code(&self.line.class))?;
         let to = self.next.account(Some(ReasonClass::Unclear))?;
-        let kind: EntryKind = entry_kind(to);
+        let kind: EntryKind = if self.not_back.is_some() { EntryKind::Return } else { entry_kind(to) };
         (from != to).then(|| Movement {
             kind,
             from: self.file.purse.account(from),
@@ -359,6 +367,9 @@ async fn resolve(
         tx.post(now, &of, Origin::Theirs, &movement).await?;
     }
     tx.event("instruction", instruction, (act.code(), it.line.state.code(), it.next.code()), &by.login, &proposal.reason, now).await?;
+    if let Some(id) = it.not_back {
+        tx.return_undone(instruction, id).await?;
+    }
     if let Some(before) = it.before {
         // The claim goes from the one that was suspected to the one whose money it was; the suspicion is cleared.
         tx.close_cases(before, "evidence", now).await?;

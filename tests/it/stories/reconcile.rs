@@ -4,7 +4,7 @@
 use bankgate::domain::ids::EndToEndId;
 use bankgate::passes::operate::choose::propose_choice;
 use bankgate::passes::operate::matching::propose_match;
-use bankgate::passes::operate::propose::approve;
+use bankgate::passes::operate::propose::{Act, approve, propose_resolve};
 use bankgate::passes::operate::refund::propose_due;
 use bankgate::passes::reconcile::report::replay;
 use bankgate::passes::{cases, collect, reconcile, stage};
@@ -369,11 +369,47 @@ async fn a_statement_that_lacks_what_was_booked_is_not_chosen() {
         w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &name, "代发")]);
         w.settle().await;
         let refused = propose_choice(&w.gateway, &finance("f1"), 2, "行函[2019]7号", w.now).await;
-        assert!(format!("{refused:?}").contains("was booked (return"), "{refused:?}");
+        let words = format!("{refused:?}");
+        assert!(words.contains("was booked (return") && words.contains("bankgate statement choose 1 "), "it says what to do: {words}");
         let (id, _) = propose_choice(&w.gateway, &finance("f1"), 1, "行函[2019]7号", w.now).await.unwrap();
         approve(&w.gateway, &finance("f2"), id, w.now).await.unwrap();
         w.settle().await;
         assert_eq!(w.verdict(SPLIT, "2019-03-14").await, "RECONCILED", "the first counts on");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_return_that_did_not_take_place_is_undone_by_a_new_entry_and_the_statement_without_it_is_chosen() {
+    on_both(async |w| {
+        let (slip, paid) = w.paid("U", SPLIT, &[Word::Paid; 2]).await;
+        let name = w.file_name().await;
+        let one = &slip.orders[0];
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &name, "代发"), credit(one.fen, &one.reference, "退票")]);
+        w.morning("2019-03-15").await;
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &name, "代发")]);
+        w.settle().await;
+        assert_eq!((w.states("U").await[0].as_str(), w.balance("suspense:correctable").await), ("failed_final", one.fen));
+        let entries = w.int("select count(*) from entry").await;
+        let id = w.int("select instruction from v_payment where batch = 'U' and seq = 1").await;
+        let resolve =
+            async |w: &World| propose_resolve(&w.gateway, &finance("f1"), id, Act::ResolvePaid, "行函[2019]7号：并未退回", w.now).await;
+        let (proposal, effect) = resolve(w).await.unwrap();
+        assert!(effect.contains("failed_final -> paid: it did not come back"), "{effect}");
+        approve(&w.gateway, &finance("f2"), proposal, w.now).await.unwrap();
+        w.settle().await;
+        assert_eq!((w.states("U").await, w.balance("suspense:correctable").await), (vec!["paid".to_owned(); 2], 0));
+        assert_eq!((w.balance("paid").await, w.int("select count(*) from entry").await), (paid, entries + 1));
+        assert_eq!(w.int("select count(*) from failure_case where state = 'open'").await, 0);
+        w.books_hold().await;
+        assert!(resolve(w).await.is_err(), "once");
+        let (id, effect) = propose_choice(&w.gateway, &finance("f1"), 2, "行函[2019]7号", w.now).await.unwrap();
+        assert!(effect.contains("statement 2 ("), "{effect}");
+        approve(&w.gateway, &finance("f2"), id, w.now).await.unwrap();
+        w.settle().await;
+        assert_eq!((w.verdict(SPLIT, "2019-03-14").await, w.residual(SPLIT, "2019-03-14").await), ("RECONCILED".to_owned(), 0));
+        w.books_hold().await;
+        w.audit("the choice").await;
     })
     .await;
 }
