@@ -122,11 +122,7 @@ fn print_open(r: &Reader<'_>, rows: &[Expected], now: Timestamp) {
     open.sort_by_key(|e| (e.due_at, e.id));
     for e in open {
         let hours = (now.millis() - e.due_at.millis()) / HOUR;
-        let late = match (is_late(e, now), hours) {
-            (false, _) => String::new(),
-            (true, ..48) => format!("{hours} h"),
-            (true, _) => format!("{} d", hours / 24),
-        };
+        let late = if is_late(e, now) { r.age(hours) } else { String::new() };
         let yuan = if e.kind == "statement" { String::new() } else { e.total.to_string() };
         let tone = if is_late(e, now) { Tone::Bad } else { Tone::Plain };
         let cells = [

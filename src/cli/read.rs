@@ -24,6 +24,14 @@ impl Reader<'_> {
         self.language.pick(zh, en)
     }
 
+    /// Hours in words: days where they are many.
+    pub(super) fn age(&self, hours: i64) -> String {
+        match hours {
+            ..48 => format!("{hours}{}", self.pick("小时", " h")),
+            _ => format!("{}{}", hours / 24, self.pick("天", " d")),
+        }
+    }
+
     pub(super) fn heads(&self, heads: &[(&'static str, &'static str)]) -> Vec<&'static str> {
         heads.iter().map(|(zh, en)| self.pick(zh, en)).collect()
     }
@@ -144,7 +152,7 @@ pub async fn doctor(r: &Reader<'_>, config: &Config, offline: bool) -> Result<Ex
     sheet.right(&[3, 4]);
     for f in &found {
         let yuan = if f.fen == Fen::ZERO { String::new() } else { f.fen.to_string() };
-        let age = f.age_hours.map(|h| if h < 48 { format!("{h} h") } else { format!("{} d", h / 24) }).unwrap_or_default();
+        let age = f.age_hours.map(|h| r.age(h)).unwrap_or_default();
         sheet.row([f.subject.clone(), f.bank.clone(), scrub_bank_text(&f.what), yuan, age, f.next.clone()]);
     }
     r.out.show(&sheet, r.pick("一切正常，无需人工处理", "all is well, nothing waits for a person"));

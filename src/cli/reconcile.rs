@@ -38,10 +38,10 @@ pub struct ReconcileArgs {
 /// More than the verdict.
 #[derive(Debug, Subcommand)]
 pub enum ReconcileCommand {
-    /// One day of one account: each line and what it is, what does not agree
+    /// One day: each line and what it is, what does not agree
     Show {
-        /// The account
-        #[arg(long)]
+        /// One account's
+        #[arg(long, default_value = "")]
         account: String,
         /// The day
         #[arg(long, value_name = "YYYY-MM-DD")]
@@ -142,7 +142,7 @@ async fn verdicts(r: &Reader<'_>, args: &ReconcileArgs) -> Result<Exit, Failure>
         ("已核对", "explained"),
         ("差异", "breaks"),
         ("未解释（元）", "residual"),
-        ("批次", "run"),
+        ("核对编号", "run"),
     ];
     let mut sheet = r.out.sheet(r.heads(&heads));
     sheet.right(&[4, 5, 6, 7, 8, 9, 10]);
@@ -193,7 +193,7 @@ async fn day(r: &Reader<'_>, account: &str, date: NaiveDate) -> Result<Exit, Fai
     let mut lines = Vec::new();
     let mut gaps = Vec::new();
     for run in &runs {
-        let ids: Vec<i64> = tx.statements_over(&run.bank, account, date, date).await?.iter().map(|s| s.id).collect();
+        let ids: Vec<i64> = tx.statements_over(&run.bank, &run.account, date, date).await?.iter().map(|s| s.id).collect();
         let mut after = (0, 0);
         loop {
             let page = tx.lines_of_day(&ids, date, i64::MAX, after).await?;

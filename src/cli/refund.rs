@@ -184,22 +184,18 @@ async fn show(r: &Reader<'_>, number: &str) -> Result<Exit, Failure> {
     }
     let paper = voucher(r.language, &order, &names, &lines).map_err(|e| Failure::failed(e.to_string()))?;
     r.out.line(paper.text);
+    let proof = order.proof.words();
+    let reason = |between: &str| if order.reason.is_empty() { String::new() } else { format!("{between}{}", order.reason) };
     let (id, file) = (order.proposal.unwrap_or_default(), order.file_out.map_or_else(|| "-".to_owned(), |f| f.to_string()));
     r.out.line(say(
         r,
+        format!("提出：{}（事项{id}）；批准：{}；文件：{file}；以{}为凭{}", order.proposed_by, order.approved_by, proof.0, reason("；")),
         format!(
-            "提出{}（事项{id}），批准{}；文件{file}；凭据{}；{}",
+            "proposed by {} (proposal {id}), approved by {}; file {file}; proven by {}{}",
             order.proposed_by,
             order.approved_by,
-            order.proof.code(),
-            order.reason
-        ),
-        format!(
-            "proposed by {} (proposal {id}), approved by {}; file {file}; proof {}; {}",
-            order.proposed_by,
-            order.approved_by,
-            order.proof.code(),
-            order.reason
+            proof.1,
+            reason("; ")
         ),
     ));
     Ok(Exit::Done)

@@ -14,6 +14,7 @@ use super::instruction::coded;
 use super::language::Words;
 use super::masked::{IdNumber, Name};
 use super::money::Fen;
+use super::refund::OrderState;
 use super::time::Timestamp;
 
 /// A period's name that nobody can read.
@@ -439,10 +440,14 @@ impl Obstacle {
                 format!("{count}笔{fen}元尚无退款单（bankgate refund list）"),
                 format!("{count} of {fen} yuan are in no refund order (bankgate refund list)"),
             ),
-            Self::Order { order, state, count, fen } => Words::new(
-                format!("退款单{order}（{state}）{count}笔{fen}元尚未到账（bankgate refund show {order}）"),
-                format!("refund order {order} ({state}) of {count}, {fen} yuan, has not arrived (bankgate refund show {order})"),
-            ),
+            Self::Order { order, state, count, fen } => {
+                let known = OrderState::from_code(state).map(OrderState::words);
+                let (zh, en) = known.map_or((state.as_str(), state.as_str()), |(zh, en)| (zh, en));
+                Words::new(
+                    format!("退款单{order}（{zh}）{count}笔{fen}元尚未到账（bankgate refund show {order}）"),
+                    format!("refund order {order} ({en}) of {count}, {fen} yuan, has not arrived (bankgate refund show {order})"),
+                )
+            }
             Self::Differs { account, ledger, lines } => Words::new(
                 format!("{account}总账{ledger}元与明细{lines}元不符（bankgate ledger）"),
                 format!("{account}: the ledger has {ledger}, the lines sum to {lines} (bankgate ledger)"),

@@ -182,6 +182,17 @@ pub enum ProofKind {
 
 coded!(ProofKind { Receipt = "receipt", Statement = "statement" });
 
+impl ProofKind {
+    /// In words: Chinese, English.
+    #[must_use]
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Receipt => ("国库回单", "the treasury's receipt"),
+            Self::Statement => ("对账单", "the statement"),
+        }
+    }
+}
+
 /// By what an order is proven that gives back money of one fiscal year in another.
 #[must_use]
 pub const fn proof_of(funds: FundsModel, year: i32, today: i32) -> ProofKind {

@@ -220,8 +220,8 @@ async fn alarm(
         format!("bank {} account {account} on {day} does not reconcile: {breaks} breaks, {gaps} faults of the statement", of.bank),
     ));
     let next_step = gateway.say(Words::new(
-        format!("查看：bankgate reconcile show --account {} --date {day}", of.account),
-        format!("look: bankgate reconcile show --account {} --date {day}", of.account),
+        format!("逐笔查看：bankgate reconcile show --date {day}；全部差异：bankgate reconcile breaks"),
+        format!("line by line: bankgate reconcile show --date {day}; all that differs: bankgate reconcile breaks"),
     ));
     tx.incident(&NewIncident { key: &key, kind: "reconcile", bank: &of.bank, what: &what, next_step: &next_step }, now).await?;
     Ok(())

@@ -92,7 +92,18 @@ fn page(h: &Header, p: &Period, figures: &Figures, later: &[TraceRow]) -> Page {
         "本期无收支，期初、期末均无应退回或待更正的款项，各项余额为零。",
         "No money moved in this period, and none lay to go back or to be corrected: every figure is zero.",
     );
-    let mut blocks = vec![Block::Facts(facts), Block::Say(if figures.years.is_empty() { quiet } else { proven })];
+    let nothing_due =
+        figures.years.values().all(|of| of.due_back.count == 0 && of.due_back_refunded.is_empty() && of.without_lines.is_empty());
+    let none = say(
+        "经核对，本期没有应退回的款项，截止余额为零；待更正款项与未结明细逐笔相符。",
+        "Nothing of this period has to go back, and nothing is left. What may be corrected agrees with its open items to the fen.",
+    );
+    let found = match p.scope {
+        _ if figures.years.is_empty() => quiet,
+        Scope::Month if nothing_due => none,
+        Scope::Month | Scope::Year => proven,
+    };
+    let mut blocks = vec![Block::Facts(facts), Block::Say(found)];
     for (year, of) in &figures.years {
         blocks.push(Block::Say(if l == Language::Zh { format!("{year}年度资金") } else { format!("Funds of {year}") }));
         blocks.push(Block::Table(table(l, p.scope, of)));
@@ -131,19 +142,19 @@ fn table(l: Language, scope: Scope, of: &YearFigures) -> Table {
         vec![name, count.map(|n| n.to_string()).unwrap_or_default(), fen.to_string(), fen.capitals()]
     };
     let mut rows = vec![
-        row(say("待退回：上期截止余额", "To go back: at the cut before"), None, flow.opening),
-        row(say("　本期转入", "  came"), None, added),
-        row(say("　截止前退回或转出", "  went before the cut"), None, removed),
-        row(say("　截止余额", "  at the cut"), Some(of.due_back.count), flow.at_cut),
+        row(say("待退回：上期截止余额", "To go back, from the period before"), None, flow.opening),
+        row(say("　本期转入", "- came in this period"), None, added),
+        row(say("　截止前退回或转出", "- went before the cut"), None, removed),
+        row(say("　截止余额", "- at the cut"), Some(of.due_back.count), flow.at_cut),
     ];
     for r in &of.due_back_refunded {
-        rows.push(row(format!("{}{}", say("　退回国库 退款单", "  to the treasury by order "), r.order), Some(r.count), r.fen));
+        rows.push(row(format!("{}{}", say("　退回国库 退款单", "- back at the treasury, order "), r.order), Some(r.count), r.fen));
     }
     if of.due_back_left.count > 0 {
-        rows.push(row(say("　改判或存疑转出", "  left otherwise"), Some(of.due_back_left.count), of.due_back_left.fen));
+        rows.push(row(say("　改判或存疑转出", "- left otherwise"), Some(of.due_back_left.count), of.due_back_left.fen));
     }
-    rows.push(row(say("　清零后余额", "  left over"), None, of.due_back_closing));
-    rows.push(row(say("待更正（未结明细）", "May be corrected (open items)"), Some(of.correctable.count), of.correctable.fen));
+    rows.push(row(say("　清零后余额", "- left over"), None, of.due_back_closing));
+    rows.push(row(say("待更正（未结明细）", "To be corrected (open items)"), Some(of.correctable.count), of.correctable.fen));
     for (name, list) in
         [(say("结果不明（不计入）", "Unknown (excluded)"), &of.unknown), (say("在途（不计入）", "With banks (excluded)"), &of.in_flight)]
     {
@@ -153,12 +164,12 @@ fn table(l: Language, scope: Scope, of: &YearFigures) -> Table {
         rows.push(row(format!("{} {account}", say("期初无明细", "From the switch-over, no payments here:")), None, *fen));
     }
     for r in &of.without_lines_back {
-        rows.push(row(format!("{} {}", say("　其中退回国库", "  of it, to the treasury:"), r.order), None, r.fen));
+        rows.push(row(format!("{} {}", say("　其中退回国库", "- of it, to the treasury:"), r.order), None, r.fen));
     }
     for (account, fen) in &of.conflict {
         rows.push(row(format!("{} {account}", say("银行来文与账不符（不计入）", "Against the bank's word (excluded):")), None, *fen));
     }
-    let head = [("事项", "", false), ("笔数", "Count", true), ("金额（元）", "Yuan", true), ("大写", "In words", false)];
+    let head = [("事项", "Item", false), ("笔数", "Count", true), ("金额（元）", "Yuan", true), ("大写", "In words", false)];
     Table { head: head.map(|(zh, en, n)| (say(zh, en), n)).into(), rows, has_sum: false }
 }
 

@@ -275,9 +275,17 @@ impl Tx {
                         and ($3 = 0 or l.class = 'IR') order by 1 limit $2";
         let by_events = "select distinct v.subject_id from entry e join instruction_state s on s.batch = e.batch join event v on v.subject = 'instruction' \
                          and v.subject_id = s.instruction_id and v.at = e.at where e.id = $1 order by 1 limit $2";
-        for (sql, values) in
-            [(by_order, args![entry, REFERENCES]), (by_lines, args![entry, REFERENCES, ineligible]), (by_events, args![entry, REFERENCES])]
-        {
+        // What came back has its own record, whoever said it: a file, a statement, or a success that it had waited for.
+        let by_returns = "select distinct w.instruction_id from entry e join waiting_return w on w.file_out = e.file_out and w.settled_at = e.at \
+                          join instruction i on i.id = w.instruction_id and i.batch = e.batch where e.id = $1 and e.kind = 'return' and w.part >= 0 \
+                          and (w.part > 0) = (e.lines = 0) and (e.lines > 0 or w.amount_fen = (select max(p.amount_fen) from posting p where p.entry = e.id)) \
+                          and ($3 = 0 or w.class = 'IR') order by 1 limit $2";
+        for (sql, values) in [
+            (by_order, args![entry, REFERENCES]),
+            (by_returns, args![entry, REFERENCES, ineligible]),
+            (by_lines, args![entry, REFERENCES, ineligible]),
+            (by_events, args![entry, REFERENCES]),
+        ] {
             let found = self.rows(sql, values).await?;
             if !found.is_empty() {
                 return found.iter().map(|r| Ok(EndToEndId(r.int(0)?).to_string())).collect();

@@ -347,6 +347,7 @@ async fn i5_parts_that_come_back_after_the_seal_show_in_both_months_each() {
         assert_eq!((&again.figures, &again.sha256), (&march.figures, &march.sha256));
         let (paper, later) = (w.paper(&again).await, w.gateway.store.read().await.unwrap().later_events(&again).await.unwrap());
         assert_eq!(later.iter().map(|row| row.fen.get()).collect::<Vec<_>>(), [4_000, 2_500]);
+        assert!(later.iter().all(|row| row.references == [references[3].clone()]), "{later:?}");
         assert!(paper.text.contains("40.00") && paper.text.contains("25.00"), "{}", paper.text);
         w.now = at("2019-04-19", "18:00:00");
         w.close().await;
