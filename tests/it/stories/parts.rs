@@ -197,3 +197,42 @@ async fn what_remains_is_final_once_its_money_is_seen_where_the_bank_debits_for_
     })
     .await;
 }
+
+#[tokio::test]
+async fn i5_a_success_and_the_parts_that_came_back_end_alike_in_every_order() {
+    const WORDS: usize = 4;
+    let orders: Vec<Vec<usize>> = (0..WORDS.pow(4))
+        .map(|n| (0..4).map(|at| n / WORDS.pow(at) % WORDS).collect::<Vec<_>>())
+        .filter(|order| (0..WORDS).all(|word| order.contains(&word)))
+        .collect();
+    assert_eq!(orders.len(), 24);
+    on_both(async |w| {
+        w.polls(SPLIT);
+        w.release(&draft("B", SPLIT, 1..=orders.len())).await;
+        w.settle().await;
+        let slip = w.take_one(SPLIT);
+        for tick in 0..WORDS {
+            let said = |word: usize| (0..orders.len()).filter(|line| orders[*line][tick] == word).collect::<Vec<_>>();
+            let parts = |line: usize| [4_000, 3_000, slip.orders[line].fen - 7_000];
+            let mut back: Vec<(usize, i64, &str)> = Vec::new();
+            for word in 1..WORDS {
+                back.extend(said(word).into_iter().map(|line| (line, parts(line)[word - 1], "退票")));
+            }
+            give_back(w, &slip, &back);
+            w.poll(&slip, &said(0).into_iter().map(|line| (line, Word::Paid)).collect::<Vec<_>>());
+            w.settle().await;
+            w.books_hold().await;
+            // Said again the next day, it is nothing new.
+            give_back(w, &slip, &back[..3]);
+            w.settle().await;
+            w.books_hold().await;
+        }
+        let total: i64 = slip.orders.iter().map(|o| o.fen).sum();
+        assert_eq!((w.balance("suspense:correctable").await, w.balance("paid").await, over_returned(w).await), (total, 0, 0));
+        assert_eq!(w.states("B").await, vec!["failed_final"; orders.len()]);
+        let each = "select count(*) from (select instruction_id from failure_case where kind in ('partial', 'returned') and state = 'open' \
+                    group by instruction_id having count(*) = 3 and sum(amount_fen) = (select i.amount_fen from instruction i where i.id = instruction_id)) x";
+        assert_eq!(w.int(each).await, 24, "each is told three times, of all its money");
+    })
+    .await;
+}
