@@ -189,9 +189,9 @@ const PURSES: &str = "select z.department, z.project, z.cut, z.period, z.lies, (
      y.cut, y.period, max(y.lies) as lies, min(y.first) as first from (select a.department as department, a.project as project, coalesce(c.cut, 0) as cut, \
      coalesce(c.period, '') as period, (select min(p.entry) from posting p where p.account = a.id and p.entry > coalesce(c.cut, 0)) as first, \
      case when a.kind not in ('treasury', 'zero_balance', 'paid') and coalesce(c.cut, 0) > 0 and a.balance_fen <> coalesce((select cast(sum(p.amount_fen) as bigint) \
-     from posting p where p.account = a.id and p.entry > c.cut), 0) then 1 else 0 end as lies from account a \
-     left join (select department, project, max(period) as period, max(to_entry) as cut from period_close where scope = 'month' group by department, project) c \
-     on c.department = a.department and c.project = a.project) y group by y.department, y.project, y.cut, y.period) z order by z.department, z.project";
+     from posting p where p.account = a.id and p.entry > c.cut), 0) then 1 else 0 end as lies from (select b.id, b.department, b.project, b.kind, b.balance_fen, \
+     (select l.id from period_close l where l.scope = 'month' and l.department = b.department and l.project = b.project order by l.period desc limit 1) as last \
+     from account b) a left join (select id, period, to_entry as cut from period_close) c on c.id = a.last) y group by y.department, y.project, y.cut, y.period) z order by z.department, z.project";
 
 const FLOWS: &str = "select a.year, a.kind, e.kind, cast(coalesce(sum(case when p.entry <= $4 then p.amount_fen else 0 end), 0) as bigint), \
      cast(coalesce(sum(case when p.entry > $4 and p.amount_fen > 0 then p.amount_fen else 0 end), 0) as bigint), \

@@ -67,6 +67,7 @@ const VERSIONS: &[Version] = &[
         postgres: &[include_str!("migrations/0011_postgres.sql")],
         sqlite: &[include_str!("migrations/0011_sqlite.sql")],
     },
+    Version { number: 12, name: "history", both: &[include_str!("migrations/0012_history.sql")], postgres: &[], sqlite: &[] },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

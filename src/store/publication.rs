@@ -134,7 +134,7 @@ impl Tx {
     /// The database refused.
     pub async fn has_unopened_publications(&mut self, since: Timestamp) -> Result<bool, StoreError> {
         let sql = "select 1 from admission a where a.state = 'admitted' and a.decided_at >= $1 \
-                   and not exists (select 1 from publication p where p.batch = a.batch) limit 1";
+                   and (select p.id from publication p where p.batch = a.batch) is null limit 1";
         Ok(self.opt(sql, args![since]).await?.is_some())
     }
 

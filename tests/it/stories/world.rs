@@ -50,6 +50,8 @@ pub struct World {
     pub gateway: Arc<Gateway>,
     pub now: Timestamp,
     pub root: PathBuf,
+    /// Where its database is.
+    pub url: String,
     _dir: Arc<TempDir>,
 }
 
@@ -160,13 +162,14 @@ impl World {
 
     async fn open(dir: TempDir, url: String) -> Self {
         let root = dir.path().to_owned();
-        let store = Store::connect(&Address { url, schema: "bankgate".to_owned(), pool_max: 8, password: None }).await.unwrap();
+        let store =
+            Store::connect(&Address { url: url.clone(), schema: "bankgate".to_owned(), pool_max: 8, password: None }).await.unwrap();
         store.migrate().await.unwrap();
         for folder in ["state/spool", "archive"] {
             std::fs::create_dir_all(root.join(folder)).unwrap();
         }
         let gateway = Arc::new(gateway(store, &root, "one"));
-        let world = Self { gateway, now: at("2019-03-14", "10:00:00"), root, _dir: Arc::new(dir) };
+        let world = Self { gateway, now: at("2019-03-14", "10:00:00"), root, url, _dir: Arc::new(dir) };
         world.seed().await;
         world
     }
@@ -175,7 +178,7 @@ impl World {
     pub fn another_node(&self) -> Self {
         let mut gateway = gateway(self.gateway.store.clone(), &self.root, "two");
         gateway.profiles.clone_from(&self.gateway.profiles);
-        Self { gateway: Arc::new(gateway), now: self.now, root: self.root.clone(), _dir: Arc::clone(&self._dir) }
+        Self { gateway: Arc::new(gateway), now: self.now, root: self.root.clone(), url: self.url.clone(), _dir: Arc::clone(&self._dir) }
     }
 
     /// A copy of the database as it is now (SQLite).
@@ -188,9 +191,19 @@ impl World {
 
     /// The same node and the same banks over a database that came back from a backup.
     pub async fn restored(&self, backup: &Path) -> Self {
-        let address = Address { url: format!("sqlite:{}", backup.display()), schema: "bankgate".to_owned(), pool_max: 8, password: None };
+        self.over(format!("sqlite:{}", backup.display())).await
+    }
+
+    /// The same node, started again.
+    pub async fn started_again(&self) -> Self {
+        self.over(self.url.clone()).await
+    }
+
+    async fn over(&self, url: String) -> Self {
+        let address = Address { url: url.clone(), schema: "bankgate".to_owned(), pool_max: 8, password: None };
         let store = Store::connect(&address).await.unwrap();
-        Self { gateway: Arc::new(gateway(store, &self.root, "one")), now: self.now, root: self.root.clone(), _dir: Arc::clone(&self._dir) }
+        let gateway = Arc::new(gateway(store, &self.root, "one"));
+        Self { gateway, now: self.now, root: self.root.clone(), url, _dir: Arc::clone(&self._dir) }
     }
 
     /// The same world with other settings.
