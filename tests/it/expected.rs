@@ -76,7 +76,7 @@ async fn the_picture_of_days_and_banks_says_what_has_not_come_and_whom_to_phone(
     let config = world(dir.path(), &sql).await;
     let (code, text, error) = bankgate(&config, &["expected"]);
     assert!(code == 3 && error.is_empty(), "{code} {error}");
-    for part in ["✓1 ✗1", "…1", "PAY0001.TXT", "123.45", "钱 0833-555", "3 h", "file enquire 7", "对账单"] {
+    for part in ["✓1 ✗1", "…1", "PAY0001.TXT", "123.45", "钱 0833-555", "3小时", "file enquire 7", "对账单"] {
         assert!(text.contains(part), "{part}:\n{text}");
     }
     assert!(!text.contains("510601012345670002"), "an account is masked: {text}");

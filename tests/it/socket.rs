@@ -111,8 +111,11 @@ impl Office {
         self.w.settle().await;
     }
 
-    /// Both persons' places, then the daemon.
+    /// Both persons' places, then the daemon, to which the node that told the state before leaves the banks.
     async fn start(&self, role: &str, other: &str) -> Daemon {
+        let mut tx = self.w.gateway.store.begin().await.unwrap();
+        tx.drop_leases(&self.w.gateway.holder).await.unwrap();
+        tx.commit().await.unwrap();
         for (login, role) in [("root", role), (OTHER, other)] {
             let (role, department) = role.split_once('/').unwrap_or((role, ""));
             let sql =

@@ -72,3 +72,17 @@ async fn a_transient_failure_is_tried_again_by_itself_up_to_the_limit_then_it_is
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_success_that_the_bank_calls_preliminary_is_no_payment_yet() {
+    on_both(async |w| {
+        let paid = "is = [\"00000000\"]\noutcome = \"paid\"\nfinal = ";
+        w.declares(CLEARING, &format!("{paid}true"), &format!("{paid}false"));
+        w.release(&draft("B", CLEARING, 0..3)).await;
+        w.settle().await;
+        w.answer(&w.take_one(CLEARING), &[Word::Paid; 3]);
+        w.settle().await;
+        assert_eq!((w.states("B").await, w.balance("paid").await), (vec!["unknown".to_owned(); 3], 0));
+    })
+    .await;
+}

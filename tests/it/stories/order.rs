@@ -181,3 +181,24 @@ async fn i5_i7_success_failure_return_and_credit_end_alike_in_every_order() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_success_after_a_failure_is_in_conflict_also_before_the_failure_is_final() {
+    on_both(async |w| {
+        w.polls(SPLIT);
+        w.release(&draft("B", SPLIT, 0..2)).await;
+        w.settle().await;
+        let slip = w.take_one(SPLIT);
+        for word in [LOST, Word::Paid] {
+            w.poll(&slip, &[(0, word)]);
+            w.now = w.now.plus_minutes(5);
+            w.collect(SPLIT).await;
+            w.now = w.now.plus_minutes(5);
+            w.collect(SPLIT).await;
+            w.apply().await;
+            let is = if word == LOST { "failed" } else { "conflict" };
+            assert_eq!(w.states("B").await, [is, "sent"]);
+        }
+    })
+    .await;
+}

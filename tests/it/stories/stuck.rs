@@ -520,3 +520,22 @@ async fn t10_a_bank_that_was_tried_out_goes_live_by_two() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_is_approved_is_what_was_proposed_or_nothing() {
+    on_both(async |w| {
+        let (id, place) = cut_before_rename(w, COUNTER, 0..3).await;
+        std::fs::write(&place, "somebody else's").unwrap();
+        w.publish(COUNTER).await;
+        let Acted::Proposed(proposal, effect) = ask(w, id, FileWish::Void).await.unwrap() else { panic!("it takes two") };
+        assert!(effect.contains("copies 1"), "{effect}");
+        // A node's journal shows a second copy meanwhile.
+        w.sql(&format!("update file_out set copies = 2 where id = {id}")).await;
+        assert!(approve(&w.gateway, &person("other"), proposal, w.now).await.is_err());
+        w.sql(&format!("update file_out set copies = 1, sha256 = 'another' where id = {id}")).await;
+        let refused = approve(&w.gateway, &person("other"), proposal, w.now).await.unwrap_err().to_string();
+        assert!(refused.contains("the rows changed since"), "{refused}");
+        assert_eq!(w.files().await, ["held"]);
+    })
+    .await;
+}

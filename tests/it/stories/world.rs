@@ -213,11 +213,17 @@ impl World {
 
     /// From here on a bank answers in polls: each says again what it said before, or something else, and adds to it.
     pub fn polls(&mut self, bank: &str) {
+        self.declares(bank, "response = \"replace\"", "response = \"cumulative\"");
+    }
+
+    /// From here on a bank's profile says something else, wherever it says this.
+    pub fn declares(&mut self, bank: &str, this: &str, that: &str) {
         let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("bank-formats");
         let id = BANKS.iter().find(|(code, _)| *code == bank).unwrap().1;
         let file = house.join(id).join("profile.toml");
-        let text = std::fs::read_to_string(&file).unwrap().replace("response = \"replace\"", "response = \"cumulative\"");
-        let profile = Arc::new(Profile::read(&text, &file).unwrap());
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(this), "{id} does not say {this}");
+        let profile = Arc::new(Profile::read(&text.replace(this, that), &file).unwrap());
         self.change(|g| drop(g.profiles.insert(id.to_owned(), profile)));
     }
 
