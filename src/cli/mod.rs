@@ -217,6 +217,9 @@ pub enum PublishingCommand {
         /// Who compared what with the banks, and what came of it
         #[arg(long)]
         evidence: String,
+        /// A batch that went out, is not on the books, and will not be entered again; once for each
+        #[arg(long, value_name = "NUMBER")]
+        without: Vec<String>,
     },
 }
 
@@ -422,8 +425,8 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
         Command::Check { explain } => setup::check(out, &path, explain),
         Command::Migrate { dry_run } => setup::migrate(out, &Config::load(&path)?, dry_run).await,
         Command::Start(start) => dispatch::start(start, &path, out).await,
-        Command::Publishing(PublishingCommand::Release { evidence }) => {
-            decide::ask(out, &Config::load(&path)?, Request::PublishingRelease { evidence }).await
+        Command::Publishing(PublishingCommand::Release { evidence, without }) => {
+            decide::ask(out, &Config::load(&path)?, Request::PublishingRelease { evidence, without }).await
         }
         Command::Approve { id, withdraw } => decide::proposal(out, &Config::load(&path)?, id, withdraw).await,
         Command::Publication(command) => publication::publication(out, &Config::load(&path)?, command).await,

@@ -195,6 +195,9 @@ pub enum Request {
     PublishingRelease {
         /// Who compared what with the banks.
         evidence: String,
+        /// Batches that went out and will not be entered again.
+        #[serde(default)]
+        without: Vec<String>,
     },
     /// Approve a proposal.
     Approve {
@@ -512,8 +515,8 @@ async fn decide(
                 value,
             )
         }
-        Request::PublishingRelease { evidence } => {
-            let (id, effect) = propose_release(gateway, &by, &evidence, clock.now()).await?;
+        Request::PublishingRelease { evidence, without } => {
+            let (id, effect) = propose_release(gateway, &by, &evidence, &without, clock.now()).await?;
             let value = serde_json::json!({ "proposal": id, "effect": effect });
             done(
                 format!("已提出事项{id}：{effect}\n请另一人执行 `bankgate approve {id}`"),

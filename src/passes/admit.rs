@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use super::{Done, Gateway, PassError, Tried, expect, switch};
+use super::{Done, Gateway, PassError, Tried, expect, guard, switch};
 use crate::domain::batch::{BatchDigest, Hands, Persons, fiscal_year, is_period};
 use crate::domain::calendar::CalendarError;
 use crate::domain::exchange::PaymentLine;
@@ -39,8 +39,11 @@ pub async fn admit(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError>
         ended => ended,
     });
     tried.note(funds::tell_aside(gateway, now).await);
-    let batches = gateway.store.read().await?.batches_at_gate(now).await?;
-    for batch in batches {
+    let mut tx = gateway.store.read().await?;
+    let awaited = guard::awaited(&mut tx).await?;
+    let batches = tx.batches_at_gate(now).await?;
+    drop(tx);
+    for batch in batches.into_iter().filter(|batch| awaited.is_empty() || awaited.contains(&batch.number)) {
         tried.note(take(gateway, batch, now).await);
     }
     tried.end()

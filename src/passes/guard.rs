@@ -208,6 +208,15 @@ pub(crate) async fn still(gateway: &Gateway, tx: &mut Tx, trusted: &Trusted) -> 
         && tx.forgotten(&trusted.tail).await?.is_empty())
 }
 
+/// The batches that went out and are on the books no more, while publishing is held. Nobody else's pass the gate before them: another
+/// list could name the same people, and nothing would tell.
+pub(crate) async fn awaited(tx: &mut Tx) -> Result<Vec<String>, PassError> {
+    if tx.publishing_holds().await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(tx.off_the_books().await?.into_iter().map(|(batch, _)| batch).collect())
+}
+
 /// Says, at the start, what this database is, and how far a commit is kept.
 ///
 /// # Errors

@@ -215,6 +215,20 @@ impl Tx {
         Ok(true)
     }
 
+    /// What went out, was forgotten, and has no instruction on the books: batch or refund order, and how many payments of it. Nothing
+    /// there keeps another list from paying the same people.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn off_the_books(&mut self) -> Result<Vec<(String, i64)>, StoreError> {
+        let sql = "select batch, cast(sum(sent - known) as bigint) from (select r.batch, r.last_seq - r.first_seq + 1 as sent, \
+                   (select count(distinct p.seq) from payment p join instruction i on i.payment_id = p.id \
+                   where p.batch = r.batch and p.seq >= r.first_seq and p.seq <= r.last_seq) \
+                   + (select count(*) from refund_order o where o.number = r.batch) as known \
+                   from forgotten_rows r where r.known_as is null) x where known < sent group by batch order by batch";
+        self.rows(sql, args![]).await?.iter().map(|r| Ok((r.string(0)?, r.int(1)?))).collect()
+    }
+
     /// Lets a counter begin behind a number that was given out.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! One seed: a county, its banks, one to three nodes over one database, and some weeks. The clock jumps to the next due moment;
 //! after each pass the auditor looks.
 
+mod restore;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -137,6 +139,10 @@ pub struct World {
     banks: usize,
     wakes: BTreeSet<i64>,
     batches: BTreeSet<i64>,
+    /// When the database of last night comes back.
+    restores: BTreeSet<i64>,
+    /// What was released: number, and how it was entered.
+    released: Vec<(String, Vec<String>)>,
     /// Entitlements so far: who, bank, period, by amount.
     entitled: BTreeMap<i64, (usize, &'static str, String)>,
     reissued: BTreeSet<i64>,
@@ -165,7 +171,6 @@ impl World {
                 out.faults.insert(fault);
             }
         }
-        out.faults.remove(&Fault::Restored);
         let nodes = if out.has(Fault::Nodes) { out.rng.random_range(2..4) } else { 1 };
         for (bank, _) in BANKS {
             let mut folder = Folder::default();
@@ -186,6 +191,8 @@ impl World {
             banks: plan.banks.clamp(1, BANKS.len()),
             wakes: BTreeSet::new(),
             batches: BTreeSet::new(),
+            restores: BTreeSet::new(),
+            released: Vec::new(),
             entitled: BTreeMap::new(),
             reissued: BTreeSet::new(),
             numbers: 0,
@@ -234,12 +241,16 @@ impl World {
             let hours = self.out(|out| out.rng.random_range(20..140));
             at += hours * HOUR;
         }
+        self.plan_restores(days);
         let end = start + (days + CALM_DAYS) * DAY;
         let mut today = 0;
         while let Some(next) = self.next_moment().filter(|next| *next < end) {
             self.out(|out| out.now_ms = out.now_ms.max(next));
             if !self.out(|out| out.is_calm) && next >= last_batch {
                 self.calm_down();
+            }
+            if self.restores.remove(&next) {
+                self.restore().await;
             }
             self.morning_of(&mut today).await?;
             if self.batches.remove(&next) {
@@ -286,9 +297,12 @@ impl World {
         self.audited("the day", true).await?;
         let port = Arc::clone(&self.port);
         self.audit.check_day(&port).await?;
+        self.back_up().await;
+        self.enter_again().await;
         self.departments_correct().await;
         self.two_persons_settle().await?;
-        Ok(())
+        self.two_persons_say_what_became_of_files().await?;
+        self.two_persons_release().await
     }
 
     /// Banks take, and do what they planned.
@@ -549,22 +563,25 @@ impl World {
                 row.seq
             ));
         }
-        self.sql(&format!(
+        let head = format!(
             "insert into batch (number, kind, department, project, period, pay_on, declared_count, declared_fen, maker, approver, finance_reviewer, \
              released_by, digest, created_at, released_at) values ('{number}', '{kind}', 'D1', '1', '{period}', '{pay_on}', {}, {total}, 'zhang', 'li', \
              'wang', 'zhao', '{}', {now}, null)",
             rows.len(),
             digest.finish(),
             now = now.millis(),
-        ))
-        .await;
-        self.sql(&format!(
+        );
+        let body = format!(
             "insert into payment (batch, seq, township, village, village_group, entitled_name, entitled_id, payee_name, payee_id, payee_role, account, bank, \
              mobile, amount_fen, reissue_of) values {}",
             values.join(", ")
-        ))
-        .await;
-        self.sql(&format!("update batch set released_at = {} where number = '{number}'", now.millis())).await;
+        );
+        let release = format!("update batch set released_at = {} where number = '{number}'", now.millis());
+        let statements = vec![head, body, release];
+        for sql in &statements {
+            self.sql(sql).await;
+        }
+        self.released.push((number.clone(), statements));
         self.out(|out| out.say(&format!("batch {number} {kind} {} rows", rows.len())));
     }
 
@@ -602,14 +619,22 @@ impl World {
             let Some(is_credited) = self.out(|out| truth(out, &bank, &path, fen)) else { continue };
             let act = if is_credited { Act::ResolvePaid } else { Act::ResolveFailed };
             let now = Timestamp::from_millis(self.now());
-            let (one, other) = (finance("qian"), finance("sun"));
-            let Ok((proposal, _)) = propose_resolve(&self.people, &one, id, act, "银行回函第1号", now).await else { continue };
-            if approve(&self.people, &one, proposal, now).await.is_ok() {
-                return Err(Violation { law: "6: two persons", what: format!("one person settled {id} alone") });
-            }
-            let done = approve(&self.people, &other, proposal, now).await;
-            self.out(|out| out.say(&format!("two persons settle {id}: {act:?} {}", done.is_ok())));
+            let Ok((proposal, _)) = propose_resolve(&self.people, &finance("qian"), id, act, "银行回函第1号", now).await else {
+                continue;
+            };
+            self.by_two(proposal, &format!("{id} {act:?}")).await?;
         }
+        Ok(())
+    }
+
+    /// Another person approves; whoever proposed it may not.
+    async fn by_two(&mut self, proposal: i64, what: &str) -> Verdict {
+        let now = Timestamp::from_millis(self.now());
+        if approve(&self.people, &finance("qian"), proposal, now).await.is_ok() {
+            return Err(Violation { law: "6: two persons", what: format!("one person alone settled {what}") });
+        }
+        let done = approve(&self.people, &finance("sun"), proposal, now).await;
+        self.out(|out| out.say(&format!("two persons settle {what}: {}", done.is_ok())));
         self.soon(1);
         Ok(())
     }

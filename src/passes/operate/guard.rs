@@ -15,8 +15,15 @@ const SUBJECT: &str = "publishing";
 /// Proposes to release it. Says the proposal's number and its effect.
 ///
 /// # Errors
-/// Refused to whoever may not, without evidence, and where nothing is held.
-pub async fn propose_release(gateway: &Gateway, by: &Operator, evidence: &str, now: Timestamp) -> Result<(i64, String), OperateError> {
+/// Refused to whoever may not, without evidence, where nothing is held, and as long as payments that went out are of no batch on
+/// the books but those in `without`: another list could pay the same people.
+pub async fn propose_release(
+    gateway: &Gateway,
+    by: &Operator,
+    evidence: &str,
+    without: &[String],
+    now: Timestamp,
+) -> Result<(i64, String), OperateError> {
     duty::require(by, Duty::Decide, "")?;
     let evidence = has_evidence(evidence)?;
     let mut tx = gateway.store.begin().await?;
@@ -27,6 +34,19 @@ pub async fn propose_release(gateway: &Gateway, by: &Operator, evidence: &str, n
         );
     }
     let effect = effect(&mut tx, evidence).await?;
+    let missing: Vec<String> = tx.off_the_books().await?.into_iter().map(|(batch, _)| batch).filter(|b| !without.contains(b)).collect();
+    if !missing.is_empty() {
+        let numbers = missing.join(" ");
+        return OperateError::refused(
+            format!(
+                "以下批次已发出而数据库没有：{numbers}；请按原批次号、原明细重新录入并发放（不会再发一次），确不录入的用 `--without 批次号` 写明"
+            ),
+            format!(
+                "payments of these batches went out and are not on the books: {numbers}; enter and release them again, as they were and under \
+                 these numbers (they are not sent again), or name with `--without NUMBER` what stays away"
+            ),
+        );
+    }
     let id = tx.propose(Act::ReleasePublishing.code(), SUBJECT, evidence, &effect, by, now).await?;
     tx.audit(&by.login, "propose", &format!("proposal {id}"), &effect, now).await?;
     tx.commit().await?;
@@ -55,5 +75,9 @@ async fn effect(tx: &mut Tx, evidence: &str) -> Result<String, OperateError> {
     }
     let lines = holds.iter().map(|h| format!("{} (node {}): {}", h.key, h.node, h.why));
     let head = format!("publishing goes on although it is held for {} reasons; evidence: {evidence}", holds.len());
-    Ok(std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n"))
+    let missing = tx.off_the_books().await?;
+    let missing = missing
+        .iter()
+        .map(|(batch, n)| format!("{n} payments of {batch} went out and stay off the books: another list could pay them again"));
+    Ok(std::iter::once(head).chain(lines).chain(missing).collect::<Vec<_>>().join("\n"))
 }

@@ -230,7 +230,7 @@ impl World {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let gateway = assemble(Config::load(&self.config(0)).unwrap()).await.unwrap();
             let now = Clock::System.now();
-            let (id, _) = propose_release(&gateway, &person("qian"), "compared with both banks", now).await.unwrap();
+            let (id, _) = propose_release(&gateway, &person("qian"), "compared with both banks", &[], now).await.unwrap();
             assert!(approve(&gateway, &person("qian"), id, now).await.is_err(), "the same person");
             approve(&gateway, &person("sun"), id, now).await.unwrap();
             gateway.store.close().await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bankgate::args;
+use bankgate::clock::Stopwatch;
 use bankgate::daemon;
 use bankgate::passes::Gateway;
 use bankgate::transport::{DirEndpoint, Transport};
@@ -243,6 +244,17 @@ async fn p6_a_folder_that_is_gone_is_no_proof_that_the_bank_took_it() {
     assert_eq!(world.incidents().await.len(), 1);
 }
 
+/// A limit for what hangs, and no measure of speed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn held(proxy: &Proxy) {
+    let begun = Stopwatch::start();
+    while !proxy.is_held() {
+        assert!(begun.elapsed() < PATIENCE, "so many bytes never passed");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test]
 async fn o6_a_lease_is_kept_while_a_slow_bank_is_written_to() {
     let (mut world, _sshd, proxy) = over_sftp(profile(PLAIN)).await;
@@ -259,11 +271,11 @@ async fn o6_a_lease_is_kept_while_a_slow_bank_is_written_to() {
     let working = daemon::round(&a, world.now);
     tokio::pin!(working);
     let waiting = async {
-        while !proxy.is_held() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        held(&proxy).await;
         let until = world.count("select max(expires_at) from lease").await + 2_000;
+        let begun = Stopwatch::start();
         while world.count("select max(expires_at) from lease").await < until {
+            assert!(begun.elapsed() < PATIENCE, "the lease is not renewed");
             assert_eq!(daemon::round(&b, world.now).await.unwrap().changed, 0);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -289,9 +301,7 @@ async fn o6_who_lost_the_lease_stops_in_the_middle_of_an_upload() {
     world.sql("update lease set expires_at = 0", args![]).await;
     proxy.set(Fault::Hold(Way::There, opened + (whole - opened) / 2));
     let stealing = async {
-        while !proxy.is_held() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        held(&proxy).await;
         world.sql("update lease set holder = 'b', fence = fence + 1, expires_at = 9999999999999", args![]).await;
     };
     // The line is held: nothing but the lost lease ends the round, long before the line's own time-out.

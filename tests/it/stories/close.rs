@@ -1,5 +1,6 @@
 //! Months and years that end at zero: what goes back, what waits, what is sealed, and what comes later.
 
+use bankgate::clock::Stopwatch;
 use bankgate::domain::closing::{Figures, Obstacle, PeriodState, Scope, UnpaidList};
 use bankgate::domain::language::Language;
 use bankgate::domain::ledger::{AccountKind, EntryKind, Movement};
@@ -319,8 +320,9 @@ async fn t6_q9_a_cut_waits_for_whoever_has_taken_a_number() {
     assert!(number > before);
     let store = w.gateway.store.clone();
     let cutting = tokio::spawn(async move { store.begin().await.unwrap().entry_cut().await });
-    let mut seen = 0;
+    let (mut seen, begun) = (0, Stopwatch::start());
     while seen == 0 {
+        assert!(begun.elapsed().as_secs() < 60, "the cut asks for no lock");
         seen = w.int("select count(*) from pg_locks where locktype = 'advisory' and not granted").await;
         assert!(!cutting.is_finished(), "the cut did not wait");
     }

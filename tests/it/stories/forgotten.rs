@@ -1,6 +1,7 @@
 //! A database that forgot what went out, and a node's journal that did not.
 
 use bankgate::passes::guard::look;
+use bankgate::passes::operate::cancel::cancel_batch;
 use bankgate::passes::operate::file::FileWish;
 use bankgate::passes::operate::guard::propose_release;
 use bankgate::passes::operate::propose::approve;
@@ -21,9 +22,18 @@ fn hand_over_the_journal(before: &World, after: &World) {
     std::fs::copy(log(before), log(after)).unwrap();
 }
 
+fn person(login: &str) -> Operator {
+    Operator { login: login.into(), name: login.into(), role: "finance".into(), department: String::new() }
+}
+
 async fn release_publishing(w: &World) {
-    let person = |login: &str| Operator { login: login.into(), name: login.into(), role: "finance".into(), department: String::new() };
-    let (id, effect) = propose_release(&w.gateway, &person("qian"), "compared with all banks", w.now).await.unwrap();
+    release_publishing_without(w, &[]).await;
+}
+
+async fn release_publishing_without(w: &World, without: &[String]) {
+    let (id, effect) = propose_release(&w.gateway, &person("qian"), "compared with all banks", without, w.now).await.unwrap();
+    let named = without.iter().all(|batch| effect.contains(&format!("payments of {batch} went out and stay off the books")));
+    assert!(named, "{effect}");
     assert!(effect.contains("evidence: compared with all banks"), "{effect}");
     assert!(approve(&w.gateway, &person("qian"), id, w.now).await.is_err(), "the same person");
     approve(&w.gateway, &person("sun"), id, w.now).await.unwrap();
@@ -115,7 +125,7 @@ async fn where_the_path_recurs_nothing_new_goes_out_under_the_name_of_what_was_f
         hand_over_the_journal(before, w);
         w.release(&draft("NEW", COUNTER, 20..22)).await;
         w.settle().await;
-        release_publishing(w).await;
+        release_publishing_without(w, &["N".to_owned()]).await;
         w.settle().await;
         assert_eq!((w.take(COUNTER).len(), w.incidents("plan_failed").await), (0, 1));
         w.release(&draft("N", COUNTER, 0..3)).await;
@@ -205,4 +215,30 @@ async fn a_database_that_went_back_holds_publishing_although_this_node_sent_noth
     release_publishing(&w).await;
     w.settle().await;
     assert_eq!(w.take(SPLIT).len(), 1);
+}
+
+#[tokio::test]
+async fn what_went_out_and_is_on_no_books_keeps_publishing_held_so_that_no_other_list_pays_it_again() {
+    on_both_after_a_loss(async |before, w| {
+        release_all(before).await;
+        before.settle().await;
+        hand_over_the_journal(before, w);
+        look(&w.gateway, w.now).await.unwrap();
+        let [(batch, bank, people), (other, other_bank, others)] = LOST;
+        w.release(&draft(batch, bank, people)).await;
+        // The same people under another number: nothing says so but who was paid.
+        w.release(&draft("ANOTHER", other_bank, others.clone())).await;
+        w.settle().await;
+        let refused = propose_release(&w.gateway, &person("qian"), "compared", &[], w.now).await.unwrap_err().to_string();
+        assert!(refused.contains(&format!("not on the books: {other};")), "{refused}");
+        assert_eq!(w.texts("select batch from admission").await, [batch], "the other one waits at the gate");
+        let (proposal, _) = cancel_batch(&w.gateway, &person("qian"), "ANOTHER", "号码有误，按原批次号录入", w.now).await.unwrap();
+        approve(&w.gateway, &person("sun"), proposal.unwrap(), w.now).await.unwrap();
+        w.release(&draft(other, other_bank, others)).await;
+        w.settle().await;
+        release_publishing(w).await;
+        w.settle().await;
+        assert_eq!((w.take(CLEARING).len(), w.take(SPLIT).len()), (0, 0), "nothing twice");
+    })
+    .await;
 }

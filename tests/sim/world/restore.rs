@@ -1,0 +1,127 @@
+//! The database of last night comes back (从备份恢复): what was done since is forgotten by it, and by nobody else. Departments enter
+//! again, as it was, what they had released; two persons compare with the banks, say what became of each file in doubt, and let
+//! publishing go on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bankgate::domain::time::Timestamp;
+use bankgate::passes::operate::file::{Acted, FileWish, file_act};
+use bankgate::passes::operate::guard::propose_release;
+use bankgate::store::Store;
+use rand::Rng as _;
+
+use super::super::audit::Verdict;
+use super::super::house::{gateway, people_pool};
+use super::super::people::finance;
+use super::super::port::{Fault, Outside};
+use super::{DAY, World};
+
+/// What a file in doubt is to two persons who asked its bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// The bank has it, or it lies where the bank will take it.
+    Sent,
+    /// The bank never saw it.
+    Never,
+}
+
+impl World {
+    fn backup(&self) -> PathBuf {
+        self.root.join("backup.db")
+    }
+
+    /// Last night's copy, where this seed will need one.
+    pub(super) async fn back_up(&mut self) {
+        if !self.out(|out| out.has(Fault::Restored)) {
+            return;
+        }
+        let place = self.backup();
+        _ = std::fs::remove_file(&place);
+        self.sql(&format!("vacuum into '{}'", place.display())).await;
+    }
+
+    /// When it will be restored: once or twice, on some day that is not the first.
+    pub(super) fn plan_restores(&mut self, days: i64) {
+        let moments = self.out(|out| {
+            let n = if out.has(Fault::Restored) { out.rng.random_range(1..3) } else { 0 };
+            let moment = |out: &mut Outside| out.now_ms + out.rng.random_range(DAY..days.max(2) * DAY);
+            (0..n).map(|_| moment(out)).collect::<Vec<_>>()
+        });
+        self.restores.extend(&moments);
+        self.wakes.extend(&moments);
+    }
+
+    /// All nodes are stopped, the copy takes the place of the database, and they start again.
+    pub(super) async fn restore(&mut self) {
+        if !self.backup().is_file() {
+            return;
+        }
+        self.out(|out| {
+            *out.happened.entry(Fault::Restored).or_default() += 1;
+            out.say("the database of last night is restored");
+        });
+        for node in &mut self.nodes {
+            node.life.dies();
+            node.life.go_on();
+            drop(node.standing.take());
+        }
+        self.db.close().await;
+        let path = self.root.join("b.db");
+        for file in ["b.db", "b.db-wal", "b.db-shm"] {
+            _ = std::fs::remove_file(self.root.join(file));
+        }
+        std::fs::copy(self.backup(), &path).unwrap();
+        self.db = people_pool(&path).await;
+        self.people = Arc::new(gateway(&self.root, Store::over(self.db.clone()), &self.port, &Arc::default(), "people"));
+        self.audit.begins_anew(&path, &self.port).await;
+        for at in 0..self.nodes.len() {
+            self.restart(at).await;
+        }
+        self.soon(1);
+    }
+
+    /// Departments enter again what the database has no more: the same lists under the same numbers.
+    pub(super) async fn enter_again(&mut self) {
+        let known = self.audit.batches().await;
+        let lost: Vec<(String, Vec<String>)> = self.released.iter().filter(|(number, _)| !known.contains(number)).cloned().collect();
+        for (number, statements) in lost {
+            for sql in statements {
+                self.sql(&sql).await;
+            }
+            self.out(|out| out.say(&format!("batch {number} is entered again")));
+        }
+        self.soon(1);
+    }
+
+    /// Two persons let publishing go on; one alone may not.
+    pub(super) async fn two_persons_release(&mut self) -> Verdict {
+        let now = Timestamp::from_millis(self.now());
+        let Ok((proposal, _)) = propose_release(&self.people, &finance("qian"), "与各行核对完毕", &[], now).await else {
+            return Ok(());
+        };
+        self.by_two(proposal, "publishing goes on").await
+    }
+
+    /// Files that wait for a person: two ask the bank, and settle what it says.
+    pub(super) async fn two_persons_say_what_became_of_files(&mut self) -> Verdict {
+        for (id, bank, path) in self.audit.in_doubt().await {
+            if self.out(|out| out.rng.random_range(0..4)) != 0 {
+                continue;
+            }
+            let found = self.out(|out| found(out, &bank, &path));
+            let wish = if found == Found::Sent { FileWish::Sent } else { FileWish::Void };
+            let now = Timestamp::from_millis(self.now());
+            let asked = file_act(&self.people, &finance("qian"), id, wish, "银行来电核实", false, now).await;
+            let Ok(Acted::Proposed(proposal, _)) = asked else { continue };
+            self.by_two(proposal, &format!("file {id} {path} {found:?}")).await?;
+        }
+        Ok(())
+    }
+}
+
+fn found(out: &Outside, bank: &str, path: &str) -> Found {
+    let lies_there = out.boxes[bank].files.contains_key(&format!("inbox/{path}"));
+    let was_taken = out.banks[bank].taken.iter().any(|t| t.slip.path == path);
+    if lies_there || was_taken { Found::Sent } else { Found::Never }
+}
