@@ -4,6 +4,8 @@
 //! exactly one of theirs remain. What is only likely is listed for a person, never matched. Pure: lines and books come in
 //! as values, a finding for every line goes out.
 
+mod disagree;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
@@ -13,6 +15,7 @@ use super::ids::EndToEndId;
 use super::instruction::coded;
 use super::masked::{Account, Name};
 use super::money::Fen;
+use disagree::disagrees;
 
 /// Candidates that a person is shown for one line.
 const CANDIDATES_SHOWN: usize = 5;
@@ -189,12 +192,14 @@ pub struct Item {
     pub amount: Fen,
     /// The bank's word.
     pub word: Word,
-    /// What of it stands as paid now.
+    /// What of it may come back: it stands as paid, by one of two words at least.
     pub kept: Fen,
     /// Whether the bank debits for all and gives back what failed.
     pub is_gross: bool,
     /// What was sent back, by the bank's word.
     pub returned: Fen,
+    /// What was said to come back and no statement shows yet, return by return.
+    pub unseen: Vec<Fen>,
     /// What was debited for it alone and matched.
     pub debited: Fen,
     /// What came back for it alone and was matched.
@@ -303,8 +308,14 @@ pub fn is_fee(words: &str) -> bool {
 #[must_use]
 pub fn match_lines(lines: &[Line], books: &mut Books) -> Vec<Found> {
     let names: Vec<Option<Named>> = lines.iter().map(|line| named(line, books)).collect();
-    let mut found: Vec<Option<Found>> =
-        lines.iter().zip(&names).map(|(line, name)| name.as_ref().and_then(|n| by_name(line, n, books))).collect();
+    let mut found: Vec<Option<Found>> = vec![None; lines.len()];
+    // What a bank's file said comes back goes before what the statement is the first to say.
+    for is_said in [true, false] {
+        for ((line, name), found) in lines.iter().zip(&names).zip(&mut found) {
+            let Some(name) = name.as_ref().filter(|name| found.is_none() && (!is_said || was_said(line, name, books))) else { continue };
+            *found = by_name(line, name, books);
+        }
+    }
     by_sum(lines, &names, books, &mut found);
     by_amount(lines, &names, books, &mut found);
     let left = lines.iter().zip(&names).zip(found);
@@ -400,6 +411,13 @@ fn named(line: &Line, books: &Books) -> Option<Named> {
     None
 }
 
+fn was_said(line: &Line, name: &Named, books: &Books) -> bool {
+    match (name, line.side) {
+        (Named::Item(id), Side::Credit) => books.items.get(id).is_some_and(|item| item.unseen.contains(&line.amount)),
+        (Named::Item(_) | Named::Refund(_) | Named::File(_), _) => false,
+    }
+}
+
 fn by_name(line: &Line, name: &Named, books: &mut Books) -> Option<Found> {
     let kind_and_how = match (name, line.side) {
         (Named::Refund(id), Side::Debit) => {
@@ -458,24 +476,24 @@ fn item_credit(line: &Line, id: i64, books: &mut Books) -> Option<(MatchKind, i6
     }
     let item = books.items.get_mut(&id)?;
     let file = books.files.get_mut(&item.file)?;
-    let left = less(item.returned, item.back);
     if item.is_gross && item.word == Word::Failed && item.back == Fen::ZERO && item.amount == line.amount {
         item.back = line.amount;
         file.back_due = less(file.back_due, line.amount);
         return Some((MatchKind::CreditBack, id));
     }
-    if left.is_positive() && line.amount <= left {
-        item.back = plus(item.back, line.amount);
-        file.return_seen = plus(file.return_seen, line.amount);
-        return Some((MatchKind::Return, id));
+    // One of those that were said to come back, or all together; while they are to come, another amount is a question.
+    let said = item.unseen.iter().position(|it| *it == line.amount);
+    let is_all = item.unseen.len() > 1 && item.unseen.iter().copied().sum::<Fen>() == line.amount;
+    let is_first_to_say = item.unseen.is_empty() && line.amount <= item.kept;
+    match said {
+        Some(at) => _ = item.unseen.remove(at),
+        None if is_all => item.unseen.clear(),
+        None if is_first_to_say => item.kept = less(item.kept, line.amount),
+        None => return None,
     }
-    // The statement is the first to say that it came back.
-    if line.amount <= item.kept {
-        item.back = plus(item.back, line.amount);
-        item.kept = less(item.kept, line.amount);
-        return Some((MatchKind::Return, id));
-    }
-    None
+    item.back = plus(item.back, line.amount);
+    file.return_seen = plus(file.return_seen, line.amount);
+    Some((MatchKind::Return, id))
 }
 
 fn take_lump(file: &mut FileDue, amount: Fen) {
@@ -582,103 +600,6 @@ fn take(kind: MatchKind, id: i64, amount: Fen, books: &mut Books) {
         MatchKind::Recovery => books.recoveries.retain(|r| r.case != id),
         MatchKind::Instruction | MatchKind::Return | MatchKind::CreditBack | MatchKind::Other => {}
     }
-}
-
-/// What is the matter with a line that nothing explains.
-fn disagrees(line: &Line, name: Option<&Named>, books: &Books) -> Found {
-    let wrong = |kind, subject: String, expected| Found::Break { kind, subject, expected, candidates: candidates(line, books) };
-    match name {
-        Some(Named::Refund(id)) => refund_disagrees(line, *id, books, &wrong),
-        Some(Named::Item(id)) => item_disagrees(line, *id, books, &wrong),
-        Some(Named::File(id)) => file_disagrees(line, *id, books, &wrong),
-        None if line.side == Side::Debit && is_fee(&line.words) => wrong(BreakKind::FeeCharged, String::new(), Some(Fen::ZERO)),
-        None => {
-            let again = books.files.iter().find(|(_, f)| {
-                line.side == Side::Debit && f.days.contains(&line.on) && f.lumps.contains(&line.amount) && f.open() == Fen::ZERO
-            });
-            match again {
-                Some((id, f)) => wrong(BreakKind::DuplicateDebit, format!("file {id} {}", f.name), Some(Fen::ZERO)),
-                None => wrong(BreakKind::MissingHere, line.reference.clone(), None),
-            }
-        }
-    }
-}
-
-fn refund_disagrees(line: &Line, id: i64, books: &Books, wrong: &dyn Fn(BreakKind, String, Option<Fen>) -> Found) -> Found {
-    let subject = EndToEndId(id).to_string();
-    match (books.refunds.get(&id), line.side) {
-        (Some(_), Side::Credit) => wrong(BreakKind::Returned, subject, None),
-        (Some(r), Side::Debit) if r.is_seen => wrong(BreakKind::DuplicateDebit, subject, Some(Fen::ZERO)),
-        (Some(r), Side::Debit) if r.is_out => wrong(BreakKind::Amount, subject, Some(r.amount)),
-        (Some(_) | None, _) => wrong(BreakKind::MissingHere, subject, None),
-    }
-}
-
-fn item_disagrees(line: &Line, id: i64, books: &Books, wrong: &dyn Fn(BreakKind, String, Option<Fen>) -> Found) -> Found {
-    let subject = EndToEndId(id).to_string();
-    let Some(item) = books.items.get(&id) else { return wrong(BreakKind::MissingHere, subject, None) };
-    if line.side == Side::Credit {
-        return match item.word {
-            Word::None => Found::Wait,
-            Word::Paid | Word::Failed => wrong(BreakKind::MissingHere, subject, None),
-        };
-    }
-    let has_room = books.files.get(&item.file).is_some_and(|f| f.open().is_positive());
-    match item.word {
-        Word::None if !item.is_gross => Found::Wait,
-        _ if item.debited.is_positive() => wrong(BreakKind::DuplicateDebit, subject, Some(Fen::ZERO)),
-        Word::Failed if !item.is_gross => wrong(BreakKind::MissingHere, subject, Some(Fen::ZERO)),
-        _ if item.amount != line.amount => wrong(BreakKind::Amount, subject, Some(item.amount)),
-        _ if !has_room => wrong(BreakKind::DuplicateDebit, subject, Some(Fen::ZERO)),
-        Word::None | Word::Paid | Word::Failed => wrong(BreakKind::MissingHere, subject, None),
-    }
-}
-
-fn file_disagrees(line: &Line, id: i64, books: &Books, wrong: &dyn Fn(BreakKind, String, Option<Fen>) -> Found) -> Found {
-    let Some(file) = books.files.get(&id) else { return wrong(BreakKind::MissingHere, String::new(), None) };
-    let subject = format!("file {id} {}", file.name);
-    match line.side {
-        Side::Debit if file.lumps.contains(&line.amount) && file.open() < line.amount => {
-            wrong(BreakKind::DuplicateDebit, subject, Some(Fen::ZERO))
-        }
-        Side::Debit | Side::Credit if !file.is_settled => Found::Wait,
-        Side::Debit if file.open() == Fen::ZERO => wrong(BreakKind::MissingHere, subject, Some(Fen::ZERO)),
-        Side::Debit => wrong(BreakKind::Amount, subject, Some(file.open())),
-        Side::Credit => {
-            let owed = if file.back_due.is_positive() { file.back_due } else { file.return_open() };
-            let kind = if owed.is_positive() { BreakKind::Amount } else { BreakKind::MissingHere };
-            wrong(kind, subject, Some(owed))
-        }
-    }
-}
-
-/// What it might be: the same amount on another day, or the same digits in another order.
-fn candidates(line: &Line, books: &Books) -> Vec<String> {
-    let alike = |amount: Fen| amount.is_positive() && (amount == line.amount || digits(amount) == digits(line.amount));
-    let mut found = Vec::new();
-    match line.side {
-        Side::Debit => {
-            let files = books.files.iter().filter(|(_, f)| alike(f.open()) || f.parts.iter().any(|p| alike(*p)));
-            found.extend(files.map(|(id, f)| format!("file {id} {} {}", f.name, f.open())));
-            let orders = books.refunds.iter().filter(|(_, r)| r.is_out && !r.is_seen && alike(r.amount));
-            found.extend(orders.map(|(id, r)| format!("{} {}", EndToEndId(*id), r.amount)));
-        }
-        Side::Credit => {
-            let files = books.files.iter().filter(|(_, f)| alike(f.back_due) || alike(f.return_open()));
-            found.extend(files.map(|(id, f)| format!("file {id} {} {}", f.name, plus(f.back_due, f.return_open()))));
-            found.extend(books.fundings.iter().filter(|f| alike(f.amount)).map(|f| format!("funding {} {}", f.id, f.amount)));
-            let cases = books.recoveries.iter().filter(|r| alike(r.amount));
-            found.extend(cases.map(|r| format!("case {} {} {}", r.case, EndToEndId(r.instruction), r.amount)));
-        }
-    }
-    found.truncate(CANDIDATES_SHOWN);
-    found
-}
-
-fn digits(amount: Fen) -> Vec<char> {
-    let mut digits: Vec<char> = amount.get().to_string().chars().collect();
-    digits.sort_unstable();
-    digits
 }
 
 fn less(a: Fen, b: Fen) -> Fen {

@@ -185,6 +185,12 @@ pub(super) async fn explain(
 ) -> Result<(), PassError> {
     let booking = Booking { gateway, file, file_in: by.file_in, statement: by.statement, now };
     for it in tx.explained_by_return(set, file).await? {
+        let id = it.line.instruction_id;
+        if !matches!(it.state, InstructionState::Failed | InstructionState::FailedFinal) {
+            tx.note_came_back(&it.line, now).await?;
+            tx.event("instruction", id, ("return", it.state.code(), it.state.code()), &gateway.holder, &it.line.words, now).await?;
+            continue;
+        }
         let class = ReasonClass::from_code(&it.line.reason.1);
         let from = (it.state, ReasonClass::from_code(&it.class));
         booking.move_money(tx, Some(EntryKind::Reclassify), from, (it.state, class), it.line.amount, 1).await?;
@@ -192,7 +198,6 @@ pub(super) async fn explain(
         if !has_case && !it.has_successor {
             open_cases(gateway, tx, file, ("returned", std::slice::from_ref(&it.line)), now).await?;
         }
-        let id = it.line.instruction_id;
         tx.event("instruction", id, ("return", it.state.code(), it.state.code()), &gateway.holder, &it.line.words, now).await?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! What of ours should stand on a statement: files with their entries' sums, instructions, refund orders, cash, recoveries.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
@@ -59,6 +59,17 @@ pub struct PaidEntry {
     pub file_in: Option<i64>,
     /// How much; negative where it left `paid`.
     pub amount: i64,
+}
+
+/// What of a file came back.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CameBack {
+    /// What took effect: it was debited, and does not stand as paid any more.
+    pub effective: Fen,
+    /// That, and what a statement shows beside it.
+    pub said: Fen,
+    /// When the last of it took effect.
+    pub at: Option<Timestamp>,
 }
 
 /// What of a file was matched.
@@ -149,6 +160,18 @@ impl Tx {
             .collect()
     }
 
+    /// What of a file came back, by the record of it.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn file_came_back(&mut self, file: &FileRow) -> Result<CameBack, StoreError> {
+        let sql = "select cast(coalesce(sum(case when part >= 0 then amount_fen else 0 end), 0) as bigint), \
+                   cast(coalesce(sum(case when part >= 0 or statement is not null then amount_fen else 0 end), 0) as bigint), \
+                   max(case when part >= 0 then settled_at end) from waiting_return where instruction_id between $1 and $2";
+        let r = self.one(sql, args![file.first_id, file.last_id]).await?;
+        Ok(CameBack { effective: r.fen(0)?, said: r.fen(1)?, at: r.opt_time(2)? })
+    }
+
     /// What of a file was matched so far.
     ///
     /// # Errors
@@ -192,6 +215,7 @@ impl Tx {
         let mut found = Vec::new();
         let ids: Vec<i64> = ids.iter().copied().collect();
         for some in ids.chunks(2000) {
+            let mut unseen = self.returns_unseen(some).await?;
             let sql = format!(
                 "select x.id, f.id, case when a.debit_model = 'gross' then x.amount_fen else coalesce(s.amount_fen, x.amount_fen) + {APART} end, coalesce(s.state, f.lines_state), coalesce(s.paid_fen, 0), coalesce(s.returned_fen, 0) + {APART}, \
                  a.debit_model, (select cast(coalesce(sum(m.amount_fen), 0) as bigint) from statement_match m where m.kind = 'instruction' and m.subject = x.id), \
@@ -216,9 +240,10 @@ impl Tx {
                     file: r.int(1)?,
                     amount: r.fen(2)?,
                     word,
-                    kept: if state == "paid" { r.fen(9)? } else { Fen::ZERO },
+                    kept: if matches!(state.as_str(), "paid" | "conflict") { r.fen(9)? } else { Fen::ZERO },
                     is_gross: r.text(6)? == "gross",
                     returned,
+                    unseen: unseen.remove(&r.int(0)?).unwrap_or_default(),
                     debited: r.fen(7)?,
                     back: r.fen(8)?,
                 };
@@ -226,6 +251,19 @@ impl Tx {
             }
         }
         Ok(found)
+    }
+
+    /// Returns of instructions that no statement shows yet.
+    async fn returns_unseen(&mut self, ids: &[i64]) -> Result<BTreeMap<i64, Vec<Fen>>, StoreError> {
+        let sql = format!(
+            "select instruction_id, amount_fen from waiting_return where statement is null and coalesce(part, 0) >= 0 and instruction_id in ({}) order by id",
+            list(ids)
+        );
+        let mut unseen: BTreeMap<i64, Vec<Fen>> = BTreeMap::new();
+        for r in self.rows(sqlx::AssertSqlSafe(sql), args![]).await? {
+            unseen.entry(r.int(0)?).or_default().push(r.fen(1)?);
+        }
+        Ok(unseen)
     }
 
     /// Refund orders of an account: those that are out and unseen, and those that lines name.

@@ -371,7 +371,8 @@ impl Tx {
             "select s.state, s.class, w.instruction_id, i.payment_id, i.root_payment_id, s.amount_fen, w.reason, w.class, w.raw_text, w.money_on, '', \
              (select count(*) from instruction n where n.previous_id = i.id and n.live = 1 and n.part = 0), w.id from waiting_return w \
              join instruction_state s on s.instruction_id = w.instruction_id join instruction i on i.id = w.instruction_id where w.file_out = $1 \
-             and w.settled_at is null and w.amount_fen = s.amount_fen and s.state in ('failed', 'failed_final') and exists (select 1 from answer_line l \
+             and w.settled_at is null and w.amount_fen = s.amount_fen and s.state in ('failed', 'failed_final', 'reissued', 'lapsed', 'refunding', 'refunded', 'carried') \
+             and exists (select 1 from answer_line l \
              where l.file_in in ({}) and l.instruction_id = w.instruction_id and l.outcome = 'paid' and l.is_final = 1) order by w.instruction_id",
             list(set)
         );
@@ -397,6 +398,17 @@ impl Tx {
         self.return_became(line.id, 0, now).await?;
         let sql = "update failure_case set reason = $2, class = $3, owner = $4 where instruction_id = $1 and state = 'open' and kind in ('failed', 'returned')";
         Ok(self.exec(sql, args![line.instruction_id, reason, class, owner]).await? > 0)
+    }
+
+    /// Notes of a line whose money went elsewhere since that it was credited and came back: its state, its reason and its money
+    /// stay as they are.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn note_came_back(&mut self, line: &SentBack, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "update instruction_state set paid_fen = amount_fen, returned_fen = amount_fen where instruction_id = $1";
+        self.exec(sql, args![line.instruction_id]).await?;
+        self.return_became(line.id, 0, now).await
     }
 
     /// Lets them take effect. Says which lines.

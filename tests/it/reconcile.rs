@@ -45,7 +45,17 @@ fn credit(amount: i64, reference: &str, words: &str) -> Line {
 
 fn item(file: i64, amount: i64, word: Word) -> Item {
     let kept = if word == Word::Paid { fen(amount) } else { Fen::ZERO };
-    Item { file, amount: fen(amount), word, kept, is_gross: false, returned: Fen::ZERO, debited: Fen::ZERO, back: Fen::ZERO }
+    Item {
+        file,
+        amount: fen(amount),
+        word,
+        kept,
+        is_gross: false,
+        returned: Fen::ZERO,
+        unseen: Vec::new(),
+        debited: Fen::ZERO,
+        back: Fen::ZERO,
+    }
 }
 
 fn id(n: i64) -> String {

@@ -1,5 +1,5 @@
-//! Our side and the bank's answers, as values for the matching. What a file should have cost is read from its entries, not
-//! from states: what was paid and came back was debited once and credited once, and both must be seen.
+//! Our side and the bank's answers, as values for the matching. What a file should have cost is what its entries left as paid
+//! and what came back of it, in whatever order that was told: it was debited once and credited once, and both must be seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,32 +46,26 @@ async fn due(gateway: &Gateway, tx: &mut Tx, file: &FileRow) -> Result<FileDue, 
     let zone = gateway.zone();
     let entries = tx.paid_entries(file.id).await?;
     let matched = tx.file_matched(file).await?;
-    let (mut paid, mut returned) = (0_i64, 0_i64);
+    let back = tx.file_came_back(file).await?;
+    let mut paid = 0_i64;
     let (mut by_day, mut by_answer): (BTreeMap<NaiveDate, i64>, BTreeMap<i64, i64>) = (BTreeMap::new(), BTreeMap::new());
-    let mut return_on = None;
-    for e in &entries {
-        let day = e.at.date(zone);
-        match EntryKind::from_code(&e.kind) {
-            Some(EntryKind::Return) => {
-                returned -= e.amount;
-                return_on = Some(day);
-            }
-            Some(EntryKind::Recover) => {}
-            _ if e.amount > 0 => {
-                paid += e.amount;
-                *by_day.entry(day).or_default() += e.amount;
-                *by_answer.entry(e.file_in.unwrap_or_default()).or_default() += e.amount;
-            }
-            // Taken back by a later word: it is in doubt, or was settled as not paid.
-            _ => paid += e.amount,
+    for e in entries.iter().filter(|e| EntryKind::from_code(&e.kind) != Some(EntryKind::Recover)) {
+        // Less than nothing: it came back, is in doubt by a later word, or was settled as not paid.
+        paid += e.amount;
+        if e.amount > 0 {
+            *by_day.entry(e.at.date(zone)).or_default() += e.amount;
+            *by_answer.entry(e.file_in.unwrap_or_default()).or_default() += e.amount;
         }
     }
+    // What came back was debited too, by whatever words in between.
+    paid += back.effective.get();
+    let return_on = back.at.map(|at| at.date(zone));
     let is_gross = file.debit_model == "gross";
     let is_refused = file.state == "refused";
     let sent_on = file.sent_at.map_or(file.business_date, |at| at.date(zone));
     let mut days: BTreeSet<NaiveDate> = [file.business_date, sent_on].into();
     days.extend(by_day.keys());
-    let on = if is_gross { Some(sent_on) } else { by_day.keys().next_back().copied() };
+    let on = if is_gross { Some(sent_on) } else { by_day.keys().next_back().copied().or(return_on) };
     let bank_day = |on: Option<NaiveDate>| on.map(|on| gateway.calendar.next_bank_day_on_or_after(on)).transpose();
     let due = match (is_gross, is_refused) {
         (_, true) => Fen::ZERO,
@@ -93,7 +87,7 @@ async fn due(gateway: &Gateway, tx: &mut Tx, file: &FileRow) -> Result<FileDue, 
         debited: matched.lumps.iter().copied().chain([matched.items]).sum(),
         lumps: matched.lumps,
         back_due: if is_gross { matched.back_due } else { Fen::ZERO },
-        return_due: Fen::new(returned.max(0)),
+        return_due: back.said,
         return_seen: matched.returned,
         return_on: bank_day(return_on)?,
     })

@@ -33,7 +33,7 @@ const ACK: &str = "[[inbound]]\nkind = \"ack\"\nrole = \"ack\"\npath = \"YHDFSL{
     [[status.ack]]\notherwise = true\noutcome = \"failed\"\nfinal = true\n\n";
 
 /// The bank acknowledges files and answers in polls; refunds are restored quotas that a person carries to the treasury.
-async fn ready(w: &mut World) {
+pub async fn ready(w: &mut World) {
     let id = BANKS.iter().find(|(code, _)| *code == SPLIT).unwrap().1;
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("bank-formats").join(id).join("profile.toml");
     let mut text = std::fs::read_to_string(&file).unwrap();
@@ -51,7 +51,7 @@ async fn ready(w: &mut World) {
         .await;
 }
 
-fn acknowledge(w: &World, slip: &Slip) {
+pub fn acknowledge(w: &World, slip: &Slip) {
     let stem = slip.path.strip_prefix("YHDF__").unwrap();
     let total: i64 = slip.orders.iter().map(|o| o.fen).sum();
     w.put(SPLIT, &format!("YHDFSL{stem}"), &gbk(&format!("00000000|{}|{total}|受理成功\n", slip.orders.len())));

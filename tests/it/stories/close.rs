@@ -103,7 +103,7 @@ impl World {
         self.books_hold().await;
     }
 
-    async fn periods(&self, scope: Scope) -> Vec<Period> {
+    pub(super) async fn periods(&self, scope: Scope) -> Vec<Period> {
         self.gateway.store.read().await.unwrap().periods(scope, &Which::default()).await.unwrap()
     }
 
@@ -117,7 +117,7 @@ impl World {
     }
 
     /// What `close verify` asks: the figures made again, and the hash.
-    async fn verifies(&self, period: &Period) -> bool {
+    pub(super) async fn verifies(&self, period: &Period) -> bool {
         let again = figures(&mut self.gateway.store.read().await.unwrap(), period, period.sealed_at).await.unwrap();
         again.text() == period.figures && hex::encode(Sha256::digest(period.figures.as_bytes())) == period.sha256
     }

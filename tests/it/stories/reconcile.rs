@@ -27,6 +27,18 @@ pub struct Entry {
     account: String,
 }
 
+impl Entry {
+    /// The same from, or to, this account.
+    pub fn from(self, account: &str) -> Self {
+        Self { account: account.to_owned(), ..self }
+    }
+
+    /// What it adds to the account.
+    pub fn signed(&self) -> i64 {
+        if self.side == 'C' { self.fen } else { -self.fen }
+    }
+}
+
 pub fn debit(fen: i64, reference: &str, words: &str) -> Entry {
     Entry { side: 'D', fen, reference: reference.to_owned(), words: words.to_owned(), account: "90010001".to_owned() }
 }
@@ -83,18 +95,18 @@ impl World {
     }
 
     /// How a day of the account stands at a bank.
-    async fn verdict(&self, bank: &str, day: &str) -> String {
+    pub(super) async fn verdict(&self, bank: &str, day: &str) -> String {
         let sql = format!("select verdict from reconcile_run where bank = '{bank}' and on_date = '{day}' order by id desc limit 1");
         self.texts(&sql).await.pop().unwrap_or_default()
     }
 
     /// What nothing explains.
-    async fn residual(&self, bank: &str, day: &str) -> i64 {
+    pub(super) async fn residual(&self, bank: &str, day: &str) -> i64 {
         let sql = format!("select residual_fen from reconcile_run where bank = '{bank}' and on_date = '{day}' order by id desc limit 1");
         self.int(&sql).await
     }
 
-    async fn open_breaks(&self) -> Vec<String> {
+    pub(super) async fn open_breaks(&self) -> Vec<String> {
         self.texts("select kind from break_item where state = 'open' order by id").await
     }
 
@@ -410,6 +422,11 @@ async fn a_return_that_did_not_take_place_is_undone_by_a_new_entry_and_the_state
         assert_eq!((w.verdict(SPLIT, "2019-03-14").await, w.residual(SPLIT, "2019-03-14").await), ("RECONCILED".to_owned(), 0));
         w.books_hold().await;
         w.audit("the choice").await;
+        for day in ["2019-03-15", "2019-03-18", "2019-03-19", "2019-03-20"] {
+            w.state(SPLIT, day, OPENING - paid, &[]);
+        }
+        w.morning("2019-03-21").await;
+        assert_eq!(w.open_breaks().await, [""; 0], "nor is it to be debited twice");
     })
     .await;
 }

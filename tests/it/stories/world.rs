@@ -577,7 +577,8 @@ impl World {
         let spent = self
             .int(
                 "select cast(coalesce(sum(v.amount_fen), 0) as bigint) from v_instruction v where v.state not in ('pending', 'voided') \
-                 and (v.previous_id is null or exists (select 1 from instruction_state c where c.instruction_id = v.previous_id and c.state = 'carried'))",
+                 and (v.previous_id is null or exists (select 1 from instruction i join instruction_state c on c.instruction_id = i.previous_id and i.part = 0 where i.id = v.id and c.state = 'carried') \
+                 or exists (select 1 from instruction i join remainder m on m.instruction_id = i.previous_id and m.part = i.part where i.id = v.id and m.state = 'carried'))",
             )
             .await;
         let funded =
