@@ -392,7 +392,7 @@ fn read_set(profile: &Profile, kind: Kind, files: &[PathBuf], request: Option<&P
         })?;
         seen.push(role.clone());
         if profile.roles(inbound).iter().any(|r| r.role == role && r.is_flag) {
-            flags.push(path);
+            flags.push((path, role));
             continue;
         }
         let summary = profile.parse(inbound, &role, &mut open(path)?, &mut |parsed| match parsed {
@@ -413,10 +413,13 @@ fn read_set(profile: &Profile, kind: Kind, files: &[PathBuf], request: Option<&P
         let what = format!("the set lacks its file {:?}", role.role);
         if role.is_flag { set.notes.push(what) } else { set.problems.push(what) }
     }
-    for path in flags {
+    for (path, role) in flags {
         let bytes = std::fs::read(path).map_err(|e| failed(path, e))?;
-        if let Some(data) = set.summaries.first()
-            && let Err(what) = profile.check_flag(inbound, &bytes, &data.tally, &data.found)
+        let of = profile.roles(inbound).iter().find(|r| r.role == role).and_then(|r| r.of.clone());
+        let data =
+            seen.iter().filter(|r| profile.roles(inbound).iter().any(|s| s.role == **r && !s.is_flag)).position(|r| Some(r) == of.as_ref());
+        if let Some(data) = data.and_then(|at| set.summaries.get(at))
+            && let Err(what) = profile.check_flag(inbound, &role, &bytes, &data.tally, &data.found)
         {
             set.problems.push(format!("{}: {what}", path.display()));
         }

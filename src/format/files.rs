@@ -7,8 +7,9 @@ use toml::Spanned;
 use super::flag::FlagPattern;
 use super::layout::Layout;
 use super::meaning::{Meaning, ReasonMap, StatusMap, StatusRule, StatusTest};
+use super::package::{MEGABYTES, Packing, RATIO, Unpacking};
 use super::plan::{Content, Enquiry, Fault, Inbound, Request, RowMeaning, fault, regex, whole_regex};
-use super::spec::{InboundSpec, Spec, StatusSpec};
+use super::spec::{InboundSpec, Spec, StatusSpec, ZipSpec};
 use super::template::{self, PathToken, Piece, Recogniser};
 use super::totals::DigestKind;
 use crate::domain::exchange::{InboundKind, Outcome};
@@ -79,7 +80,8 @@ impl Scope<'_> {
             (Some(name), Some(flag)) => (Some(self.path(name)?), Some(self.flag_of_ours(flag)?)),
             (Some(one), None) | (None, Some(one)) => return Err(fault(one, "flag_name and flag stand together or not at all")),
         };
-        Ok(Request { dir, name, key, flag_name, flag, layout })
+        let zip = written.zip.as_ref().map(|zip| self.packed(zip, &name)).transpose()?;
+        Ok(Request { dir, name, key, flag_name, flag, layout, zip })
     }
 
     /// What we ask, and that somebody reads the answer.
@@ -124,25 +126,112 @@ impl Scope<'_> {
             }
             out.push(built);
         }
-        let digests: Vec<(InboundKind, Vec<DigestKind>)> = out
+        self.flags_speak_of_data(&mut out)?;
+        let digests: Vec<((InboundKind, String), Vec<DigestKind>)> = out
             .iter()
             .filter_map(|i| match &i.content {
-                Content::Flag(flag) => Some((i.kind, flag.digests())),
+                Content::Flag(flag, of) => Some(((i.kind, of.clone()), flag.digests())),
                 Content::Lines { .. } | Content::Statement(_) => None,
             })
             .collect();
         for file in &mut out {
             if let Content::Lines { digests: asked, .. } = &mut file.content {
-                *asked = digests.iter().filter(|(kind, _)| *kind == file.kind).flat_map(|(_, d)| d.iter().copied()).collect();
-            }
-        }
-        for at in &self.spec.inbound {
-            if at.get_ref().flag.is_some() && !out.iter().any(|i| i.kind == at.get_ref().kind && matches!(i.content, Content::Lines { .. }))
-            {
-                return Err(fault(&at.get_ref().role, "a flag needs a data file of the same kind"));
+                let is_asked = |of: &&((InboundKind, String), Vec<DigestKind>)| of.0.0 == file.kind && of.0.1 == file.role;
+                *asked = digests.iter().filter(is_asked).flat_map(|(_, d)| d.iter().copied()).collect();
             }
         }
         Ok(out)
+    }
+
+    /// A flag speaks of the role that it names, else of the first data file of its kind; no file has two.
+    fn flags_speak_of_data(&self, files: &mut [Inbound]) -> Result<(), Fault> {
+        let mut taken: Vec<(InboundKind, String)> = Vec::new();
+        for (at, number) in self.spec.inbound.iter().zip(0..) {
+            let written = at.get_ref();
+            if written.flag.is_none() {
+                if let Some(of) = &written.of {
+                    return Err(fault(of, "of stands beside flag: it says which file the flag speaks of"));
+                }
+                continue;
+            }
+            let data: Vec<String> = files
+                .iter()
+                .filter(|i| i.kind == written.kind && !matches!(i.content, Content::Flag(..)))
+                .map(|i| i.role.clone())
+                .collect();
+            let of = match &written.of {
+                Some(of) if data.contains(of.get_ref()) => of.get_ref().clone(),
+                Some(of) => return Err(fault(of, format!("there is no such data file of this kind; allowed: {}", data.join(", ")))),
+                None => data.first().cloned().ok_or_else(|| fault(&written.role, "a flag needs a data file of the same kind"))?,
+            };
+            let place = (written.kind, of.clone());
+            if taken.contains(&place) {
+                return Err(fault(&written.role, format!("the file {of:?} has a flag already; of = \"<role>\" names another")));
+            }
+            taken.push(place);
+            if let Some(Content::Flag(_, speaks_of)) = files.get_mut(number).map(|i| &mut i.content) {
+                *speaks_of = of;
+            }
+        }
+        Ok(())
+    }
+
+    /// How our file is packed, and how that is read again.
+    fn packed(&self, at: &Spanned<ZipSpec>, name: &[Piece<PathToken>]) -> Result<(Packing, Unpacking), Fault> {
+        let written = at.get_ref();
+        let theirs = [written.max_megabytes.as_ref().map(Spanned::span), written.max_ratio.as_ref().map(Spanned::span)];
+        let theirs = theirs.into_iter().chain([written.optional.as_ref().map(Spanned::span), written.besides.as_ref().map(Spanned::span)]);
+        if let Some(span) = theirs.flatten().next() {
+            return Err(Fault { span, what: "optional, besides, max_megabytes and max_ratio are for what a bank packs".to_owned() });
+        }
+        let (member, unpacking) = self.member(written, name)?;
+        Ok((Packing { member, is_stored: written.store.as_ref().is_some_and(|s| *s.get_ref()) }, unpacking))
+    }
+
+    /// How a bank's file is unpacked.
+    fn unpacked(&self, at: &Spanned<ZipSpec>, request: &Request) -> Result<Unpacking, Fault> {
+        let written = at.get_ref();
+        if let Some(store) = &written.store {
+            return Err(fault(store, "store is for what we pack; a bank's is read either way"));
+        }
+        let (_, mut unpacking) = self.member(written, &request.name)?;
+        unpacking.is_optional = written.optional.as_ref().is_some_and(|o| *o.get_ref());
+        for pattern in written.besides.iter().flat_map(Spanned::get_ref) {
+            unpacking.besides.push(whole_regex(pattern)?);
+        }
+        for (bound, most) in [(&written.max_megabytes, 1 << 20), (&written.max_ratio, 1 << 20)] {
+            if let Some(bound) = bound.as_ref().filter(|b| *b.get_ref() == 0 || *b.get_ref() > most) {
+                return Err(fault(bound, format!("a bound is a number from 1 to {most}")));
+            }
+        }
+        let megabytes = written.max_megabytes.as_ref().map_or(MEGABYTES, |m| *m.get_ref());
+        unpacking.bytes_max = megabytes << 20;
+        unpacking.ratio_max = written.max_ratio.as_ref().map_or(RATIO, |r| *r.get_ref());
+        Ok(unpacking)
+    }
+
+    fn member(&self, written: &ZipSpec, name: &[Piece<PathToken>]) -> Result<(Vec<Piece<PathToken>>, Unpacking), Fault> {
+        let text = &written.member;
+        let member = self.path(text)?;
+        let is_alien = |p: &Piece<PathToken>| matches!(p, Piece::Value(PathToken::Account | PathToken::Asked(_)));
+        if text.get_ref().is_empty() || text.get_ref().contains('/') || member.iter().any(is_alien) {
+            return Err(fault(text, "a member has a plain name: no folder, no {account}, no {asked}"));
+        }
+        let known = written_out(&member, name).map_err(|what| fault(text, what))?;
+        let recogniser = Recogniser::new(&known, &[], &|extra| self.pattern_of(extra)).map_err(|what| fault(text, what))?;
+        let unpacking = Unpacking {
+            member: recogniser,
+            besides: Vec::new(),
+            is_optional: false,
+            bytes_max: MEGABYTES << 20,
+            ratio_max: RATIO,
+            dialect: self.spec.charset,
+        };
+        Ok((member, unpacking))
+    }
+
+    fn pattern_of(&self, extra: &str) -> String {
+        self.spec.extra.get(extra).map_or_else(String::new, |e| format!("(?:{})", e.get_ref().pattern.get_ref()))
     }
 
     fn inbound(&self, written: &InboundSpec, request: &Request) -> Result<Inbound, Fault> {
@@ -152,14 +241,16 @@ impl Scope<'_> {
             None if written.kind == InboundKind::Statement => return Err(fault(&written.path, "a statement needs a key of its own")),
             None => written_out(&request.key, &request.name).map_err(|what| fault(&written.path, what))?,
         };
-        let pattern_of =
-            |name: &str| self.spec.extra.get(name).map_or_else(String::new, |e| format!("(?:{})", e.get_ref().pattern.get_ref()));
-        let recogniser = Recogniser::new(&path, &key, &pattern_of).map_err(|what| fault(&written.path, what))?;
+        let recogniser = Recogniser::new(&path, &key, &|extra| self.pattern_of(extra)).map_err(|what| fault(&written.path, what))?;
         let dir = directory(&path);
         if dir.iter().any(|p| matches!(p, Piece::Value(t) if !matches!(t, PathToken::Date(_)))) {
             return Err(fault(&written.path, "a folder may carry dates only: it is listed before any file is known"));
         }
-        let content = self.content(written)?;
+        let mut content = self.content(written)?;
+        if let Some(at) = &written.zip {
+            let Content::Lines { zip, .. } = &mut content else { return Err(fault(at, "what is packed is a data file with a layout")) };
+            *zip = Some(Box::new(self.unpacked(at, request)?));
+        }
         Ok(Inbound { kind: written.kind, role: written.role.get_ref().clone(), dir, recogniser, required: written.required, content })
     }
 
@@ -181,7 +272,7 @@ impl Scope<'_> {
         }
         let name = match (&written.layout, &written.flag) {
             (Some(name), None) => name,
-            (None, Some(flag)) => return self.flag(flag).map(Content::Flag),
+            (None, Some(flag)) => return self.flag(flag).map(|f| Content::Flag(f, String::new())),
             (Some(_), Some(flag)) => return Err(fault(flag, "a file is data (layout) or a flag (flag), not both")),
             (None, None) => return Err(fault(&written.role, "a file needs a layout, or a flag; a statement may have a form instead")),
         };
@@ -223,7 +314,7 @@ impl Scope<'_> {
         if levels.is_none() && self.layouts.get(layout).is_some_and(Layout::has_levels) {
             return Err(fault(name, "the layout reads file_status or group_status: file_status = \"<map>\" says what they mean"));
         }
-        Ok(Content::Lines { layout, meaning, levels, digests: Vec::new() })
+        Ok(Content::Lines { layout, meaning, levels, digests: Vec::new(), zip: None })
     }
 
     fn status_map(&self, name: &Spanned<String>) -> Result<StatusMap, Fault> {

@@ -16,6 +16,9 @@ enum FlagValue {
     Bytes,
     Lines,
     Digest(DigestKind),
+    /// Of the text, where the file is a package around it.
+    TextBytes,
+    TextDigest(DigestKind),
     Count,
     Total(MoneyForm),
     Date(DateFormat),
@@ -25,7 +28,13 @@ enum FlagValue {
     Ignore,
 }
 
-const ALLOWED: &str = "bytes, lines, sha256, sm3, md5, count, total:yuan, total:fen, date:<format>, ignore, and the texts of the batch (file_name, batch_no, unit_no, seq_no, payer_account, extra.x, ..)";
+impl FlagValue {
+    const fn is_of_bytes(&self) -> bool {
+        matches!(self, Self::Bytes | Self::Digest(_))
+    }
+}
+
+const ALLOWED: &str = "bytes, lines, sha256, sm3, md5, text:bytes, text:sha256, text:sm3, text:md5, count, total:yuan, total:fen, date:<format>, ignore, and the texts of the batch (file_name, batch_no, unit_no, seq_no, payer_account, extra.x, ..)";
 
 /// A flag's content: what we write, and how the bank's is checked.
 #[derive(Clone, Debug)]
@@ -58,8 +67,10 @@ impl FlagPattern {
                 Piece::Value(value) => {
                     values.push(value.clone());
                     match value {
-                        FlagValue::Bytes | FlagValue::Lines | FlagValue::Count => pattern.push_str(r"0*([0-9]{1,19})"),
-                        FlagValue::Digest(_) => pattern.push_str("([0-9A-Fa-f]+)"),
+                        FlagValue::Bytes | FlagValue::TextBytes | FlagValue::Lines | FlagValue::Count => {
+                            pattern.push_str(r"0*([0-9]{1,19})")
+                        }
+                        FlagValue::Digest(_) | FlagValue::TextDigest(_) => pattern.push_str("([0-9A-Fa-f]+)"),
                         FlagValue::Total(_) => pattern.push_str("([0-9.,]+)"),
                         FlagValue::Date(format) => pattern.push_str(&format!("({})", format.pattern())),
                         FlagValue::Text(_) | FlagValue::Ignore => pattern.push_str(r"([^\r\n]*?)"),
@@ -76,7 +87,7 @@ impl FlagPattern {
     /// Which digests it needs.
     #[must_use]
     pub fn digests(&self) -> Vec<DigestKind> {
-        let digest = |v: &FlagValue| if let FlagValue::Digest(kind) = v { Some(*kind) } else { None };
+        let digest = |v: &FlagValue| if let FlagValue::Digest(kind) | FlagValue::TextDigest(kind) = v { Some(*kind) } else { None };
         self.values.iter().filter_map(digest).collect()
     }
 
@@ -113,8 +124,10 @@ impl FlagPattern {
     fn shown(&self, value: &FlagValue, data: &Tally, batch: &BatchText<'_>) -> Result<String, String> {
         Ok(match value {
             FlagValue::Bytes => data.bytes.to_string(),
+            FlagValue::TextBytes => data.of_text().bytes.to_string(),
             FlagValue::Lines => data.lines.to_string(),
             FlagValue::Digest(kind) => data.digest(*kind).unwrap_or_default().to_owned(),
+            FlagValue::TextDigest(kind) => data.of_text().digest(*kind).unwrap_or_default().to_owned(),
             FlagValue::Count => batch.facts().count.to_string(),
             FlagValue::Total(form) => {
                 let mut out = Vec::new();
@@ -127,11 +140,28 @@ impl FlagPattern {
         })
     }
 
+    /// Whether it says anything of the file's own bytes, so that they can be held against it before a line is read.
+    pub fn knows_bytes(&self) -> bool {
+        self.values.iter().any(FlagValue::is_of_bytes)
+    }
+
+    /// Whether the bank's flag speaks of these bytes, whatever they mean.
+    ///
+    /// # Errors
+    /// As [`FlagPattern::check`].
+    pub fn check_bytes(&self, flag: &[u8], data: &Tally) -> Result<(), String> {
+        self.compare(flag, data, &Totals::default(), FlagValue::is_of_bytes)
+    }
+
     /// Whether the bank's flag speaks of this data file.
     ///
     /// # Errors
     /// Says which value differs, and how.
     pub fn check(&self, flag: &[u8], data: &Tally, found: &Totals) -> Result<(), String> {
+        self.compare(flag, data, found, |_| true)
+    }
+
+    fn compare(&self, flag: &[u8], data: &Tally, found: &Totals, counts: impl Fn(&FlagValue) -> bool) -> Result<(), String> {
         let mut scratch = String::new();
         let flag = flag.strip_prefix(super::charset::BOM).unwrap_or(flag);
         let text = self.dialect.decode(flag, &mut scratch).map_err(|_| "the flag file is not plain text".to_owned())?;
@@ -140,7 +170,7 @@ impl FlagPattern {
             let shown: String = line.chars().take(120).collect();
             format!("the flag file says {shown:?}, which has not the agreed form")
         })?;
-        for (value, said) in self.values.iter().zip(captured.iter().skip(1).flatten()) {
+        for (value, said) in self.values.iter().zip(captured.iter().skip(1).flatten()).filter(|(value, _)| counts(value)) {
             differs(value, said.as_str(), data, found)?;
         }
         Ok(())
@@ -155,6 +185,10 @@ fn value(name: &str, format: Option<&str>, extras: &[&str]) -> Result<FlagValue,
         ("sha256", None) => Ok(FlagValue::Digest(DigestKind::Sha256)),
         ("sm3", None) => Ok(FlagValue::Digest(DigestKind::Sm3)),
         ("md5", None) => Ok(FlagValue::Digest(DigestKind::Md5)),
+        ("text", Some("bytes")) => Ok(FlagValue::TextBytes),
+        ("text", Some("sha256")) => Ok(FlagValue::TextDigest(DigestKind::Sha256)),
+        ("text", Some("sm3")) => Ok(FlagValue::TextDigest(DigestKind::Sm3)),
+        ("text", Some("md5")) => Ok(FlagValue::TextDigest(DigestKind::Md5)),
         ("count", None) => Ok(FlagValue::Count),
         ("total", Some("yuan")) => money(Unit::Yuan),
         ("total", Some("fen")) => money(Unit::Fen),
@@ -180,14 +214,16 @@ fn value(name: &str, format: Option<&str>, extras: &[&str]) -> Result<FlagValue,
 fn differs(value: &FlagValue, said: &str, data: &Tally, found: &Totals) -> Result<(), String> {
     let (what, is) = match value {
         FlagValue::Bytes => ("bytes", data.bytes.to_string()),
+        FlagValue::TextBytes => ("bytes of text", data.of_text().bytes.to_string()),
         FlagValue::Lines => ("lines", data.lines.to_string()),
-        FlagValue::Digest(kind) => {
+        FlagValue::Digest(kind) | FlagValue::TextDigest(kind) => {
             let name = match kind {
                 DigestKind::Sha256 => "SHA-256",
                 DigestKind::Sm3 => "SM3",
                 DigestKind::Md5 => "MD5",
             };
-            let is = data.digest(*kind).unwrap_or_default();
+            let of = if matches!(value, FlagValue::TextDigest(_)) { data.of_text() } else { data };
+            let is = of.digest(*kind).unwrap_or_default();
             return if said.eq_ignore_ascii_case(is) {
                 Ok(())
             } else {

@@ -35,6 +35,8 @@ mod layout;
 mod lines;
 /// Status map and reason map.
 mod meaning;
+/// Packages around a file.
+mod package;
 /// Bytes to records.
 mod parse;
 /// The written profile, checked.

@@ -11,6 +11,7 @@ use super::find::{Finder, Found};
 use super::layout::{Layout, Record, Syntax};
 use super::lines::{Line, Lines};
 use super::meaning::{Meaning, Phrases, ReasonMap, StatusMap};
+use super::package::{self, Unpacking};
 use super::plan::{self, Content, Plan, RowMeaning};
 use super::profile::ReturnSemantics;
 use super::sheet;
@@ -33,7 +34,7 @@ pub fn parse(plan: &Plan, kind: InboundKind, role: &str, source: &mut dyn Read, 
     if let Some(Content::Statement(form)) = file.map(|f| &f.content) {
         return super::statement::stream(*form, source, sink);
     }
-    let Some(Content::Lines { layout, meaning, levels, digests }) = file.map(|f| &f.content) else {
+    let Some(Content::Lines { layout, meaning, levels, digests, zip }) = file.map(|f| &f.content) else {
         let what = format!("the profile has no data file of kind {} and role {role:?}", kind.code());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     };
@@ -43,7 +44,7 @@ pub fn parse(plan: &Plan, kind: InboundKind, role: &str, source: &mut dyn Read, 
     let mut run = Run::new(layout, meaning, &plan.reasons, kind, sink);
     run.levels = levels.as_ref();
     run.lists_failures = matches!(plan.exchange.return_semantics, ReturnSemantics::FailuresOnly | ReturnSemantics::FailuresElseSuccesses);
-    read(run, digests, source)
+    read(run, digests, zip.as_deref(), source)
 }
 
 /// Reads a payment file of ours again: each line as an answer that says nothing but what was sent.
@@ -56,19 +57,43 @@ pub fn parse_sent(plan: &Plan, source: &mut dyn Read, sink: &mut dyn FnMut(Parse
     };
     let meaning = RowMeaning::File(Meaning { outcome: Outcome::Accepted, is_final: false });
     let digests = plan.request.flag.as_ref().map(super::flag::FlagPattern::digests).unwrap_or_default();
-    read(Run::new(&layout, &meaning, &plan.reasons, InboundKind::Result, sink), &digests, source)
+    read(Run::new(&layout, &meaning, &plan.reasons, InboundKind::Result, sink), &digests, plan.package(None), source)
 }
 
-fn read(mut run: Run<'_, '_>, digests: &[DigestKind], source: &mut dyn Read) -> io::Result<ParseSummary> {
-    if run.layout.syntax == Syntax::Xml {
-        let layout = run.layout;
-        let tally = super::xml::read::parse(&mut run, layout, source, Tallier::new(digests))?;
+fn read(mut run: Run<'_, '_>, digests: &[DigestKind], zip: Option<&Unpacking>, source: &mut dyn Read) -> io::Result<ParseSummary> {
+    let Some(rule) = zip else {
+        let tally = content(&mut run, digests, source)?;
         return Ok(run.finish(tally));
+    };
+    let mut inner = Tally::default();
+    let package = package::unpack(rule, digests, source, &mut |text| content(&mut run, digests, text).map(|tally| inner = tally))?;
+    run.summary.echoed.extend(package.echoes);
+    if let Some(what) = package.problem {
+        run.summary.problem(what);
     }
-    if run.layout.syntax == Syntax::Sheet {
+    Ok(run.finish(match package.tally {
+        Some(around) => around.around(inner),
+        None => inner,
+    }))
+}
+
+/// Reads what the layout is of.
+fn content(run: &mut Run<'_, '_>, digests: &[DigestKind], source: &mut dyn Read) -> io::Result<Tally> {
+    let layout = run.layout;
+    if layout.syntax == Syntax::Xml {
+        return super::xml::read::parse(run, layout, source, Tallier::new(digests));
+    }
+    if layout.syntax == Syntax::Sheet {
         let mut counted = Counted { source, tallier: Tallier::new(digests) };
-        sheet::read(&mut counted, &mut |at, row| run.row(at, row))?;
-        return Ok(run.finish(counted.tallier.finish()));
+        return match sheet::read(&mut counted, &mut |at, row| run.row(at, row)) {
+            // What is no workbook is the file's fault, and is told as one; the disk's fault passes.
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                run.summary.problem(e.to_string());
+                io::copy(&mut counted, &mut io::sink())?;
+                Ok(counted.tallier.finish())
+            }
+            other => other.map(|()| counted.tallier.finish()),
+        };
     }
     let mut lines = Lines::new(source, Tallier::new(digests));
     run.begin(&mut lines)?;
@@ -78,7 +103,7 @@ fn read(mut run: Run<'_, '_>, digests: &[DigestKind], source: &mut dyn Read) -> 
             Line::TooLong(shown) => run.unreadable(&shown),
         }
     }
-    Ok(run.finish(lines.finish().finish()))
+    Ok(lines.finish().finish())
 }
 
 /// Counts and digests what is read whole.

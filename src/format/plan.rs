@@ -14,6 +14,7 @@ use super::files::Scope;
 use super::flag::FlagPattern;
 use super::layout::Layout;
 use super::meaning::{Dated, Meaning, ReasonMap, StatusMap};
+use super::package::{Packing, Unpacking};
 use super::profile::{Absence, Exchange, PublishMode, Readiness, Response};
 use super::records::layout;
 use super::spec::{ExchangeSpec, FormSpec, GranularitySpec, Newline, ReasonSpec, Spec};
@@ -52,6 +53,8 @@ pub struct Request {
     pub flag_name: Option<Vec<Piece<PathToken>>>,
     pub flag: Option<FlagPattern>,
     pub layout: usize,
+    /// How it is packed, and how we read that again.
+    pub zip: Option<(Packing, Unpacking)>,
 }
 
 /// What we ask.
@@ -76,10 +79,10 @@ pub struct Inbound {
 /// What the file is for.
 #[derive(Debug)]
 pub enum Content {
-    /// It says that another file is whole.
-    Flag(FlagPattern),
+    /// It says that another file (that role) is whole.
+    Flag(FlagPattern, String),
     /// Its lines are read.
-    Lines { layout: usize, meaning: RowMeaning, levels: Option<StatusMap>, digests: Vec<DigestKind> },
+    Lines { layout: usize, meaning: RowMeaning, levels: Option<StatusMap>, digests: Vec<DigestKind>, zip: Option<Box<Unpacking>> },
     /// It is a statement in a form of its own.
     Statement(FormSpec),
 }
@@ -105,6 +108,17 @@ pub struct Plan {
     pub inbound: Vec<Inbound>,
     pub layouts: Vec<Layout>,
     pub reasons: ReasonMap,
+}
+
+impl Plan {
+    /// How a file is unpacked; without a kind, a payment file of ours.
+    pub fn package(&self, of: Option<(InboundKind, &str)>) -> Option<&Unpacking> {
+        let Some((kind, role)) = of else { return self.request.zip.as_ref().map(|(_, rule)| rule) };
+        self.inbound.iter().find(|i| i.kind == kind && i.role == role).and_then(|i| match &i.content {
+            Content::Lines { zip, .. } => zip.as_deref(),
+            Content::Flag(..) | Content::Statement(_) => None,
+        })
+    }
 }
 
 /// Checks the whole.
@@ -234,7 +248,7 @@ pub fn dated(dir: &[Piece<PathToken>], date: NaiveDate) -> String {
 
 fn exchange(at: &Spanned<ExchangeSpec>, request: &Request, inbound: &[Inbound]) -> Result<Exchange, Fault> {
     let written = at.get_ref();
-    let has_flag = |kind| inbound.iter().any(|i| i.kind == kind && matches!(i.content, Content::Flag(_)));
+    let has_flag = |kind| inbound.iter().any(|i| i.kind == kind && matches!(i.content, Content::Flag(..)));
     let data_files = inbound.iter().filter(|i| i.kind == InboundKind::Result && matches!(i.content, Content::Lines { .. })).count();
     if data_files == 0 {
         return Err(fault(at, "no [[inbound]] of kind result: nobody would ever learn what became of the payments"));

@@ -12,8 +12,10 @@ use sha2::{Digest, Sha256};
 
 use super::columns;
 use super::explain::{Explained, explain};
+use super::flag::FlagPattern;
 use super::layout::Layout;
 use super::meaning::Phrases;
+use super::package::{self, Packing};
 use super::parse;
 use super::plan::{self, Content, Plan};
 use super::render::{FieldFault, RenderError, Renderer};
@@ -21,7 +23,7 @@ use super::spec::Spec;
 use super::statement::{self, Statement, StatementError};
 use super::summary::{ParseSummary, Parsed};
 use super::template::{PathToken, Piece};
-use super::totals::{Tally, Totals, hex};
+use super::totals::{DigestKind, Tally, Totals, hex};
 use crate::domain::exchange::{BatchFacts, InboundKind, PaymentLine};
 use crate::domain::reason::Reason;
 
@@ -203,6 +205,8 @@ pub struct RoleSpec {
     pub is_flag: bool,
     /// Whether the set is incomplete without it.
     pub required: bool,
+    /// Of a flag: the role of the file that it speaks of.
+    pub of: Option<String>,
 }
 
 /// Why a profile cannot be used: the place, what is wrong there, and what is allowed.
@@ -266,8 +270,9 @@ impl Profile {
         let plan = plan::plan(&spec).map_err(|fault| error(fault.span.start, fault.what))?;
         let mut roles: BTreeMap<InboundKind, Vec<RoleSpec>> = BTreeMap::new();
         for file in &plan.inbound {
-            let is_flag = matches!(file.content, Content::Flag(_));
-            roles.entry(file.kind).or_default().push(RoleSpec { role: file.role.clone(), is_flag, required: file.required });
+            let of = if let Content::Flag(_, of) = &file.content { Some(of.clone()) } else { None };
+            let role = RoleSpec { role: file.role.clone(), is_flag: of.is_some(), required: file.required, of };
+            roles.entry(file.kind).or_default().push(role);
         }
         Ok(Self {
             roles,
@@ -333,6 +338,12 @@ impl Profile {
         let data = expand(&request.name, "")?;
         let flag = request.flag_name.as_ref().map(|pieces| expand(pieces, &data)).transpose()?;
         Ok(OutboundNames { dir: expand(&request.dir, &data)?, key: expand(&request.key, &data)?, data, flag })
+    }
+
+    /// The name of the file in our package.
+    pub(super) fn member_name(&self, packing: &Packing, facts: &BatchFacts) -> Result<String, NameError> {
+        let data = self.expand(&self.plan.request.name, facts, "", facts.date)?;
+        self.expand(&packing.member, facts, &data, facts.date)
     }
 
     /// Whether the bank can be asked what became of payments, by a file.
@@ -510,12 +521,15 @@ impl Profile {
             None => Some(self.plan.request.layout),
             Some((kind, role)) => self.plan.inbound.iter().find(|i| i.kind == kind && i.role == role).and_then(|i| match &i.content {
                 Content::Lines { layout, .. } => Some(*layout),
-                Content::Flag(_) | Content::Statement(_) => None,
+                Content::Flag(..) | Content::Statement(_) => None,
             }),
         };
         let layout = number.and_then(|n| self.plan.layouts.get(n));
         let layout = layout.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the profile lays no such file out"))?;
-        explain(layout, source, most)
+        let Some(rule) = self.plan.package(of) else { return explain(layout, source, most) };
+        let mut explained = Vec::new();
+        let package = package::unpack(rule, &[], source, &mut |text| explain(layout, text, most).map(|lines| explained = lines))?;
+        package.problem.map_or(Ok(explained), |what| Err(io::Error::new(io::ErrorKind::InvalidData, what)))
     }
 
     /// The role of a file of this kind by its bare name, whatever folder it lies in.
@@ -563,12 +577,38 @@ impl Profile {
     ///
     /// # Errors
     /// Says which value differs. A kind without flags is an error too.
-    pub fn check_flag(&self, kind: InboundKind, flag: &[u8], data: &Tally, found: &Totals) -> Result<(), String> {
-        let pattern = self.plan.inbound.iter().filter(|i| i.kind == kind).find_map(|i| match &i.content {
-            Content::Flag(pattern) => Some(pattern),
+    pub fn check_flag(&self, kind: InboundKind, role: &str, flag: &[u8], data: &Tally, found: &Totals) -> Result<(), String> {
+        let pattern = self.flag(kind, role);
+        pattern
+            .ok_or_else(|| format!("the profile {} knows no flag {role:?} for a file of kind {}", self.id, kind.code()))?
+            .check(flag, data, found)
+    }
+
+    /// Whether a flag says anything of a file's bytes, so that they can be held against it before a line is read.
+    #[must_use]
+    pub fn flag_knows_bytes(&self, kind: InboundKind, role: &str) -> bool {
+        self.flag(kind, role).is_some_and(FlagPattern::knows_bytes)
+    }
+
+    /// The digests that a flag speaks of.
+    #[must_use]
+    pub fn flag_digests(&self, kind: InboundKind, role: &str) -> Vec<DigestKind> {
+        self.flag(kind, role).map(FlagPattern::digests).unwrap_or_default()
+    }
+
+    /// Whether a flag speaks of these bytes, whatever they mean.
+    ///
+    /// # Errors
+    /// As [`Profile::check_flag`].
+    pub fn check_flag_bytes(&self, kind: InboundKind, role: &str, flag: &[u8], data: &Tally) -> Result<(), String> {
+        self.flag(kind, role).map_or(Ok(()), |pattern| pattern.check_bytes(flag, data))
+    }
+
+    fn flag(&self, kind: InboundKind, role: &str) -> Option<&FlagPattern> {
+        self.plan.inbound.iter().filter(|i| i.kind == kind && i.role == role).find_map(|i| match &i.content {
+            Content::Flag(pattern, _) => Some(pattern),
             Content::Lines { .. } | Content::Statement(_) => None,
-        });
-        pattern.ok_or_else(|| format!("the profile {} knows no flag for a file of kind {}", self.id, kind.code()))?.check(flag, data, found)
+        })
     }
 }
 

@@ -9,10 +9,11 @@ use std::io::{self, Write};
 use super::columns::{Batch, BatchText, write_field, write_record, write_title};
 use super::field::{BatchValue, Field, Put};
 use super::layout::{Layout, Record, Syntax};
+use super::package::Packer;
 use super::plan;
 use super::profile::{NameError, OutboundNames, Profile};
 use super::sheet;
-use super::totals::Tallier;
+use super::totals::{DigestKind, Tallier};
 use super::xml::write::XmlOut;
 use crate::domain::exchange::{BatchFacts, PaymentLine};
 use crate::domain::money::Fen;
@@ -108,8 +109,10 @@ pub struct Renderer<'p, W> {
     facts: BatchFacts,
     names: OutboundNames,
     out: W,
+    packer: Option<Packer>,
     buffer: Vec<u8>,
     tallier: Tallier,
+    digests: Vec<DigestKind>,
     rows: u64,
     total: Fen,
     /// Lines are numbered without gaps; an enquiry's keep the numbers of the file that it asks about.
@@ -166,7 +169,26 @@ impl<'p, W: Write> Renderer<'p, W> {
         let tallier = Tallier::new(&digests);
         let cuts = Cell::new(0);
         let xml = (layout.syntax == Syntax::Xml).then(|| XmlOut::begin(layout, &mut buffer));
-        let mut this = Self { profile, layout, each, facts, names, out, buffer, tallier, rows: 0, total: Fen::ZERO, is_whole, cuts, xml };
+        let packing = request.zip.as_ref().filter(|_| is_whole).map(|(packing, _)| packing);
+        let packer =
+            packing.map(|p| Packer::begin(&profile.member_name(p, &facts)?, p.is_stored).map_err(RenderError::from)).transpose()?;
+        let mut this = Self {
+            profile,
+            layout,
+            each,
+            facts,
+            names,
+            out,
+            packer,
+            buffer,
+            tallier,
+            digests,
+            rows: 0,
+            total: Fen::ZERO,
+            is_whole,
+            cuts,
+            xml,
+        };
         for first in layout.first.iter().filter(|r| !r.is_optional) {
             this.batch_record(first)?;
         }
@@ -233,8 +255,15 @@ impl<'p, W: Write> Renderer<'p, W> {
             self.buffer = sheet::write(&self.buffer).map_err(|detail| RenderError::Batch { field: "workbook".to_owned(), detail })?;
         }
         self.flush()?;
+        let mut tally = self.tallier.finish();
+        if let Some(packer) = self.packer.take() {
+            let package = packer.finish()?;
+            let mut around = Tallier::new(&self.digests);
+            around.update(&package);
+            self.out.write_all(&package)?;
+            tally = around.finish().around(tally);
+        }
         self.out.flush()?;
-        let tally = self.tallier.finish();
         let pattern = self.profile.plan.request.flag.as_ref().filter(|_| self.is_whole);
         let batch = Batch { profile: self.profile, facts: &self.facts, names: &self.names, tally: None, cuts: &self.cuts };
         let of_flag = |detail| RenderError::Batch { field: "flag".to_owned(), detail };
@@ -264,7 +293,10 @@ impl<'p, W: Write> Renderer<'p, W> {
 
     fn flush(&mut self) -> Result<(), RenderError> {
         self.tallier.update(&self.buffer);
-        self.out.write_all(&self.buffer)?;
+        match &mut self.packer {
+            Some(packer) => packer.write(&self.buffer)?,
+            None => self.out.write_all(&self.buffer)?,
+        }
         self.buffer.clear();
         Ok(())
     }

@@ -91,6 +91,19 @@ pub struct RequestSpec {
     pub layout: Spanned<String>,
     pub flag_name: Option<Spanned<String>>,
     pub flag: Option<Spanned<String>>,
+    pub zip: Option<Spanned<ZipSpec>>,
+}
+
+/// A package around the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZipSpec {
+    pub member: Spanned<String>,
+    pub store: Option<Spanned<bool>>,
+    pub optional: Option<Spanned<bool>>,
+    pub besides: Option<Spanned<Vec<Spanned<String>>>>,
+    pub max_megabytes: Option<Spanned<u64>>,
+    pub max_ratio: Option<Spanned<u64>>,
 }
 
 /// How we ask what became of payments (查询).
@@ -115,6 +128,8 @@ pub struct InboundSpec {
     pub layout: Option<Spanned<String>>,
     pub form: Option<Spanned<FormSpec>>,
     pub flag: Option<Spanned<String>>,
+    pub of: Option<Spanned<String>>,
+    pub zip: Option<Spanned<ZipSpec>>,
     pub status: Option<Spanned<String>>,
     pub file_status: Option<Spanned<String>>,
     pub outcome: Option<Spanned<Outcome>>,

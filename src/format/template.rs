@@ -216,6 +216,13 @@ impl Recogniser {
         self.name.as_ref().is_some_and(|regex| regex.is_match(name))
     }
 
+    /// The values that a path which fits carries.
+    #[must_use]
+    pub fn values<'t>(&self, path: &'t str) -> Option<Vec<(&PathToken, &'t str)>> {
+        let found = self.regex.captures(path)?;
+        Some(self.captured.iter().enumerate().filter_map(|(i, token)| found.name(&format!("v{i}")).map(|m| (token, m.as_str()))).collect())
+    }
+
     /// The key of a path that fits. A value that stands twice must agree with itself, and a date must exist.
     #[must_use]
     pub fn key(&self, path: &str) -> Option<String> {

@@ -99,9 +99,23 @@ pub struct Tally {
     pub sm3: Option<String>,
     /// Lower-case hex, where the profile's flags ask for it.
     pub md5: Option<String>,
+    /// Of the text in the package, where the file is one.
+    pub inner: Option<Box<Self>>,
 }
 
 impl Tally {
+    /// Of the text: that in the package, where the file is one.
+    #[must_use]
+    pub fn of_text(&self) -> &Self {
+        self.inner.as_deref().unwrap_or(self)
+    }
+
+    /// A package's, around that of its text.
+    #[must_use]
+    pub(super) fn around(self, inner: Self) -> Self {
+        Self { lines: inner.lines, inner: Some(Box::new(inner)), ..self }
+    }
+
     /// One digest, as lower-case hex.
     #[must_use]
     pub fn digest(&self, kind: DigestKind) -> Option<&str> {
@@ -163,6 +177,7 @@ impl Tallier {
             sha256: hex(&self.sha256.finalize()),
             sm3: self.sm3.map(|d| hex(&d.finalize())),
             md5: self.md5.map(|d| hex(&d.finalize())),
+            inner: None,
         }
     }
 }

@@ -49,6 +49,7 @@ pub async fn stage(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError>
 struct Found {
     problems: Vec<String>,
     faults: u64,
+    /// By the role of the file.
     tallies: Vec<(String, Tally)>,
     summaries: Vec<ParseSummary>,
     entries: Vec<StatementEntry>,
@@ -80,10 +81,15 @@ async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<
             format!("its key {} names no file of ours", first.key),
         )));
     }
-    for file in data_files {
+    // What its flag does not speak of is not what the bank wrote: not a line of it is read.
+    let mut is_torn = false;
+    for flag in &flag_files {
+        is_torn |= !held_against(&profile, flag, &data_files, &mut found)?;
+    }
+    for file in data_files.into_iter().filter(|_| !is_torn) {
         read(&mut tx, &profile, file, file_out.as_ref(), &mut found).await?;
     }
-    for file in flag_files {
+    for file in flag_files.into_iter().filter(|_| !is_torn) {
         check_flag(&profile, file, &mut found)?;
     }
     if found.problems.is_empty()
@@ -184,7 +190,7 @@ async fn read(tx: &mut Tx, profile: &Arc<Profile>, file: &FileIn, out: Option<&F
         .map_err(PassError::local("reading", &path))?;
     let excused = excused(&summary, unread);
     found.problems.extend(summary.problems.iter().filter(|p| !excused.contains(p)).map(|p| format!("{}: {p}", file.name)));
-    found.tallies.push((file.name.clone(), summary.tally.clone()));
+    found.tallies.push((file.role.clone(), summary.tally.clone()));
     found.summaries.push(summary);
     Ok(())
 }
@@ -278,15 +284,51 @@ async fn weigh_left_out(
     Ok(())
 }
 
-fn check_flag(profile: &Profile, flag: &FileIn, found: &mut Found) -> Result<(), PassError> {
+fn text_of(flag: &FileIn) -> Result<Vec<u8>, PassError> {
     let path = kept(flag);
     let mut text = Vec::new();
     let source = std::fs::File::open(&path).map_err(PassError::local("reading", &path))?;
     source.take(4096).read_to_end(&mut text).map_err(PassError::local("reading", &path))?;
+    Ok(text)
+}
+
+/// The role of the file that a flag speaks of.
+fn spoken_of(profile: &Profile, flag: &FileIn) -> Option<String> {
+    profile.roles(flag.kind).iter().find(|r| r.role == flag.role).and_then(|r| r.of.clone())
+}
+
+/// A flag's size and digest, before a line of its file is read.
+fn held_against(profile: &Profile, flag: &FileIn, data: &[&FileIn], found: &mut Found) -> Result<bool, PassError> {
+    let of = spoken_of(profile, flag);
+    let Some(file) = data.iter().find(|f| Some(&f.role) == of.as_ref()).filter(|_| profile.flag_knows_bytes(flag.kind, &flag.role)) else {
+        return Ok(true);
+    };
+    let path = kept(file);
+    let mut source = std::fs::File::open(&path).map_err(PassError::local("reading", &path))?;
+    let mut tallier = Tallier::new(&profile.flag_digests(flag.kind, &flag.role));
+    let mut bytes = vec![0; 1 << 18];
+    loop {
+        let read = source.read(&mut bytes).map_err(PassError::local("reading", &path))?;
+        if read == 0 {
+            break;
+        }
+        tallier.update(bytes.get(..read).unwrap_or_default());
+    }
+    let held = profile.check_flag_bytes(flag.kind, &flag.role, &text_of(flag)?, &tallier.finish());
+    if let Err(why) = &held {
+        found.problems.push(format!("{}: {why}", flag.name));
+    }
+    Ok(held.is_ok())
+}
+
+fn check_flag(profile: &Profile, flag: &FileIn, found: &mut Found) -> Result<(), PassError> {
+    let text = text_of(flag)?;
     let none = Tallier::new(&[]).finish();
-    let tally = found.tallies.first().map_or(&none, |(_, t)| t);
-    let totals = found.summaries.first().map(|s| s.found.clone()).unwrap_or_default();
-    if let Err(why) = profile.check_flag(flag.kind, &text, tally, &totals) {
+    let of = spoken_of(profile, flag);
+    let at = found.tallies.iter().position(|(role, _)| Some(role) == of.as_ref());
+    let tally = at.and_then(|at| found.tallies.get(at)).map_or(&none, |(_, t)| t);
+    let totals = at.and_then(|at| found.summaries.get(at)).map(|s| s.found.clone()).unwrap_or_default();
+    if let Err(why) = profile.check_flag(flag.kind, &flag.role, &text, tally, &totals) {
         found.problems.push(format!("{}: {why}", flag.name));
     }
     Ok(())

@@ -7,6 +7,7 @@ mod broken_profiles;
 mod enquiry;
 mod gateway;
 mod iso;
+mod packages;
 mod reasons;
 mod round_trip;
 mod sheets;
@@ -207,9 +208,11 @@ fn a_result_of_fixed_columns_is_read() {
     other.unit_no = "LS0002".to_owned();
     assert_eq!(profile.differing_echoes(&other, &read.summary), ["the column \"企业代码\" is not what our file said"]);
     let flag = sample("fixed-gbk-bytes", "result/20190314/03140001.dat.ok");
-    assert_eq!(profile.check_flag(InboundKind::Result, &flag, &read.summary.tally, &read.summary.found), Ok(()));
+    assert_eq!(profile.check_flag(InboundKind::Result, "flag", &flag, &read.summary.tally, &read.summary.found), Ok(()));
     let request = sample("fixed-gbk-bytes", "request/20190314/03140001.dat.ok");
-    assert!(profile.check_flag(InboundKind::Result, &request, &read.summary.tally, &read.summary.found).unwrap_err().contains("SM3"));
+    assert!(
+        profile.check_flag(InboundKind::Result, "flag", &request, &read.summary.tally, &read.summary.found).unwrap_err().contains("SM3")
+    );
 }
 
 #[test]

@@ -244,6 +244,8 @@ fn a_file_that_the_profile_does_not_know_is_an_error() {
     let error = profile.parse(InboundKind::Ack, "ack", &mut &b""[..], &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("no data file of kind ack"));
     assert!(
-        profile.check_flag(InboundKind::Result, b"", &bankgate::format::Tally::default(), &bankgate::format::Totals::default()).is_err()
+        profile
+            .check_flag(InboundKind::Result, "flag", b"", &bankgate::format::Tally::default(), &bankgate::format::Totals::default())
+            .is_err()
     );
 }

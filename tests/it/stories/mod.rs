@@ -21,6 +21,7 @@ mod incidents;
 mod iso;
 mod late;
 mod order;
+mod packages;
 mod parted;
 mod parts;
 mod permuted;

@@ -1,0 +1,3 @@
+count=5
+amount=1001183.49
+md5=01cf10e84f7c6fcc8498161fab8ccc80
