@@ -18,6 +18,8 @@ use crate::stories::bank::{Slip, Word, result};
 use crate::stories::cases::Sheets;
 use crate::stories::world::{Draft, SPLIT, World, at, draft};
 
+mod month;
+
 /// The other person: a user whom every machine has.
 const OTHER: &str = "daemon";
 const DEAD: Word = Word::Failed("持卡人已死亡");

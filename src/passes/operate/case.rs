@@ -318,6 +318,16 @@ impl Plan {
             "recovery" => self.line.as_ref().is_some_and(|l| l.state == InstructionState::Paid),
             _ => false,
         };
+        if kind == "rejected" {
+            return OperateError::refused(
+                format!(
+                    "案件{id}（{kind}）不能凭依据结案：该行未曾发放；更正后重新发放，或取消（bankgate failure cancel {id} --reason …）"
+                ),
+                format!(
+                    "case {id} ({kind}) is not closed by evidence: nothing of it was paid; correct it and pay it, or cancel it (`bankgate failure cancel {id} --reason …`)"
+                ),
+            );
+        }
         if !may {
             return OperateError::refused(
                 format!("案件{id}（{kind}）不能凭依据结案：款项须经重发、退回国库或认定结果了结"),

@@ -275,6 +275,13 @@ impl Settlement {
         let Some(line) = tx.standing(instruction).await? else {
             return OperateError::refused(format!("没有支付{reference}"), format!("there is no instruction {reference}"));
         };
+        if let Some(successor) = line.successor {
+            let successor = EndToEndId(successor);
+            return OperateError::refused(
+                format!("支付{reference}已由{successor}重新发放；须先了结{successor}，以免重复支付"),
+                format!("{reference} is paid again by {successor}: settle that one first, or it is paid twice"),
+            );
+        }
         let before = tx.paid_before(instruction).await?;
         let not_back = if before.is_none() { tx.return_of_all(instruction).await? } else { None };
         let may = line.state != InstructionState::FailedFinal || before.is_some() || not_back.is_some();
@@ -285,13 +292,6 @@ impl Settlement {
                 format!("{reference} is {}: only what is unknown or in conflict is settled by persons", line.state.code()),
             );
         };
-        if let Some(successor) = line.successor {
-            let successor = EndToEndId(successor);
-            return OperateError::refused(
-                format!("支付{reference}已由{successor}重新发放；须先了结{successor}，以免重复支付"),
-                format!("{reference} is paid again by {successor}: settle that one first, or it is paid twice"),
-            );
-        }
         let is_final = line.state == InstructionState::FailedFinal;
         let (before, not_back) = (before.filter(|_| is_final), not_back.filter(|_| is_final));
         if is_final && tx.is_refunded_or_asked(instruction).await? {

@@ -27,7 +27,7 @@ mod parts;
 mod permuted;
 mod publication;
 mod race;
-mod reconcile;
+pub mod reconcile;
 pub mod refund;
 mod returns;
 mod settlement;

@@ -63,6 +63,8 @@ struct Attempt {
     truth: Truth,
     due: Vec<Due>,
     is_given_back: bool,
+    /// All of it was said, on statements too, before this day.
+    is_told: bool,
 }
 
 impl Attempt {
@@ -148,7 +150,17 @@ impl Town<'_> {
                 }
                 due.shuffle(&mut self.dice);
                 let fen = order.fen;
-                self.attempts.push(Attempt { id, person, slip: self.slips.len(), line, fen, truth, due, is_given_back: false });
+                self.attempts.push(Attempt {
+                    id,
+                    person,
+                    slip: self.slips.len(),
+                    line,
+                    fen,
+                    truth,
+                    due,
+                    is_given_back: false,
+                    is_told: false,
+                });
             }
             self.slips.push((slip, false));
         }
@@ -239,7 +251,7 @@ impl Town<'_> {
     async fn ask_again(&mut self, today: &str) {
         for at in 0..self.attempts.len() {
             let a = &self.attempts[at];
-            if (a.truth == Truth::Wavered && !a.due.is_empty()) || !self.chance(2) {
+            if (a.truth == Truth::Wavered && !a.is_told) || !self.chance(2) {
                 continue;
             }
             let a = &self.attempts[at];
@@ -314,6 +326,8 @@ impl Town<'_> {
         }
         self.w.settle().await;
         self.take(false);
+        let is_stated = self.withheld.is_empty() && self.booked.is_empty();
+        self.attempts.iter_mut().for_each(|a| a.is_told |= is_stated && a.due.is_empty());
         self.w.books_hold().await;
     }
 
