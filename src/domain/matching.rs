@@ -5,6 +5,7 @@
 //! as values, a finding for every line goes out.
 
 mod disagree;
+mod reversal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +42,7 @@ pub enum MatchKind {
     CreditBack,
     /// All failures' money of one file, back in a lump.
     CreditBackFile,
-    /// What two persons said it is.
+    /// What two persons said it is; or a debit that was none of ours, and its reversal.
     Other,
 }
 
@@ -258,6 +259,8 @@ pub struct Books {
     pub fundings: Vec<FundingDue>,
     /// Open cases of recovery.
     pub recoveries: Vec<RecoveryDue>,
+    /// The day from which the statements do not follow each other: what lies between is not known.
+    pub broken_from: Option<NaiveDate>,
 }
 
 /// What was found of a line.
@@ -310,12 +313,10 @@ pub fn match_lines(lines: &[Line], books: &mut Books) -> Vec<Found> {
     let names: Vec<Option<Named>> = lines.iter().map(|line| named(line, books)).collect();
     let mut found: Vec<Option<Found>> = vec![None; lines.len()];
     // What a bank's file said comes back goes before what the statement is the first to say.
-    for is_said in [true, false] {
-        for ((line, name), found) in lines.iter().zip(&names).zip(&mut found) {
-            let Some(name) = name.as_ref().filter(|name| found.is_none() && (!is_said || was_said(line, name, books))) else { continue };
-            *found = by_name(line, name, books);
-        }
-    }
+    take_named(lines, &names, books, &mut found, was_said);
+    take_named(lines, &names, books, &mut found, |line, _, _| line.side == Side::Debit);
+    reversal::pair(lines, &names, &mut found);
+    take_named(lines, &names, books, &mut found, |_, _, _| true);
     by_sum(lines, &names, books, &mut found);
     by_amount(lines, &names, books, &mut found);
     let left = lines.iter().zip(&names).zip(found);
@@ -411,6 +412,20 @@ fn named(line: &Line, books: &Books) -> Option<Named> {
     None
 }
 
+fn take_named(
+    lines: &[Line],
+    names: &[Option<Named>],
+    books: &mut Books,
+    found: &mut [Option<Found>],
+    is_meant: impl Fn(&Line, &Named, &Books) -> bool,
+) {
+    for ((line, name), found) in lines.iter().zip(names).zip(found) {
+        if let Some(name) = name.as_ref().filter(|name| found.is_none() && is_meant(line, name, books)) {
+            *found = by_name(line, name, books);
+        }
+    }
+}
+
 fn was_said(line: &Line, name: &Named, books: &Books) -> bool {
     match (name, line.side) {
         (Named::Item(id), Side::Credit) => books.items.get(id).is_some_and(|item| item.unseen.contains(&line.amount)),
@@ -484,7 +499,7 @@ fn item_credit(line: &Line, id: i64, books: &mut Books) -> Option<(MatchKind, i6
     // One of those that were said to come back, or all together; while they are to come, another amount is a question.
     let said = item.unseen.iter().position(|it| *it == line.amount);
     let is_all = item.unseen.len() > 1 && item.unseen.iter().copied().sum::<Fen>() == line.amount;
-    let is_first_to_say = item.unseen.is_empty() && line.amount <= item.kept;
+    let is_first_to_say = item.unseen.is_empty() && line.amount <= item.kept && books.broken_from.is_none_or(|day| line.on < day);
     match said {
         Some(at) => _ = item.unseen.remove(at),
         None if is_all => item.unseen.clear(),

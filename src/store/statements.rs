@@ -385,6 +385,17 @@ impl Tx {
         row.map(|r| Ok((r.int(0)?, r.opt_int(1)?.map(Fen::new)))).transpose()
     }
 
+    /// The day of the first statement since a day that does not begin where the one before it ended.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn broken_from(&mut self, of: &PayerAccount, since: NaiveDate) -> Result<Option<NaiveDate>, StoreError> {
+        let sql = "select from_date from (select from_date, to_date, opening_fen, lag(closing_fen) over (order by to_date, id) as before \
+                   from statement where bank = $1 and account = $2 and problems = '' and to_date >= $3) x where opening_fen <> before \
+                   order by from_date limit 1";
+        self.opt(sql, args![&of.bank, &of.account, since]).await?.map(|r| r.date(0)).transpose()
+    }
+
     /// The days that an account's statements span; `None` where there is none.
     ///
     /// # Errors

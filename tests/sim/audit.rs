@@ -169,6 +169,15 @@ impl Auditor {
         self.all::<(String,)>("select number from batch").await.into_iter().map(|(number,)| number).collect()
     }
 
+    /// What two persons have to do for refunds: proposals of orders that wait, orders that are approved, orders that are out.
+    pub async fn refunds(&mut self) -> (Vec<i64>, Vec<String>, Vec<String>) {
+        let proposals: Vec<(i64,)> = self.all("select id from proposal where state = 'open' and act = 'refund.order'").await;
+        let orders: Vec<(String, String)> = self.all("select number, state from refund_order where state in ('approved', 'sent')").await;
+        let (approved, sent): (Vec<_>, Vec<_>) = orders.into_iter().partition(|(_, state)| state == "approved");
+        let numbers = |orders: Vec<(String, String)>| orders.into_iter().map(|(number, _)| number).collect();
+        (proposals.into_iter().map(|(id,)| id).collect(), numbers(approved), numbers(sent))
+    }
+
     /// Files that wait for a person: number, bank, path.
     pub async fn in_doubt(&mut self) -> Vec<(i64, String, String)> {
         let p = self.picture().await;
@@ -253,7 +262,12 @@ impl Auditor {
     /// At the end, when all was quiet for long: what a bank credited is known as paid, and nothing else is.
     pub async fn check_end(&mut self, port: &Port) -> Verdict {
         let picture = self.picture().await;
-        let out = enter(port);
+        let days = "select bank, verdict from reconcile_run r where id = (select max(id) from reconcile_run s where s.bank = r.bank and s.on_date = r.on_date)";
+        let verdicts: Vec<(String, String)> = self.all(days).await;
+        let breaks = "select bank from break_item where state = 'open' union select bank from incident where state = 'open' and bank <> ''";
+        let told: BTreeSet<String> = self.all::<(String,)>(breaks).await.into_iter().map(|(bank,)| bank).collect();
+        let mut out = enter(port);
+        statements_agree(&picture, &mut out, &verdicts, &told)?;
         let credited: BTreeMap<i64, bool> = credits(&out).into_iter().map(|(fen, n)| (fen, n > 0)).collect();
         let mut believed: BTreeMap<i64, bool> = BTreeMap::new();
         let mut open = BTreeSet::new();
@@ -595,6 +609,22 @@ fn takes_are_what_was_sealed(p: &Picture, out: &Outside, forgotten: &BTreeSet<(S
             require!(rows.iter().any(|f| f.may_be_out()), "3: durable before visible", "{code} took {path}, which is {states:?}");
             require!(seen.insert(path), "1: a file is published once", "{code} took {path} twice");
         }
+    }
+    Ok(())
+}
+
+/// Where every day of an account is reconciled, what left it by the bank's own book is what is paid by ours; else somebody is told.
+fn statements_agree(p: &Picture, out: &mut Outside, verdicts: &[(String, String)], told: &BTreeSet<String>) -> Verdict {
+    for code in out.banks.keys().copied().collect::<Vec<_>>() {
+        let days: Vec<&str> = verdicts.iter().filter(|(bank, _)| bank == code).map(|(_, verdict)| verdict.as_str()).collect();
+        if days.is_empty() || days.iter().any(|verdict| *verdict != "RECONCILED") {
+            require!(told.contains(code), "8: nothing waits in silence", "the account at {code} stands {days:?}, and nobody was told");
+            continue;
+        }
+        let spent = out.banks[code].spent(i64::MAX);
+        let paid: i64 = p.instructions.iter().filter(|i| i.bank == code && i.state == "paid").map(|i| i.standing).sum();
+        require!(spent == paid || told.contains(code), "R6: reconciled is equal", "{code}: {spent} fen left the account, {paid} are paid");
+        out.say(&format!("{code} is reconciled: {spent} fen"));
     }
     Ok(())
 }

@@ -84,12 +84,16 @@ pub enum Fault {
     Returns,
     /// The department corrects twice, or wrongly, or claims twice.
     Sloppy,
+    /// A statement comes days late.
+    StatementLate,
+    /// The bank errs in its own book, and puts it right later.
+    StatementErrs,
     /// The database is the one of last night again.
     Restored,
 }
 
 impl Fault {
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::TimeoutBefore,
@@ -122,6 +126,8 @@ impl Fault {
         Self::Lies,
         Self::Returns,
         Self::Sloppy,
+        Self::StatementLate,
+        Self::StatementErrs,
         Self::Restored,
     ];
 

@@ -15,6 +15,7 @@ use bankgate::domain::batch::BatchDigest;
 use bankgate::domain::ids::EndToEndId;
 use bankgate::domain::time::Timestamp;
 use bankgate::passes::operate::propose::{Act, approve, propose_resolve};
+use bankgate::passes::operate::refund::{propose_receipt, sent_by_hand};
 use bankgate::passes::{Gateway, deliver};
 use bankgate::store::Store;
 use rand::Rng as _;
@@ -242,6 +243,11 @@ impl World {
             at += hours * HOUR;
         }
         self.plan_restores(days);
+        self.out(|out| {
+            for bank in out.banks.values_mut() {
+                bank.states_daily(days + CALM_DAYS);
+            }
+        });
         let end = start + (days + CALM_DAYS) * DAY;
         let mut today = 0;
         while let Some(next) = self.next_moment().filter(|next| *next < end) {
@@ -302,6 +308,7 @@ impl World {
         self.departments_correct().await;
         self.two_persons_settle().await?;
         self.two_persons_say_what_became_of_files().await?;
+        self.two_persons_refund().await?;
         self.two_persons_release().await
     }
 
@@ -623,6 +630,30 @@ impl World {
                 continue;
             };
             self.by_two(proposal, &format!("{id} {act:?}")).await?;
+        }
+        Ok(())
+    }
+
+    /// What nobody may keep goes back to the treasury: approved by another than who proposed it, carried there, seen by its receipt.
+    async fn two_persons_refund(&mut self) -> Verdict {
+        let (proposals, approved, sent) = self.audit.refunds().await;
+        let now = Timestamp::from_millis(self.now());
+        for id in proposals {
+            let done = approve(&self.people, &finance("sun"), id, now).await;
+            self.out(|out| out.say(&format!("refund approved by {id}: {}", done.is_ok())));
+        }
+        for number in approved {
+            let done = sent_by_hand(&self.people, &finance("qian"), &number, now).await;
+            self.out(|out| out.say(&format!("refund {number} is carried: {}", done.is_ok())));
+        }
+        for number in sent {
+            if self.out(|out| out.rng.random_range(0..3)) != 0 {
+                continue;
+            }
+            let Ok((proposal, _)) = propose_receipt(&self.people, &finance("qian"), &number, "国库回单第1号", now).await else {
+                continue;
+            };
+            self.by_two(proposal, &format!("receipt of {number}")).await?;
         }
         Ok(())
     }

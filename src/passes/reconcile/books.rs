@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 
+use crate::domain::exchange::Side;
 use crate::domain::ledger::EntryKind;
 use crate::domain::matching::{Books, FileDue, Line, reference, tokens};
 use crate::domain::money::Fen;
@@ -39,6 +40,10 @@ pub(crate) async fn load(gateway: &Gateway, tx: &mut Tx, of: &PayerAccount, line
         books.fundings = tx.fundings_unseen(of).await?;
     }
     books.recoveries = tx.recoveries_open(of).await?;
+    if let Some(first) = lines.iter().filter(|line| line.side == Side::Credit).map(|line| line.on).min() {
+        let since = first.checked_sub_days(Days::new(super::DAYS_BACK)).unwrap_or(first);
+        books.broken_from = tx.broken_from(of, since).await?;
+    }
     Ok((books, files))
 }
 

@@ -30,6 +30,7 @@ mod race;
 pub mod reconcile;
 pub mod refund;
 mod returns;
+mod reversal;
 mod settlement;
 mod sheets;
 mod stuck;

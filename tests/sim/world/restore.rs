@@ -12,7 +12,8 @@ use bankgate::store::Store;
 use rand::Rng as _;
 
 use super::super::audit::Verdict;
-use super::super::house::{gateway, people_pool};
+use super::super::books::put_statement;
+use super::super::house::{gateway, people_pool, start_ms};
 use super::super::people::finance;
 use super::super::port::{Fault, Outside};
 use super::{DAY, World};
@@ -78,6 +79,7 @@ impl World {
         for at in 0..self.nodes.len() {
             self.restart(at).await;
         }
+        self.ask_for_statements_again();
         self.soon(1);
     }
 
@@ -92,6 +94,18 @@ impl World {
             self.out(|out| out.say(&format!("batch {number} is entered again")));
         }
         self.soon(1);
+    }
+
+    /// Banks are asked for their statements again; what the database has already is the same once more.
+    pub(super) fn ask_for_statements_again(&mut self) {
+        let today = (self.now() - start_ms()) / DAY;
+        self.out(|out| {
+            for code in out.banks.keys().copied().collect::<Vec<_>>() {
+                for day in 0..today {
+                    put_statement(out, code, day);
+                }
+            }
+        });
     }
 
     /// Two persons let publishing go on; one alone may not.

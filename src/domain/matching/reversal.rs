@@ -1,0 +1,24 @@
+//! A debit that nothing explains and the credit that takes it back (冲正). The bank has put its own book right: neither is a payment
+//! or a return of ours, and a credit that names a payment must not be taken for the payee's money coming back.
+
+use super::{Found, How, Line, MatchKind, Named};
+use crate::domain::exchange::Side;
+
+/// Pairs each such debit with the first credit behind it that names the same thing, over the same amount.
+pub(super) fn pair(lines: &[Line], names: &[Option<Named>], found: &mut [Option<Found>]) {
+    let is_open = |found: &[Option<Found>], at: usize| matches!(found.get(at), Some(None));
+    for (debit, (line, name)) in lines.iter().zip(names).enumerate() {
+        if line.side != Side::Debit || name.is_none() || !is_open(found, debit) {
+            continue;
+        }
+        let takes_back = |(at, (other, its)): &(usize, (&Line, &Option<Named>))| {
+            other.side == Side::Credit && *its == name && other.amount == line.amount && other.on >= line.on && is_open(found, *at)
+        };
+        let Some((credit, _)) = lines.iter().zip(names).enumerate().find(takes_back) else { continue };
+        for at in [debit, credit] {
+            if let Some(slot) = found.get_mut(at) {
+                *slot = Some(Found::Match(MatchKind::Other, 0, How::Reference));
+            }
+        }
+    }
+}

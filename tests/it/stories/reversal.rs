@@ -1,0 +1,72 @@
+//! A bank debits twice and takes one back (冲正). By its reference the credit looks like a return (退票); taken for one, the payee
+//! would be paid again.
+
+use super::bank::{Slip, Word};
+use super::reconcile::{Entry, credit, debit};
+use super::world::{CLEARING, World, draft, on_both};
+
+const DAYS: [&str; 3] = ["2019-03-14", "2019-03-15", "2019-03-18"];
+const OPENING: i64 = 50_000_000;
+
+async fn paid(w: &mut World) -> Slip {
+    w.release(&draft("B", CLEARING, 0..2)).await;
+    w.settle().await;
+    let slip = w.take_one(CLEARING);
+    w.answer(&slip, &[Word::Paid; 2]);
+    w.settle().await;
+    slip
+}
+
+/// The entries of two days and of the third, on which the bank takes one back.
+fn entries(slip: &Slip) -> [Vec<Entry>; 3] {
+    let first = |words: &str| debit(slip.orders[0].fen, &slip.orders[0].reference, words);
+    let other = debit(slip.orders[1].fen, &slip.orders[1].reference, "代发");
+    [vec![first("代发"), other], vec![first("代发")], vec![credit(slip.orders[0].fen, &slip.orders[0].reference, "冲正")]]
+}
+
+async fn verdicts(w: &World) -> Vec<String> {
+    let sql = "select on_date || ' ' || verdict from reconcile_run r where bank = 'B2' and verdict <> 'INCOMPLETE' \
+               and id = (select max(id) from reconcile_run s where s.bank = r.bank and s.on_date = r.on_date) order by on_date";
+    w.texts(sql).await
+}
+
+async fn nothing_came_back(w: &World) {
+    assert_eq!(w.states("B").await, ["paid", "paid"]);
+    assert_eq!(w.int("select count(*) from waiting_return").await, 0);
+    assert_eq!(w.int("select count(*) from break_item where state = 'open' and bank = 'B2'").await, 0);
+    assert_eq!(verdicts(w).await, DAYS.map(|day| format!("{day} RECONCILED")));
+}
+
+#[tokio::test]
+async fn a_debit_that_was_taken_back_is_no_return() {
+    on_both(async |w| {
+        let slip = paid(w).await;
+        let mut opening = OPENING;
+        for (day, entries) in DAYS.iter().zip(&entries(&slip)).take(2) {
+            opening = w.state(CLEARING, day, opening, entries);
+        }
+        w.settle_at("2019-03-18", "09:00:00").await;
+        assert_eq!(w.texts("select kind from break_item where state = 'open' and bank = 'B2'").await, ["duplicate_debit"]);
+        w.state(CLEARING, DAYS[2], opening, &entries(&slip)[2]);
+        w.settle_at("2019-03-19", "09:00:00").await;
+        nothing_came_back(w).await;
+        w.audit("a reversal").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_credit_whose_debit_may_stand_on_a_statement_that_is_missing_waits_for_it() {
+    on_both(async |w| {
+        let slip = paid(w).await;
+        let [first, second, third] = entries(&slip);
+        let opening = w.state(CLEARING, DAYS[0], OPENING, &first);
+        w.state(CLEARING, DAYS[2], opening - slip.orders[0].fen, &third);
+        w.settle_at("2019-03-19", "09:00:00").await;
+        assert_eq!(w.states("B").await, ["paid", "paid"], "not before the day between is known");
+        w.state(CLEARING, DAYS[1], opening, &second);
+        w.settle_at("2019-03-20", "09:00:00").await;
+        nothing_came_back(w).await;
+    })
+    .await;
+}
