@@ -315,7 +315,7 @@ pub fn match_lines(lines: &[Line], books: &mut Books) -> Vec<Found> {
     // What a bank's file said comes back goes before what the statement is the first to say.
     take_named(lines, &names, books, &mut found, was_said);
     take_named(lines, &names, books, &mut found, |line, _, _| line.side == Side::Debit);
-    reversal::pair(lines, &names, &mut found);
+    reversal::pair(lines, &names, books, &mut found);
     take_named(lines, &names, books, &mut found, |_, _, _| true);
     by_sum(lines, &names, books, &mut found);
     by_amount(lines, &names, books, &mut found);

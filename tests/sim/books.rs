@@ -1,5 +1,6 @@
 //! What moves on the payer's account, by the bank's own book, and the statement (对账单) that it gives of each day.
 
+use chrono::NaiveDate;
 use rand::Rng as _;
 
 use super::bank::{Act, Bank};
@@ -13,7 +14,7 @@ const DAY: i64 = 24 * HOUR;
 const OPENING: i64 = 5_000_000_000;
 /// When a day's book is closed, and when its statement is out.
 const CLOSES: i64 = 20 * HOUR;
-const STATED: i64 = CLOSES + HOUR / 2;
+pub const STATED: i64 = CLOSES + HOUR / 2;
 
 /// A line of the account.
 #[derive(Clone, Debug)]
@@ -37,6 +38,11 @@ impl Bank {
     fn book(&mut self, now_ms: i64, is_debit: bool, fen: i64, reference: &str, words: &str) {
         let day = (now_ms - start_ms() + DAY - CLOSES).div_euclid(DAY);
         self.moves.push(Move { day, is_debit, fen, reference: reference.to_owned(), words: words.to_owned() });
+    }
+
+    /// The first day on which anything moved.
+    pub fn first_day(&self) -> Option<String> {
+        self.moves.iter().map(|m| m.day).min().map(|day| at(day).format("%F").to_string())
     }
 
     /// What left the account less what came back to it, until the end of a day.
@@ -118,8 +124,12 @@ fn err(out: &mut Outside, code: &'static str, day: i64) {
     }
 }
 
+fn at(day: i64) -> NaiveDate {
+    bankgate::domain::time::Timestamp::from_millis(start_ms() + day * DAY).date(ZONE)
+}
+
 fn date(day: i64) -> String {
-    bankgate::domain::time::Timestamp::from_millis(start_ms() + day * DAY).date(ZONE).format("%Y%m%d").to_string()
+    at(day).format("%Y%m%d").to_string()
 }
 
 fn statement(bank: &Bank, code: &str, day: i64) -> String {

@@ -1,14 +1,15 @@
-//! A debit that nothing explains and the credit that takes it back (冲正). The bank has put its own book right: neither is a payment
+//! A debit that was made once already and the credit that takes it back (冲正). The bank has put its own book right: neither is a payment
 //! or a return of ours, and a credit that names a payment must not be taken for the payee's money coming back.
 
-use super::{Found, How, Line, MatchKind, Named};
+use super::disagree::disagrees;
+use super::{Books, BreakKind, Found, How, Line, MatchKind, Named};
 use crate::domain::exchange::Side;
 
 /// Pairs each such debit with the first credit behind it that names the same thing, over the same amount.
-pub(super) fn pair(lines: &[Line], names: &[Option<Named>], found: &mut [Option<Found>]) {
+pub(super) fn pair(lines: &[Line], names: &[Option<Named>], books: &Books, found: &mut [Option<Found>]) {
     let is_open = |found: &[Option<Found>], at: usize| matches!(found.get(at), Some(None));
     for (debit, (line, name)) in lines.iter().zip(names).enumerate() {
-        if line.side != Side::Debit || name.is_none() || !is_open(found, debit) {
+        if line.side != Side::Debit || name.is_none() || !is_open(found, debit) || !is_second(line, name.as_ref(), books) {
             continue;
         }
         let takes_back = |(at, (other, its)): &(usize, (&Line, &Option<Named>))| {
@@ -21,4 +22,9 @@ pub(super) fn pair(lines: &[Line], names: &[Option<Named>], found: &mut [Option<
             }
         }
     }
+}
+
+/// What waits for the bank's word, or differs otherwise, is no second debit.
+fn is_second(line: &Line, name: Option<&Named>, books: &Books) -> bool {
+    matches!(disagrees(line, name, books), Found::Break { kind: BreakKind::DuplicateDebit, .. })
 }
