@@ -271,11 +271,14 @@ fn render(out: &Out, args: &RenderArgs) -> Result<Exit, Failure> {
     if !faults.is_empty() {
         return Err(refused(faults));
     }
-    let most = usize::try_from(profile.exchange().max_rows).unwrap_or(usize::MAX);
-    let is_split = lines.len() > most;
+    let parts = tool::parts(&lines, &profile);
+    let is_split = parts.len() > 1;
     let first_no = facts.seq_no;
     let mut written = Vec::new();
-    for (part, number) in lines.chunks_mut(most).zip(first_no..) {
+    let mut rest = lines.as_mut_slice();
+    for (rows, number) in parts.into_iter().zip(first_no..) {
+        let (part, more) = rest.split_at_mut(rows);
+        rest = more;
         if is_split {
             part.iter_mut().zip(1..).for_each(|(line, seq)| line.seq = seq);
         }

@@ -21,6 +21,7 @@ use super::spec::{ExchangeSpec, FormSpec, GranularitySpec, Newline, ReasonSpec, 
 use super::template::{PathToken, Piece, Recogniser};
 use super::totals::DigestKind;
 use crate::domain::exchange::InboundKind;
+use crate::domain::money::Fen;
 use crate::domain::reason::{Reason, ReasonClass};
 
 /// A fault of a profile at its place.
@@ -246,6 +247,12 @@ pub fn dated(dir: &[Piece<PathToken>], date: NaiveDate) -> String {
     out
 }
 
+/// What a file may sum to.
+fn amount(written: &Spanned<String>) -> Result<Fen, Fault> {
+    let read = Fen::parse_yuan(written.get_ref()).ok().filter(|fen| fen.is_positive());
+    read.ok_or_else(|| fault(written, "is not an amount in yuan above zero, such as \"5000000.00\""))
+}
+
 fn exchange(at: &Spanned<ExchangeSpec>, request: &Request, inbound: &[Inbound]) -> Result<Exchange, Fault> {
     let written = at.get_ref();
     let has_flag = |kind| inbound.iter().any(|i| i.kind == kind && matches!(i.content, Content::Flag(..)));
@@ -293,6 +300,7 @@ fn exchange(at: &Spanned<ExchangeSpec>, request: &Request, inbound: &[Inbound]) 
         response: written.response,
         absence_means: *written.absence_means.get_ref(),
         max_rows: *written.max_rows.get_ref(),
+        max_amount: written.max_amount.as_ref().map(amount).transpose()?,
         re_dated: written.re_dated,
         recurring_path: written.recurring_path,
         ack_within_minutes: written.ack_within_minutes.as_ref().map(|m| *m.get_ref()),

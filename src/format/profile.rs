@@ -25,6 +25,7 @@ use super::summary::{ParseSummary, Parsed};
 use super::template::{PathToken, Piece};
 use super::totals::{DigestKind, Tally, Totals, hex};
 use crate::domain::exchange::{BatchFacts, InboundKind, PaymentLine};
+use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
 
 /// What the bank's answer set must hold (回盘方式).
@@ -140,6 +141,8 @@ pub struct Exchange {
     pub absence_means: Absence,
     /// Lines that a file may have at most.
     pub max_rows: u64,
+    /// What they may sum to at most.
+    pub max_amount: Option<Fen>,
     /// Whether a file that is sent again on another day needs that day's date.
     pub re_dated: bool,
     /// Whether the path recurs, so that one file at a time may be under way on it.

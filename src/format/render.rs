@@ -150,6 +150,10 @@ impl<'p, W: Write> Renderer<'p, W> {
         if facts.count > max {
             return Err(RenderError::TooManyRows { count: facts.count, max });
         }
+        if let Some(max) = profile.exchange().max_amount.filter(|max| is_whole && facts.total > *max) {
+            let detail = format!("is {}, and this bank takes {max} in one file", facts.total);
+            return Err(RenderError::Batch { field: "total".to_owned(), detail });
+        }
         if facts.count == 0 {
             let detail = "is zero, and a file without payments is never sent".to_owned();
             return Err(RenderError::Batch { field: "count".to_owned(), detail });

@@ -57,6 +57,7 @@ pub struct ExchangeSpec {
     #[serde(default = "absence_unknown")]
     pub absence_means: Spanned<Absence>,
     pub max_rows: Spanned<u64>,
+    pub max_amount: Option<Spanned<String>>,
     #[serde(default)]
     pub re_dated: bool,
     #[serde(default)]

@@ -23,6 +23,26 @@ const SHOWN: usize = 100;
 pub const COLUMNS: [&str; 10] =
     ["ref", "seq", "payee_name", "id_number", "account", "bank_code", "amount_yuan", "mobile", "project", "remark"];
 
+/// How many payments each file takes, in their order: no file has more rows, or sums to more, than the bank takes. A payment
+/// above that sum stands alone, and is refused when it is rendered.
+#[must_use]
+pub fn parts(lines: &[PaymentLine], profile: &Profile) -> Vec<usize> {
+    let rows_max = usize::try_from(profile.exchange().max_rows).unwrap_or(usize::MAX);
+    let (mut out, mut rows, mut sum) = (Vec::new(), 0, Fen::ZERO);
+    for line in lines {
+        let next = sum.checked_add(line.amount);
+        let is_full = rows == rows_max || profile.exchange().max_amount.is_some_and(|max| next.is_none_or(|next| next > max));
+        if rows > 0 && is_full {
+            out.push(std::mem::take(&mut rows));
+            sum = Fen::ZERO;
+        }
+        rows += 1;
+        sum = sum.checked_add(line.amount).unwrap_or(sum);
+    }
+    out.extend((rows > 0).then_some(rows));
+    out
+}
+
 /// Reads a list of payments for `format render`.
 ///
 /// # Errors

@@ -13,12 +13,14 @@ use super::{Done, Gateway, PassError, join, refund};
 use crate::domain::calendar::{CalendarError, Hours};
 use crate::domain::exchange::BatchFacts;
 use crate::domain::file::FileOutState;
+use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::{Event, InstructionState, step};
 use crate::domain::language::Words;
 use crate::domain::ledger::{AccountKind, EntryKind, Movement};
 use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
 use crate::domain::time::Timestamp;
+use crate::format::Profile;
 use crate::store::StoreError;
 use crate::store::admission::Agreement;
 use crate::store::desk::NewIncident;
@@ -103,6 +105,7 @@ async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, no
             Some(run) => run.ids.1,
             None => {
                 let end = tranche.last_id.min(next.saturating_add(i64::try_from(most).unwrap_or(i64::MAX).saturating_sub(1)));
+                let end = within_amount(&mut tx, profile, (next, end)).await?;
                 forgotten.iter().map(|run| run.ids.0).filter(|first| next < *first).fold(end, |end, first| end.min(first - 1))
             }
         };
@@ -125,6 +128,15 @@ async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, no
     }
     tx.commit().await?;
     Ok(done)
+}
+
+/// The last row that a file may take, where the bank takes only so much money in one.
+async fn within_amount(tx: &mut Tx, profile: &Profile, (first, last): (i64, i64)) -> Result<i64, PassError> {
+    let Some(max) = profile.exchange().max_amount else { return Ok(last) };
+    let within = tx.last_within((first, last), max).await?;
+    within.ok_or_else(|| {
+        PassError::Broken(format!("payment {} alone is more than the {max} yuan that the bank takes in one file", EndToEndId(first)))
+    })
 }
 
 /// A file to be: its instructions, its day, and the publication that it was, where the database forgot one.

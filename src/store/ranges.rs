@@ -33,6 +33,16 @@ impl Tx {
         self.rows(sql, args![range.0, range.1]).await?.iter().map(|r| Ok((r.string(0)?, r.fen(1)?, r.count(2)?))).collect()
     }
 
+    /// The last instruction of a range up to which the amounts sum to no more than this; `None` where the first alone is more.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn last_within(&mut self, range: (i64, i64), most: Fen) -> Result<Option<i64>, StoreError> {
+        let sql = "select max(x.id) from (select id, sum(amount_fen) over (order by id) as sum_fen from instruction where id >= $1 and id <= $2) x \
+                   where x.sum_fen <= $3";
+        self.one(sql, args![range.0, range.1, most]).await?.opt_int(0)
+    }
+
     /// Numbers the repeated accounts of a bank's day, for banks that ask an occurrence ordinal.
     ///
     /// # Errors

@@ -153,6 +153,21 @@ fn a_member_named_for_another_file_is_told() {
 }
 
 #[test]
+fn a_list_is_parted_by_rows_and_by_amount() {
+    let parts = |to: &str| bankgate::format::tool::parts(&people(), &with("max_rows = 50000", to).unwrap());
+    assert_eq!(parts("max_rows = 50000"), [5]);
+    assert_eq!(parts("max_rows = 2"), [2, 2, 1]);
+    // 123.45, 0.05, 1000.00, 60.00, 999999.99
+    assert_eq!(
+        parts("max_rows = 50000\nmax_amount = \"1060.00\""),
+        [2, 2, 1],
+        "the last alone is too much, and is refused when it is written"
+    );
+    let profile = with("max_rows = 50000", "max_rows = 50000\nmax_amount = \"1060.00\"").unwrap();
+    assert!(render(&profile, &facts(&people()), &people()).unwrap_err().to_string().contains("takes 1060.00"));
+}
+
+#[test]
 fn what_a_profile_may_not_say_of_packages() {
     for (from, to, part) in [
         ("{name:0..-4}.txt\" }", "a/{name:0..-4}.txt\" }", "plain name"),
@@ -161,6 +176,8 @@ fn what_a_profile_may_not_say_of_packages() {
         ("max_megabytes = 256", "max_megabytes = 0", "from 1"),
         ("besides = [\"readme\\\\.txt\"]", "besides = [\"(\"]", "regular expression"),
         ("of = \"data\"", "of = \"dat\"", "allowed: data"),
+        ("max_rows = 50000", "max_rows = 50000\nmax_amount = \"0\"", "above zero"),
+        ("max_rows = 50000", "max_rows = 50000\nmax_amount = \"1e6\"", "above zero"),
         ("status = \"result\"\nzip", "status = \"result\"\nof = \"data\"\nzip", "beside flag"),
         ("md5={text:md5}", "md5={text:md4}", "allowed: bytes"),
     ] {

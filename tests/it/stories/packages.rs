@@ -116,3 +116,40 @@ async fn a_package_that_is_none_is_quarantined_once_and_blocks_nothing() {
     })
     .await;
 }
+
+/// The clearing bank, with a limit of what one file may sum to.
+async fn takes_at_most(w: &mut World, yuan: &str) {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("bank-formats/fixed-gbk-bytes/profile.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replacen("max_rows = ", &format!("max_amount = \"{yuan}\"\nmax_rows = "), 1);
+    let profile = Arc::new(Profile::read(&text, &file).unwrap_or_else(|e| panic!("{e}")));
+    w.change(|g| drop(g.profiles.insert("fixed-gbk-bytes".to_owned(), profile)));
+}
+
+#[tokio::test]
+async fn a_batch_goes_out_in_files_of_no_more_than_the_bank_takes() {
+    on_both(async |w| {
+        takes_at_most(w, "200.11").await;
+        // 100.00, 100.11, 100.22, 100.33, 100.44: the first two are to the fen what a file takes.
+        w.release(&draft("B", CLEARING, 0..5)).await;
+        w.settle().await;
+        let files = w.texts("select rows || ' ' || total_fen || ' ' || state from file_out order by id").await;
+        assert_eq!(files, ["2 20011 sent", "1 10022 sent", "1 10033 sent", "1 10044 sent"]);
+        assert_eq!(w.states("B").await, vec!["sent"; 5]);
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_payment_above_what_any_file_takes_is_told_once_and_nothing_of_its_batch_goes_out() {
+    on_both(async |w| {
+        takes_at_most(w, "100.22").await;
+        w.release(&draft("B", CLEARING, 0..4)).await;
+        w.settle().await;
+        w.settle().await;
+        assert_eq!((w.int("select count(*) from file_out").await, w.incidents("plan_failed").await), (0, 1));
+        assert_eq!(w.states("B").await, vec!["pending"; 4]);
+        w.books_hold().await;
+    })
+    .await;
+}
