@@ -41,6 +41,8 @@ pub struct Credit {
 pub struct Ledger {
     pub taken: Vec<Taken>,
     pub credits: Vec<Credit>,
+    /// How often it has looked through its inbox: between two looks nothing is in its hands.
+    pub looks: u64,
 }
 
 /// A bank at work, until dropped.
@@ -123,6 +125,7 @@ impl Hands {
                 }
             }
             self.post();
+            self.ledger.lock().unwrap_or_else(PoisonError::into_inner).looks += 1;
         }
     }
 

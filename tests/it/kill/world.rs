@@ -248,6 +248,22 @@ impl World {
         (0..2).map(|node| std::fs::read_to_string(self.dir.join(format!("log{node}"))).unwrap_or_default()).collect()
     }
 
+    /// The database's last event.
+    pub fn last_event(&self) -> i64 {
+        self.psql("select coalesce(max(id), 0) from event").parse().unwrap()
+    }
+
+    /// How far this database had come when the node last looked at it; nothing where that was another one.
+    pub fn seen(&self, node: usize) -> Option<i64> {
+        let text = std::fs::read_to_string(self.dir.join(format!("state{node}/database.seen"))).ok()?;
+        let seen: serde_json::Value = serde_json::from_str(&text).ok()?;
+        let timeline: i64 = self
+            .psql("select cast(('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)) as bit(32)) :: bigint")
+            .parse()
+            .unwrap();
+        (seen["database"]["timeline"] == timeline).then(|| seen["event"].as_i64().unwrap())
+    }
+
     /// Leases run out, and pauses after trouble are over.
     pub fn let_time_pass(&self) {
         self.psql("update lease set expires_at = 0; update edge set next_at = 0");
@@ -283,6 +299,8 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        // Before the server whose folders they work in.
+        self.banks.clear();
         for node in 0..2 {
             self.kill(node);
         }
