@@ -208,7 +208,7 @@ async fn show(r: &Reader<'_>, scope: Scope, which: &Which, figure: Option<&str>)
     for period in &periods {
         let standing = crate::passes::close::figures::standing(&mut tx, period).await.map_err(failed)?;
         let later = tx.later_events(period).await?;
-        let figures = figures(&mut tx, period, period.sealed_at).await.map_err(failed)?;
+        let figures = figures(&mut tx, period, period.sealed_entry).await.map_err(failed)?;
         values.push(serde_json::json!({ "standing": standing, "figures": figures, "sha256": period.sha256, "later": later }));
         all.push((standing, later, period));
     }
@@ -355,7 +355,7 @@ async fn verify(r: &Reader<'_>, scope: Scope, which: &Which) -> Result<Exit, Fai
     let mut values = Vec::new();
     let mut all_hold = true;
     for period in tx.periods(scope, which).await?.into_iter().filter(|p| p.state == PeriodState::Sealed) {
-        let again = figures(&mut tx, &period, period.sealed_at).await.map_err(failed)?;
+        let again = figures(&mut tx, &period, period.sealed_entry).await.map_err(failed)?;
         let holds = again.text() == period.figures && hex::encode(Sha256::digest(period.figures.as_bytes())) == period.sha256;
         all_hold &= holds;
         if !r.out.json {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::calendar::Calendar;
+use crate::domain::calendar::{Calendar, TimeOfDay};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::closing::YearDay;
 use crate::domain::language::Language;
@@ -232,6 +232,8 @@ pub struct Close {
     pub day: u32,
     /// The day of December on which the year is closed, before its last.
     pub year_day: YearDay,
+    /// The hour of that day at which the daemon takes the cut, where no person did before: `24:00` leaves the day to them.
+    pub cut_at: TimeOfDay,
 }
 
 impl Config {
@@ -383,7 +385,7 @@ impl Default for Retry {
 
 impl Default for Close {
     fn default() -> Self {
-        Self { day: 20, year_day: YearDay::DEFAULT }
+        Self { day: 20, year_day: YearDay::DEFAULT, cut_at: TimeOfDay::OFFICES_CLOSE }
     }
 }
 

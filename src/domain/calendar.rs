@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Weekday};
+use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Weekday};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Which days are worked, by year.
@@ -300,7 +300,7 @@ pub struct Window {
 
 /// A second of the day, 24:00 included as the end of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct TimeOfDay(u32);
+pub struct TimeOfDay(u32);
 
 /// Why a text is no time of day, or no window.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -350,6 +350,14 @@ impl Window {
 
 impl TimeOfDay {
     const DAY: u32 = 86_400;
+    /// When the offices' day is over (17:00).
+    pub const OFFICES_CLOSE: Self = Self(17 * 3600);
+
+    /// Local time at which it strikes on a day.
+    #[must_use]
+    pub fn on(self, date: NaiveDate) -> NaiveDateTime {
+        date.and_time(NaiveTime::MIN) + TimeDelta::seconds(i64::from(self.0))
+    }
 
     fn parse(text: &str) -> Result<Self, WindowError> {
         if matches!(text, "24:00" | "24:00:00") {
@@ -369,6 +377,25 @@ impl fmt::Display for TimeOfDay {
             0 => Ok(()),
             second => write!(f, ":{second:02}"),
         }
+    }
+}
+
+impl FromStr for TimeOfDay {
+    type Err = WindowError;
+    fn from_str(text: &str) -> Result<Self, WindowError> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for TimeOfDay {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeOfDay {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -27,8 +27,6 @@ pub use ask::{close_month, close_year};
 
 /// Who acts when the daemon does.
 const DAEMON: &str = "bankgate";
-/// The hour of the close day at which the daemon takes the cut: the offices' day is over, so that it is in.
-const CUT_HOUR: u32 = 17;
 /// So many departments' projects are named in an alarm.
 const NAMED: usize = 5;
 
@@ -80,7 +78,7 @@ async fn months_due(gateway: &Gateway, now: Timestamp) -> Result<Vec<(Cut, Purse
     let mut due = Vec::new();
     for span in spans {
         let Some(cut) = next_month(gateway, &span)? else { continue };
-        if gateway.at_hour(cut.month().close_day(&gateway.calendar, gateway.config.close.day)?, CUT_HOUR) <= now {
+        if cut_at(gateway, cut.month().close_day(&gateway.calendar, gateway.config.close.day)?) <= now {
             due.push((cut, span));
         }
     }
@@ -107,7 +105,7 @@ async fn years_due(gateway: &Gateway, now: Timestamp) -> Result<Vec<(String, Str
     let all = gateway.store.read().await?.years_to_close(gateway.today(now).year()).await?;
     let mut due = Vec::new();
     for (department, project, of_year) in all {
-        if gateway.at_hour(gateway.config.close.year_day.close_day(of_year, &gateway.calendar)?, CUT_HOUR) <= now {
+        if cut_at(gateway, gateway.config.close.year_day.close_day(of_year, &gateway.calendar)?) <= now {
             due.push((department, project, of_year));
         }
     }
@@ -205,10 +203,11 @@ async fn advance(gateway: &Gateway, by: &str, seen: &Period, now: Timestamp) -> 
         return Ok(false);
     }
     let mut tx = gateway.store.begin().await?;
+    let entry = tx.entry_cut().await?;
     let Some(period) = tx.lock_period(seen.id).await? else { return Ok(false) };
     let obstacles = figures::obstacles(&mut tx, &period).await?;
     let changed = if obstacles.is_empty() {
-        seal(&mut tx, by, &period, now).await?
+        seal(&mut tx, by, &period, entry, now).await?
     } else {
         lacks_order(&obstacles) && propose(gateway, &mut tx, by, &period, now).await?
     };
@@ -218,15 +217,15 @@ async fn advance(gateway: &Gateway, by: &str, seen: &Period, now: Timestamp) -> 
     Ok(changed)
 }
 
-/// Seals a period, behind its row's lock: figures, hash, audit.
-async fn seal(tx: &mut Tx, by: &str, period: &Period, now: Timestamp) -> Result<bool, PassError> {
+/// Seals a period, behind its row's lock and with the ledger's last entry: figures, hash, audit.
+async fn seal(tx: &mut Tx, by: &str, period: &Period, entry: i64, now: Timestamp) -> Result<bool, PassError> {
     let figures = figures::figures(tx, period, None).await?;
     if figures.remains() != crate::domain::money::Fen::ZERO {
         return Err(PassError::Broken(format!("{} has nothing in its way, and {} remains", figures.number, figures.remains())));
     }
     let sha256 = hex::encode(Sha256::digest(figures.text().as_bytes()));
     let head = tx.audit(by, "close.seal", &figures.number, &sha256, now).await?;
-    if !tx.seal_period(period.id, &figures, (&sha256, &head), now).await? {
+    if !tx.seal_period(period.id, &figures, (&sha256, &head), entry, now).await? {
         return Ok(false);
     }
     tx.event("period_close", period.id, ("seal", period.state.code(), "sealed"), by, &sha256, now).await?;
@@ -302,5 +301,5 @@ async fn tell(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
 /// The first moment at which the daemon takes a cut.
 #[must_use]
 pub fn cut_at(gateway: &Gateway, close_on: NaiveDate) -> Timestamp {
-    gateway.at_hour(close_on, CUT_HOUR)
+    Timestamp::from_local(gateway.config.close.cut_at.on(close_on), gateway.zone())
 }

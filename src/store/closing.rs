@@ -48,6 +48,8 @@ pub struct Period {
     pub opened_at: Timestamp,
     /// When it was sealed.
     pub sealed_at: Option<Timestamp>,
+    /// The last entry that its seal has seen.
+    pub sealed_entry: Option<i64>,
 }
 
 /// A period to begin.
@@ -140,8 +142,8 @@ pub struct FateRow {
     pub order: String,
     /// Where that stands.
     pub order_state: String,
-    /// When its money was seen to arrive.
-    pub refunded_at: Option<Timestamp>,
+    /// The entry with which its money was seen to arrive.
+    pub closed_by: Option<i64>,
     /// How many lines.
     pub sum: Sum,
 }
@@ -157,12 +159,12 @@ pub struct OpenedBack {
     pub opening: i64,
     /// Fen.
     pub fen: Fen,
-    /// When.
-    pub at: Timestamp,
+    /// The entry with which it did.
+    pub entry: i64,
 }
 
-const PERIOD: &str = "select id, scope, period, department, project, close_on, from_entry, to_entry, state, figures, sha256, audit_head, opened_at, sealed_at \
-     from period_close";
+const PERIOD: &str = "select id, scope, period, department, project, close_on, from_entry, to_entry, state, figures, sha256, audit_head, opened_at, sealed_at, \
+     coalesce(sealed_entry, (select max(e.id) from entry e where e.at <= sealed_at)) from period_close";
 
 /// Every line of a purse (`$1`, `$2`) whose money is neither credited nor back. Files whose lines stand alike are one row; what
 /// stands otherwise has its own, and what remains of a partly paid line another.
@@ -200,7 +202,7 @@ const FLOWS: &str = "select a.year, a.kind, e.kind, cast(coalesce(sum(case when 
      where a.department = $1 and a.project = $2 and ($3 = 0 or a.year = $3) and p.entry <= $5 group by a.year, a.kind, e.kind order by a.year, a.kind, e.kind";
 
 const FATES: &str = "select i.year, coalesce(case when i.part > 0 then m.state else s.state end, i.state), coalesce(case when i.part > 0 then m.class else s.class end, i.class), \
-     coalesce(o.number, ''), coalesce(o.state, ''), o.refunded_at, count(*), cast(sum(i.amount_fen) as bigint) from period_item i \
+     coalesce(o.number, ''), coalesce(o.state, ''), (select max(e.id) from entry e where e.refund_order = o.id and e.kind = 'close'), count(*), cast(sum(i.amount_fen) as bigint) from period_item i \
      left join instruction_state s on i.part = 0 and s.instruction_id = i.instruction_id left join remainder m on m.part = i.part and m.instruction_id = i.instruction_id \
      left join refund_order o on o.id = (select max(r.refund_order) from refund_line r join refund_order q on q.id = r.refund_order \
      where r.instruction_id = i.instruction_id and r.part = i.part and q.state not in ('refused', 'cancelled')) \
@@ -325,14 +327,21 @@ impl Tx {
         self.exec_one("update period_close set state = 'refunding' where id = $1 and state = 'open'", args![id]).await
     }
 
-    /// Seals a period, once. Says whether it was this call.
+    /// Seals a period, once, with what the ledger said up to an entry. Says whether it was this call.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn seal_period(&mut self, id: i64, figures: &Figures, hashes: (&str, &str), now: Timestamp) -> Result<bool, StoreError> {
-        let sql = "update period_close set state = 'sealed', number = $2, figures = $3, sha256 = $4, audit_head = $5, sealed_at = $6 \
+    pub async fn seal_period(
+        &mut self,
+        id: i64,
+        figures: &Figures,
+        (sha256, head): (&str, &str),
+        entry: i64,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "update period_close set state = 'sealed', number = $2, figures = $3, sha256 = $4, audit_head = $5, sealed_at = $6, sealed_entry = $7 \
                    where id = $1 and state <> 'sealed'";
-        self.exec_one(sql, args![id, &figures.number, figures.text(), hashes.0, hashes.1, now]).await
+        self.exec_one(sql, args![id, &figures.number, figures.text(), sha256, head, now, entry]).await
     }
 
     /// Writes down what lies where, line by line, as it is now. A year of 0 is every year.
@@ -398,7 +407,7 @@ impl Tx {
                     class: r.string(2)?,
                     order: r.string(3)?,
                     order_state: r.string(4)?,
-                    refunded_at: r.opt_time(5)?,
+                    closed_by: r.opt_int(5)?,
                     sum: Sum { count: r.int(6)?, fen: r.fen(7)? },
                 })
             })
@@ -420,14 +429,11 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn opened_back(&mut self, department: &str, project: &str, behind: i64) -> Result<Vec<OpenedBack>, StoreError> {
-        let sql = "select o.year, o.kind, o.id, o.amount_fen, e.at from opening_balance o join entry e on e.opening = o.id and e.kind = 'close' \
+        let sql = "select o.year, o.kind, o.id, o.amount_fen, e.id from opening_balance o join entry e on e.opening = o.id and e.kind = 'close' \
                    where o.department = $1 and o.project = $2 and e.id > $3 order by o.id";
         let rows = self.rows(sql, args![department, project, behind]).await?;
         rows.iter()
-            .map(|r| {
-                let at = Timestamp::from_millis(r.int(4)?);
-                Ok(OpenedBack { year: year(r, 0)?, account: r.string(1)?, opening: r.int(2)?, fen: r.fen(3)?, at })
-            })
+            .map(|r| Ok(OpenedBack { year: year(r, 0)?, account: r.string(1)?, opening: r.int(2)?, fen: r.fen(3)?, entry: r.int(4)? }))
             .collect()
     }
 
@@ -484,6 +490,7 @@ fn period(r: &Row) -> Result<Period, StoreError> {
         audit_head: r.string(11)?,
         opened_at: Timestamp::from_millis(r.int(12)?),
         sealed_at: r.opt_time(13)?,
+        sealed_entry: r.opt_int(14)?,
     })
 }
 

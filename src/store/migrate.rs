@@ -68,6 +68,7 @@ const VERSIONS: &[Version] = &[
         sqlite: &[include_str!("migrations/0011_sqlite.sql")],
     },
     Version { number: 12, name: "history", both: &[include_str!("migrations/0012_history.sql")], postgres: &[], sqlite: &[] },
+    Version { number: 13, name: "seal", both: &[include_str!("migrations/0013_seal.sql")], postgres: &[], sqlite: &[] },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

@@ -107,6 +107,7 @@ fn a_fault_is_named_with_line_column_and_what_is_allowed() {
         ("tick_s = 30", "tick_s = -1", "LINE:10: invalid value"),
         ("lease_ttl_s = 60", "lease_ttl_s = 59", "at least twice that"),
         ("Asia/Shanghai", "Asia/Leshan", "LINE:8: \"Asia/Leshan\" is not a time zone"),
+        ("cut_at = \"17:00\"", "cut_at = \"5 pm\"", "LINE:10: \"5 pm\" is not a time of day like 16:30"),
         ("language = \"zh\"", "language = \"de\"", "LINE:12: unknown variant `de`, expected `zh` or `en`"),
         ("\"50000.00\"", "50000.00", "invalid type: floating point"),
         ("\"50000.00\"", "\"5e4\"", "is not an amount in yuan"),

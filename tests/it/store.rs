@@ -64,6 +64,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
         (10, "forgotten rows"),
         (11, "extra values"),
         (12, "history"),
+        (13, "seal"),
     ]
     .map(|(n, name)| (n, name.to_owned()))
     .to_vec();
@@ -73,7 +74,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
     assert!(matches!(w.store.check_schema().await, Err(StoreError::SchemaOlder { wanted: 1 })));
     assert_eq!(w.store.migrate().await.unwrap(), dry);
     let again = w.store.migrate().await.unwrap();
-    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].as_slice(), [].as_slice()));
+    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13].as_slice(), [].as_slice()));
     w.store.check_schema().await.unwrap();
     assert!(w.tables().await.contains("instruction_state"));
 }
@@ -88,9 +89,9 @@ async fn a_newer_or_altered_schema_is_refused(w: World) {
     }
     w.must("update _sqlx_migrations set checksum = (select checksum from kept where kept.version = _sqlx_migrations.version)").await;
     w.store.check_schema().await.unwrap();
-    w.must("update _sqlx_migrations set version = 99 where version = 12").await;
+    w.must("update _sqlx_migrations set version = 99 where version = 13").await;
     for said in [w.store.migrate().await.err(), w.store.check_schema().await.err(), w.store.migration_plan().await.err()] {
-        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 12 })), "{said:?}");
+        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 13 })), "{said:?}");
     }
 }
 

@@ -10,7 +10,6 @@ use super::due_back;
 use crate::domain::closing::{Figures, Flow, ItemKind, Obstacle, PeriodState, Refunded, Scope, Sum, YearFigures, certificate_number};
 use crate::domain::ledger::AccountKind;
 use crate::domain::money::Fen;
-use crate::domain::time::Timestamp;
 use crate::passes::PassError;
 use crate::store::closing::{FateRow, FlowRow, ItemSum, OpenedBack, Period};
 use crate::store::sql::Tx;
@@ -49,10 +48,10 @@ enum Fate<'a> {
     Left,
 }
 
-/// What became of lines until `sealed`, or until now: whatever came after a seal is not part of what was sealed.
-fn fate<'a>(row: &'a FateRow, kind: ItemKind, sealed: Option<Timestamp>) -> Fate<'a> {
-    let is_back = |at: Timestamp| sealed.is_none_or(|sealed| at <= sealed);
-    if matches!(row.state.as_str(), "refunded" | "carried") && row.refunded_at.is_some_and(is_back) {
+/// What became of lines up to the entry `sealed`, or until now: whatever came after a seal is not part of what was sealed.
+fn fate<'a>(row: &'a FateRow, kind: ItemKind, sealed: Option<i64>) -> Fate<'a> {
+    let is_back = |entry: i64| sealed.is_none_or(|sealed| entry <= sealed);
+    if matches!(row.state.as_str(), "refunded" | "carried") && row.closed_by.is_some_and(is_back) {
         return Fate::Refunded(&row.order);
     }
     if sealed.is_some() {
@@ -192,11 +191,11 @@ fn balance(flows: &[FlowRow], of_year: i32, account: &str) -> Fen {
     Fen::new(of.map(|f| f.before.get() + f.added.get() - f.removed.get()).sum())
 }
 
-/// The figures of a period: until now, or as they were when it was sealed.
+/// The figures of a period: until now, or as they were at the entry with which it was sealed.
 ///
 /// # Errors
 /// The database refused.
-pub async fn figures(tx: &mut Tx, p: &Period, sealed: Option<Timestamp>) -> Result<Figures, PassError> {
+pub async fn figures(tx: &mut Tx, p: &Period, sealed: Option<i64>) -> Result<Figures, PassError> {
     let flows = tx.flows(p, fiscal(p)).await?;
     let items = tx.item_sums(p.id).await?;
     let kind = due_back(p.scope);
@@ -231,7 +230,7 @@ pub async fn figures(tx: &mut Tx, p: &Period, sealed: Option<Timestamp>) -> Resu
                 year.without_lines.insert(kind.account().to_owned(), Fen::new(rest));
             }
         }
-        let is_back = |b: &&OpenedBack| b.year == of_year && b.account == kind.account() && sealed.is_none_or(|sealed| b.at <= sealed);
+        let is_back = |b: &&OpenedBack| b.year == of_year && b.account == kind.account() && sealed.is_none_or(|sealed| b.entry <= sealed);
         let refunded = |b: &OpenedBack| Refunded { order: format!("opening {}", b.opening), count: 0, fen: b.fen };
         year.without_lines_back = back.iter().filter(is_back).map(refunded).collect();
         let moved = year.accounts.values().any(|f| !f.added.is_empty() || !f.removed.is_empty());
@@ -267,7 +266,7 @@ fn accounts(flows: &[FlowRow], of_year: i32) -> BTreeMap<String, Flow> {
     accounts
 }
 
-fn went_back<'a>(year: &mut YearFigures, fates: impl Iterator<Item = &'a FateRow>, kind: ItemKind, sealed: Option<Timestamp>) {
+fn went_back<'a>(year: &mut YearFigures, fates: impl Iterator<Item = &'a FateRow>, kind: ItemKind, sealed: Option<i64>) {
     let mut orders: BTreeMap<&str, Sum> = BTreeMap::new();
     for row in fates {
         match fate(row, kind, sealed) {
@@ -290,7 +289,7 @@ pub async fn standing(tx: &mut Tx, p: &Period) -> Result<Standing, PassError> {
     let mut s = empty(p.scope, &p.period, (&p.department, &p.project), p.state.code(), &tx.item_sums(p.id).await?);
     let kind = due_back(p.scope);
     for row in tx.fates(p.id, kind).await? {
-        if matches!(fate(&row, kind, p.sealed_at), Fate::Refunded(_)) {
+        if matches!(fate(&row, kind, p.sealed_entry), Fate::Refunded(_)) {
             s.refunded += row.sum;
         }
     }

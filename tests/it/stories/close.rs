@@ -118,7 +118,7 @@ impl World {
 
     /// What `close verify` asks: the figures made again, and the hash.
     pub(super) async fn verifies(&self, period: &Period) -> bool {
-        let again = figures(&mut self.gateway.store.read().await.unwrap(), period, period.sealed_at).await.unwrap();
+        let again = figures(&mut self.gateway.store.read().await.unwrap(), period, period.sealed_entry).await.unwrap();
         again.text() == period.figures && hex::encode(Sha256::digest(period.figures.as_bytes())) == period.sha256
     }
 
@@ -434,6 +434,20 @@ async fn a_person_closes_on_the_day_and_a_dry_run_only_reads() {
         assert_eq!(brief(&close_month(&w.gateway, &by, &march(), false, w.now).await.unwrap()), [("sealed", 20_055, 1, 1)]);
         let february = Which { period: "2019-02".to_owned(), ..Which::default() };
         assert!(close_month(&w.gateway, &by, &february, false, w.now).await.is_err(), "behind March there is no February");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_daemon_cuts_at_the_hour_that_is_set() {
+    on_both(async |w| {
+        six_answered(w).await;
+        for (cut_at, time, cuts) in [("17:00", "16:59:59", 0), ("24:00", "23:59:59", 0), ("18:30", "18:30:00", 1)] {
+            w.change(|g| g.config.close.cut_at = cut_at.parse().unwrap());
+            w.now = at("2019-03-20", time);
+            w.close().await;
+            assert_eq!(w.int("select count(*) from period_close").await, cuts, "{cut_at}");
+        }
     })
     .await;
 }

@@ -97,6 +97,25 @@ async fn every_figure_leads_to_its_rows() {
 }
 
 #[tokio::test]
+async fn q9_a_round_that_began_before_the_receipt_seals_figures_that_hold() {
+    on_both(async |w| {
+        six_answered(w).await;
+        w.now = at("2019-03-20", "17:00:00");
+        w.close().await;
+        w.now = at("2019-03-20", "17:00:05");
+        assert_eq!(w.refund_all().await, 1);
+        // Another node's clock, or a round whose time was taken before a person gave the receipt.
+        w.now = at("2019-03-20", "17:00:04");
+        w.close().await;
+        let march = w.month("2019-03").await;
+        assert_eq!(march.state, PeriodState::Sealed, "{:?}", w.obstacles("2019-03").await);
+        assert!(w.verifies(&march).await, "sealed: {}", march.figures);
+        assert!(w.figures_lead_to_rows(&march).await > 20);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn r4_what_was_opened_and_nobody_may_keep_goes_back_by_its_receipt() {
     on_both(async |w| {
         six_answered(w).await;
