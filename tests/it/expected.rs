@@ -7,6 +7,8 @@ use bankgate::clock::Clock;
 use bankgate::domain::time::Timestamp;
 use bankgate::store::{Address, Store};
 
+use crate::harness::day::{today, zone};
+
 fn bankgate(config: &Path, words: &[&str]) -> (i32, String, String) {
     let output: Output = Command::new(env!("CARGO_BIN_EXE_bankgate")).env("BANKGATE_CONFIG", config).args(words).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -21,10 +23,11 @@ async fn world(dir: &Path, statements: &[String]) -> std::path::PathBuf {
     }
     let url = format!("sqlite:{}", dir.join("b.db").display());
     let text = format!(
-        "[database]\nurl = \"{url}\"\n[node]\nname = \"one\"\nstate_dir = \"{d}/state\"\narchive_dir = \"{d}/archive\"\n[time]\ncalendar_dir = \"{}/config/calendar\"\n\
+        "[database]\nurl = \"{url}\"\n[node]\nname = \"one\"\nstate_dir = \"{d}/state\"\narchive_dir = \"{d}/archive\"\n[time]\nzone = \"{zone}\"\ncalendar_dir = \"{}/config/calendar\"\n\
          [formats]\ndir = \"{d}/formats\"\n[mail]\nkind = \"file\"\ndir = \"mail\"\nfrom = \"gate@finance.example\"\nfinance_it = [\"it@finance.example\"]\n",
         house.display(),
-        d = dir.display()
+        d = dir.display(),
+        zone = zone()
     );
     let config = dir.join("bankgate.toml");
     std::fs::write(&config, text).unwrap();
@@ -54,7 +57,7 @@ fn reference() -> Vec<String> {
 async fn the_picture_of_days_and_banks_says_what_has_not_come_and_whom_to_phone() {
     let dir = tempfile::tempdir().unwrap();
     let now = Clock::System.now();
-    let today = now.date(chrono_tz::Tz::Asia__Shanghai);
+    let today = today();
     let (late, later) = (now.plus_minutes(-180), now.plus_minutes(600));
     let row = |bank: &str, kind: &str, subject: &str, due: Timestamp, came: &str| {
         format!(

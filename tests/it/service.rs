@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use bankgate::clock::{Clock, Stopwatch};
+use bankgate::clock::Stopwatch;
 use bankgate::store::{Address, Store};
 use chrono::Datelike as _;
 
+use crate::harness::day::{today, zone};
 use crate::harness::postgres::Postgres;
 use crate::harness::proxy::{Fault, Proxy, Way};
 use crate::harness::sshd::Sshd;
@@ -52,7 +53,7 @@ impl Service {
         let catalogue = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/catalogue.toml");
         let text = format!(
             "[database]\nurl = \"{}\"\n\n[node]\nname = \"here\"\nstate_dir = \"state\"\narchive_dir = \"archive\"\nsocket = \"state/s\"\nlease_ttl_s = 20\n\n\
-             [time]\ncalendar_dir = \"calendar\"\ntick_s = 1\nrescan_s = 5\n\n[formats]\ndir = \"{}\"\n\n[admission]\ncatalogue = \"{}\"\n\n\
+             [time]\nzone = \"{zone}\"\ncalendar_dir = \"calendar\"\ntick_s = 1\nrescan_s = 5\n\n[formats]\ndir = \"{}\"\n\n[admission]\ncatalogue = \"{}\"\n\n\
              [mail]\nkind = \"file\"\ndir = \"mails\"\nfrom = \"bankgate@example.org\"\nfinance_it = [\"it@example.org\"]\n\n\
              [[bank]]\ncode = \"B01\"\ninbox = \"{root}/inbox\"\noutbox = \"{root}/outbox\"\ndone = \"{root}/done\"\nrename = \"atomic\"\n[bank.connection]\nkind = \"sftp\"\n\
              host = \"127.0.0.1\"\nport = {}\nuser = \"{}\"\nkey = {{ file = \"bank.key\" }}\nhost_keys = [\"{}\"]\n",
@@ -62,7 +63,8 @@ impl Service {
             self.proxy.port,
             self.sshd.user,
             self.sshd.host_key_line,
-            root = self.sshd.root.display()
+            root = self.sshd.root.display(),
+            zone = zone()
         );
         std::fs::write(self.dir.join("bankgate.toml"), text).unwrap();
     }
@@ -105,7 +107,7 @@ impl Service {
 
 /// Every day but these is a working day, so that a test holds on any day.
 pub fn write_calendar(folder: &Path, holidays: &[chrono::NaiveDate]) {
-    let this_year = Clock::System.now().date(chrono_tz::Tz::Asia__Shanghai).year();
+    let this_year = today().year();
     let listed = |days: Vec<chrono::NaiveDate>| days.iter().map(|d| format!("\"{d}\"")).collect::<Vec<_>>().join(", ");
     for year in (this_year - 1..=this_year + 1).chain([2019]) {
         let first = chrono::NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
@@ -252,12 +254,13 @@ impl Folder {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let text = format!(
             "[database]\nurl = \"sqlite:{}\"\n\n[node]\nname = \"here\"\nstate_dir = \"state\"\narchive_dir = \"archive\"\nsocket = \"state/s\"\n\n\
-             [time]\ncalendar_dir = \"{root}/config/calendar\"\ntick_s = 1\nrescan_s = {rescan_s}\nnotify = {notify}\n\n[formats]\ndir = \"{root}/bank-formats\"\n\n\
+             [time]\nzone = \"{zone}\"\ncalendar_dir = \"{root}/config/calendar\"\ntick_s = 1\nrescan_s = {rescan_s}\nnotify = {notify}\n\n[formats]\ndir = \"{root}/bank-formats\"\n\n\
              [admission]\ncatalogue = \"{root}/config/catalogue.toml\"\n\n\
              [mail]\nkind = \"file\"\ndir = \"mails\"\nfrom = \"bankgate@example.org\"\nfinance_it = [\"it@example.org\"]\n\n\
              [[bank]]\ncode = \"B01\"\nrename = \"atomic\"\n[bank.connection]\nkind = \"dir\"\nroot = \"mailbox\"\n",
             dir.join("bankgate.db").display(),
-            root = root.display()
+            root = root.display(),
+            zone = zone()
         );
         std::fs::write(dir.join("bankgate.toml"), text).unwrap();
         let service = Self { dir };

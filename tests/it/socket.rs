@@ -12,11 +12,12 @@ use bankgate::passes::report;
 use chrono::{Datelike as _, Days, NaiveDate};
 use serde_json::Value;
 
+use crate::harness::day::{today, zone};
 use crate::harness::{is_root, skip, until};
 use crate::service::{Daemon, write_calendar};
 use crate::stories::bank::{Slip, Word, result};
 use crate::stories::cases::Sheets;
-use crate::stories::world::{Draft, SPLIT, World, at, draft};
+use crate::stories::world::{Draft, SPLIT, World, draft};
 
 mod month;
 
@@ -62,7 +63,7 @@ impl Said {
 impl Office {
     /// None where a second person cannot be had, or where the year's own close would take the money away.
     async fn open(holidays: &[NaiveDate], close_day: u32) -> Option<Self> {
-        let today = Clock::System.now().date(chrono_tz::Tz::Asia__Shanghai);
+        let today = today();
         if !is_root() {
             skip("two persons at one socket: it takes root to be both");
             return None;
@@ -84,11 +85,12 @@ impl Office {
         let house = env!("CARGO_MANIFEST_DIR");
         let text = format!(
             "language = \"en\"\n[database]\nurl = \"sqlite:b.db\"\n[node]\nname = \"one\"\nstate_dir = \"state\"\narchive_dir = \"archive\"\nsocket = \"state/s\"\n\
-             [time]\ncalendar_dir = \"calendar\"\ntick_s = 1\nrescan_s = 5\n[formats]\ndir = \"{house}/bank-formats\"\n\
+             [time]\nzone = \"{zone}\"\ncalendar_dir = \"calendar\"\ntick_s = 1\nrescan_s = 5\n[formats]\ndir = \"{house}/bank-formats\"\n\
              [admission]\ncatalogue = \"{house}/config/catalogue.toml\"\n[close]\nday = {close_day}\nyear_day = \"12-30\"\ncut_at = \"24:00\"\n\
              [mail]\nkind = \"file\"\ndir = \"mail\"\nfrom = \"gate@finance.example\"\nfinance_it = [\"it@finance.example\"]\n\
              [[bank]]\ncode = \"{SPLIT}\"\nconnection = {{ kind = \"dir\", root = \"{}\" }}\n",
-            w.mailbox(SPLIT).display()
+            w.mailbox(SPLIT).display(),
+            zone = zone()
         );
         std::fs::create_dir_all(w.root.join("mail")).unwrap();
         std::fs::write(w.root.join("bankgate.toml"), text).unwrap();
@@ -220,7 +222,7 @@ async fn a_refund_and_its_receipt_take_two_persons_each() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_month_is_sealed_when_two_persons_saw_that_its_money_went_back() {
     // Whatever day it is, it is the close day: up to the first of the month nobody works.
-    let today = Clock::System.now().date(chrono_tz::Tz::Asia__Shanghai);
+    let today = today();
     let off: Vec<NaiveDate> = (1..31)
         .map(|n| today + Days::new(n))
         .take_while(|day| today.day() != 1 && (day.day() == 1 || day.month() == today.month()))
@@ -254,7 +256,7 @@ async fn a_returned_workbook_becomes_a_batch_that_another_person_approves() {
     let Some(mut o) = Office::open(&[], 28).await else { return };
     let slip = o.sent("B", 0..3).await;
     o.answered(&slip, &[Word::Paid, MISMATCH, Word::Paid]).await;
-    report::report(&o.w.gateway, at(&o.today.to_string(), "18:00:00")).await.unwrap();
+    report::report(&o.w.gateway, o.w.now.plus_minutes(8 * 60)).await.unwrap();
     let letter = o.w.rows("select eml from outbox_mail where kind = 'failure_report'").await.remove(0).bytes(0).unwrap().to_vec();
     let mut sheets = Sheets::of_mail(&letter);
     *sheets.cell(0, "Corrected card") = "6217001234599999999".to_owned();

@@ -3,6 +3,8 @@
 /// A real relay with STARTTLS and login.
 pub mod smtp;
 
+/// The day of tests whose daemon keeps the real time.
+pub mod day;
 /// A disk that can be filled.
 pub mod disk;
 /// PostgreSQL of our own.

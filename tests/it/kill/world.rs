@@ -13,6 +13,7 @@ use bankgate::store::desk::Operator;
 use chrono::Datelike as _;
 
 use super::bank::{Bank, files_below};
+use crate::harness::day::{today, zone};
 use crate::harness::postgres::Postgres;
 use crate::harness::proxy::{Fault, Proxy};
 use crate::harness::sshd::Sshd;
@@ -114,12 +115,13 @@ impl World {
         format!(
             "[database]\nurl = \"postgres://bankgate@127.0.0.1:{port}/{database}\"\n\n\
              [node]\nname = \"node{node}\"\nstate_dir = \"state{node}\"\narchive_dir = \"archive\"\nsocket = \"state{node}/s\"\nlease_ttl_s = 10\n\n\
-             [time]\ncalendar_dir = \"calendar\"\ntick_s = 1\nrescan_s = 5\n\n[formats]\ndir = \"{root}/bank-formats\"\n\n\
+             [time]\nzone = \"{zone}\"\ncalendar_dir = \"calendar\"\ntick_s = 1\nrescan_s = 5\n\n[formats]\ndir = \"{root}/bank-formats\"\n\n\
              [admission]\ncatalogue = \"{root}/config/catalogue.toml\"\n\n\
              [mail]\nkind = \"file\"\ndir = \"mails\"\nfrom = \"bankgate@example.org\"\nfinance_it = [\"it@example.org\"]\n\n{banks}",
             port = self.database.port,
             database = self.name,
-            root = root.display()
+            root = root.display(),
+            zone = zone()
         )
     }
 
@@ -308,10 +310,6 @@ impl Drop for World {
             _ = std::fs::remove_dir_all(&self.dir);
         }
     }
-}
-
-fn today() -> chrono::NaiveDate {
-    Clock::System.now().date(chrono_tz::Tz::Asia__Shanghai)
 }
 
 /// An identity number of its own for each, with its check digit.

@@ -129,7 +129,7 @@ async fn a_late_success_is_paid_with_its_successors_money_by_two_persons() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_year_is_sealed_when_what_could_not_be_corrected_went_back_and_stands_on_its_list() {
     // Whatever day it is, it is the year's close day: up to its end nobody works.
-    let today = Clock::System.now().date(chrono_tz::Tz::Asia__Shanghai);
+    let today = today();
     let off: Vec<NaiveDate> = today.iter_days().skip(1).take_while(|day| day.year() == today.year()).collect();
     let Some(mut o) = Office::open(&off, 1).await else { return };
     let slip = o.sent("B", 0..3).await;
