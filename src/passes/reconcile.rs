@@ -126,6 +126,7 @@ async fn days(
     let from = touched.first().copied().unwrap_or(horizon).min(horizon).max(first);
     let until = today.pred_opt().unwrap_or(today).max(last);
     let before: BTreeMap<String, RunRow> = tx.runs_since(of, from).await?.into_iter().map(|r| (r.on_date.clone(), r)).collect();
+    let contested = tx.days_contested(of, from, until).await?;
     let mut journalled = 0;
     for day in from.iter_days().take_while(|day| *day <= until) {
         let known = before.get(&day.to_string());
@@ -133,7 +134,7 @@ async fn days(
         if day < horizon && !touched.contains(&day) {
             continue;
         }
-        let is_contested = tx.is_contested(of, day).await?;
+        let is_contested = contested.contains(&day);
         if is_green && !touched.contains(&day) && !is_contested {
             continue;
         }

@@ -1,6 +1,8 @@
 //! Statements (对账单) and what their lines were matched with. Lines and matches only grow; which of them count, and which
 //! files still have money to be seen, is read from what is marked as done, so that history costs nothing.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use serde::Serialize;
 
@@ -407,17 +409,25 @@ impl Tx {
         row.map(|r| Ok((r.date(0)?, r.date(1)?))).transpose()
     }
 
-    /// Whether another statement, with other bytes, came for the same day and nobody decided.
+    /// The days of a span for which another statement, with other bytes, came and nobody decided.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn is_contested(&mut self, of: &PayerAccount, day: NaiveDate) -> Result<bool, StoreError> {
-        let over = "s.bank = $1 and s.account = $2 and s.from_date <= $3 and s.to_date >= $3";
-        let sql = format!(
-            "select count(*) from statement s where {over} and (s.problems like 'conflict%' or exists (select 1 from file_in f join file_in x \
-             on x.bank = f.bank and x.exchange_key = f.exchange_key and x.kind = f.kind where f.id = s.file_in and x.state = 'conflict'))"
-        );
-        Ok(self.one(sqlx::AssertSqlSafe(sql), args![&of.bank, &of.account, day]).await?.int(0)? > 0)
+    pub async fn days_contested(
+        &mut self,
+        of: &PayerAccount,
+        from: NaiveDate,
+        until: NaiveDate,
+    ) -> Result<BTreeSet<NaiveDate>, StoreError> {
+        let sql = "select s.from_date, s.to_date from statement s where s.bank = $1 and s.account = $2 and s.from_date <= $4 and s.to_date >= $3 \
+                   and (s.problems like 'conflict%' or exists (select 1 from file_in f join file_in x \
+                   on x.bank = f.bank and x.exchange_key = f.exchange_key and x.kind = f.kind where f.id = s.file_in and x.state = 'conflict'))";
+        let mut days = BTreeSet::new();
+        for row in self.rows(sql, args![&of.bank, &of.account, from, until]).await? {
+            let (first, last) = (row.date(0)?.max(from), row.date(1)?.min(until));
+            days.extend(first.iter_days().take_while(|day| *day <= last));
+        }
+        Ok(days)
     }
 
     /// A page of the lines of statements on one day, behind a line, with what explains them up to a match's number.

@@ -124,6 +124,11 @@ fn err(out: &mut Outside, code: &'static str, day: i64) {
     }
 }
 
+/// The date of a moment.
+pub fn day_of(now_ms: i64) -> String {
+    bankgate::domain::time::Timestamp::from_millis(now_ms).date(ZONE).to_string()
+}
+
 fn at(day: i64) -> NaiveDate {
     bankgate::domain::time::Timestamp::from_millis(start_ms() + day * DAY).date(ZONE)
 }
