@@ -1,6 +1,11 @@
 //! The tools for bank formats: check a profile, render a list by it, read a bank's file by it, lay a file's bytes over its
 //! fields, and try a profile's own samples. They read files and a profile; no database, no settings, no clock.
 
+/// What `format render` writes.
+mod render;
+/// What `format try` tries.
+mod samples;
+
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -9,8 +14,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::out::{Exit, Failure, Out};
-use crate::domain::exchange::{BatchFacts, InboundKind};
-use crate::domain::masked::Account;
+use crate::domain::exchange::InboundKind;
 use crate::format::tool::{self, Sent};
 use crate::format::{ParseSummary, Parsed, Profile, ProfileError};
 
@@ -43,7 +47,7 @@ pub enum FormatCommand {
         #[arg(long, default_value = "bank-formats", value_name = "DIR")]
         formats: PathBuf,
     },
-    /// Read a profile's own samples, and bind its results to its request
+    /// Try a profile by its own samples: its list must render to its request's bytes and be read back, its answers must bind
     Try {
         /// The profile's folder, or a folder of profiles
         dir: PathBuf,
@@ -59,7 +63,8 @@ pub struct RenderArgs {
     /// What to write
     #[arg(long, value_enum, default_value = "instruction")]
     kind: RenderKind,
-    /// The list, as CSV: ref, seq, payee_name, id_number, account, bank_code, amount_yuan, mobile, project, remark
+    /// The list, as CSV: ref, seq, payee_name, id_number, account, bank_code, amount_yuan, mobile, project, remark, and
+    /// ordinal where an account was paid earlier that day
     input: PathBuf,
     /// Where to write, below the bank's own folders
     #[arg(long, value_name = "DIR")]
@@ -134,10 +139,10 @@ impl Kind {
 pub fn format(out: &Out, command: FormatCommand) -> Result<Exit, Failure> {
     match command {
         FormatCommand::Check { path } => check(out, &path),
-        FormatCommand::Render(args) => render(out, &args),
+        FormatCommand::Render(args) => render::render(out, &args),
         FormatCommand::Parse(args) => parse(out, &args),
         FormatCommand::Explain { file, profile, kind, lines, formats } => explain(out, &file, &find(&formats, &profile)?, kind, lines),
-        FormatCommand::Try { dir } => try_samples(out, &dir),
+        FormatCommand::Try { dir } => samples::try_samples(out, &dir),
     }
 }
 
@@ -213,115 +218,6 @@ fn check(out: &Out, path: &Path) -> Result<Exit, Failure> {
     Ok(if is_well { Exit::Done } else { Exit::Failed })
 }
 
-/// The batch's facts from `key=value`s.
-fn facts(profile: &Profile, set: &[String]) -> Result<BatchFacts, Failure> {
-    let mut facts = BatchFacts { seq_no: 1, ..BatchFacts::default() };
-    let mut has_date = false;
-    for pair in set {
-        let (key, value) = pair.split_once('=').ok_or_else(|| Failure::misused(format!("--set {pair}: it is key=value")))?;
-        let value = value.to_owned();
-        match key {
-            "batch_no" => facts.batch_no = value,
-            "date" => {
-                let digits: String = value.chars().filter(|c| *c != '-').collect();
-                let day = chrono::NaiveDate::parse_from_str(&digits, "%Y%m%d").ok().filter(|_| digits.len() == 8);
-                facts.date = day.ok_or_else(|| Failure::misused(format!("--set date={value}: it is a day such as 2019-03-14")))?;
-                has_date = true;
-            }
-            "seq_no" => {
-                facts.seq_no = value.parse().map_err(|_| Failure::misused(format!("--set seq_no={value}: it is a number from 1")))?
-            }
-            "unit_no" => facts.unit_no = value,
-            "payer_account" => facts.payer_account = Account::new(value),
-            "payer_name" => facts.payer_name = value,
-            "payer_bank" => facts.payer_bank = value,
-            "department" => facts.department = value,
-            "project" => facts.project = value,
-            "project_short" => facts.project_short = value,
-            "period" => facts.period = value,
-            other => {
-                let name = other.strip_prefix("extra.").unwrap_or(other);
-                if !profile.declares(name) {
-                    let declared = profile.declared().join(", ");
-                    return Err(Failure::misused(format!(
-                        "--set {other}: not known; allowed: batch_no, date, seq_no, unit_no, payer_account, payer_name, payer_bank, department, project, project_short, period, and what the profile declares: {declared}"
-                    )));
-                }
-                facts.extra.insert(name.to_owned(), value);
-            }
-        }
-    }
-    if has_date {
-        Ok(facts)
-    } else {
-        Err(Failure::misused("--set date=YYYY-MM-DD is needed: a file is a function of its facts, not of the clock"))
-    }
-}
-
-fn render(out: &Out, args: &RenderArgs) -> Result<Exit, Failure> {
-    let RenderKind::Instruction = args.kind;
-    let profile = find(&args.formats, &args.profile)?;
-    let mut facts = facts(&profile, &args.set)?;
-    let refused = |what: Vec<String>| Failure::failed(format!("{}: nothing was written\n{}", args.input.display(), what.join("\n")));
-    let mut lines = tool::payments(open(&args.input)?, &facts).map_err(refused)?;
-    let faults: Vec<String> = lines
-        .iter()
-        .flat_map(|l| profile.check_line(l).into_iter().map(|f| format!("payment {}: {f}", l.seq)).collect::<Vec<_>>())
-        .collect();
-    if !faults.is_empty() {
-        return Err(refused(faults));
-    }
-    let parts = tool::parts(&lines, &profile);
-    let is_split = parts.len() > 1;
-    let first_no = facts.seq_no;
-    let mut written = Vec::new();
-    let mut rest = lines.as_mut_slice();
-    for (rows, number) in parts.into_iter().zip(first_no..) {
-        let (part, more) = rest.split_at_mut(rows);
-        rest = more;
-        if is_split {
-            part.iter_mut().zip(1..).for_each(|(line, seq)| line.seq = seq);
-        }
-        facts.seq_no = number;
-        facts.count = u64::try_from(part.len()).unwrap_or(u64::MAX);
-        facts.total = part.iter().map(|l| l.amount).sum();
-        written.push(render_one(&profile, &facts, part, &args.out)?);
-    }
-    if written.is_empty() {
-        return Err(Failure::failed(format!("{}: it holds no payment, and a file without payments is never sent", args.input.display())));
-    }
-    if out.is_for_programs() {
-        out.value(&json!({ "files": written }));
-    } else {
-        written.iter().for_each(|file| out.line(file["path"].as_str().unwrap_or_default()));
-    }
-    Ok(Exit::Done)
-}
-
-fn render_one(profile: &Profile, facts: &BatchFacts, lines: &[crate::domain::exchange::PaymentLine], to: &Path) -> Result<Value, Failure> {
-    let failed = |e: &dyn std::fmt::Display| Failure::failed(e.to_string());
-    let names = profile.instruction_names(facts).map_err(|e| failed(&e))?;
-    let dir = if names.dir.is_empty() { to.to_path_buf() } else { to.join(&names.dir) };
-    std::fs::create_dir_all(&dir).map_err(|e| failed(&format!("{}: {e}", dir.display())))?;
-    let mut renderer = profile.renderer(facts, Vec::new()).map_err(|e| failed(&e))?;
-    for line in lines {
-        renderer.line(line).map_err(|e| failed(&e))?;
-    }
-    let (bytes, rendered) = renderer.finish().map_err(|e| failed(&e))?;
-    let path = dir.join(&names.data);
-    std::fs::write(&path, &bytes).map_err(|e| failed(&format!("{}: {e}", path.display())))?;
-    let mut flag_path = None;
-    if let (Some(name), Some(flag)) = (&names.flag, &rendered.flag) {
-        let flag_at = dir.join(name);
-        std::fs::write(&flag_at, flag).map_err(|e| failed(&format!("{}: {e}", flag_at.display())))?;
-        flag_path = Some(flag_at);
-    }
-    Ok(json!({
-        "path": path, "flag": flag_path, "key": names.key, "bytes": rendered.bytes, "lines": rendered.lines, "rows": rendered.rows,
-        "total_fen": rendered.total.get(), "sha256": rendered.sha256, "cut_values": rendered.cuts,
-    }))
-}
-
 /// Which file of the set a path is, by its name and the folders that end in it.
 fn role_of(profile: &Profile, kind: InboundKind, path: &Path) -> Option<String> {
     let parts: Vec<String> = path.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect();
@@ -365,6 +261,9 @@ fn parse(out: &Out, args: &ParseArgs) -> Result<Exit, Failure> {
         }
     };
     let request = args.request.as_deref();
+    if request.is_some() && args.kind == Kind::Instruction {
+        return Err(Failure::misused("--request names the payment file that an answer speaks of; --kind instruction is that file itself"));
+    }
     let set = read_set(&profile, args.kind, &args.files, request, &mut say)?;
     let summary = summary_json(&set);
     _ = writeln!(stdout, "{}", json!({ "summary": summary }));
@@ -509,59 +408,4 @@ fn explain(out: &Out, file: &Path, profile: &Profile, kind: Option<Kind>, lines:
 
 fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
-}
-
-/// Every file below a folder.
-fn below(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut left = vec![dir.to_path_buf()];
-    while let Some(next) = left.pop() {
-        for path in std::fs::read_dir(&next).into_iter().flatten().filter_map(|e| e.ok().map(|e| e.path())) {
-            if path.is_dir() { left.push(path) } else { found.push(path) }
-        }
-    }
-    found.sort();
-    found
-}
-
-fn try_samples(out: &Out, dir: &Path) -> Result<Exit, Failure> {
-    let mut is_well = true;
-    let mut shown = Vec::new();
-    for folder in folders(dir)? {
-        let profile = Profile::load(&folder).map_err(|e| Failure::failed(e.to_string()))?;
-        let request = below(&folder.join("samples/request")).into_iter().next();
-        let sets = std::fs::read_dir(folder.join("samples")).into_iter().flatten().filter_map(|e| e.ok().map(|e| e.path()));
-        let mut sets: Vec<PathBuf> = sets.filter(|p| p.is_dir()).collect();
-        sets.sort();
-        for set in sets {
-            let name = file_name(&set);
-            let kind = match name.split('-').next().unwrap_or_default() {
-                "request" => Kind::Instruction,
-                "ack" => Kind::Ack,
-                "result" => Kind::Result,
-                "return" => Kind::Return,
-                "statement" => Kind::Statement,
-                "enquiry" if name.starts_with("enquiry-answer") => Kind::Enquiry,
-                _ => continue,
-            };
-            let mut files = below(&set);
-            if kind == Kind::Instruction {
-                files.truncate(1);
-            }
-            let bound = request.as_deref().filter(|_| matches!(kind, Kind::Result | Kind::Return | Kind::Enquiry));
-            let found = read_set(&profile, kind, &files, bound, &mut |_| {})?;
-            let is_meant = name.ends_with("-quarantine");
-            let is_ok = found.problems.is_empty() != is_meant;
-            is_well &= is_ok;
-            if !out.is_for_programs() {
-                out.line(format!("{}/{name}: {}", profile.id(), if is_ok { "ok" } else { "does not hold" }));
-                found.problems.iter().filter(|_| !is_ok).for_each(|p| out.note(format!("  {p}")));
-            }
-            shown.push(json!({ "profile": profile.id(), "sample": name, "ok": is_ok, "problems": found.problems }));
-        }
-    }
-    if out.is_for_programs() {
-        out.value(&json!({ "ok": is_well, "samples": shown }));
-    }
-    Ok(if is_well { Exit::Done } else { Exit::Failed })
 }

@@ -47,6 +47,8 @@ pub mod profile;
 mod records;
 /// Records to bytes.
 pub mod render;
+/// Two files that say the same.
+mod same;
 /// Workbooks of banks.
 mod sheet;
 /// The language of `profile.toml`.
@@ -70,6 +72,7 @@ pub use profile::{
     Response, ReturnSemantics, RoleSpec,
 };
 pub use render::{FieldFault, RenderError, Rendered, Renderer};
+pub use same::same_contents;
 pub use summary::{Echo, FileWord, LineFault, ParseSummary, Parsed};
 pub use totals::{DigestKind, Tallier, Tally, Totals};
 /// What is carried over from the channel before.

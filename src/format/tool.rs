@@ -20,8 +20,8 @@ use crate::domain::reason::Reason;
 const SHOWN: usize = 100;
 
 /// Columns of a list to be rendered; the first five of them, and the account, are looked for.
-pub const COLUMNS: [&str; 10] =
-    ["ref", "seq", "payee_name", "id_number", "account", "bank_code", "amount_yuan", "mobile", "project", "remark"];
+pub const COLUMNS: [&str; 11] =
+    ["ref", "seq", "payee_name", "id_number", "account", "bank_code", "amount_yuan", "mobile", "project", "remark", "ordinal"];
 
 /// How many payments each file takes, in their order: no file has more rows, or sums to more, than the bank takes. A payment
 /// above that sum stands alone, and is refused when it is rendered.
@@ -73,7 +73,7 @@ pub fn payments(source: impl Read, facts: &BatchFacts) -> Result<Vec<PaymentLine
         match payment(&cell, at - 1, facts) {
             Ok(mut line) => {
                 let ordinal = ordinals.entry(cell("account").to_owned()).or_default();
-                *ordinal += 1;
+                *ordinal = if line.ordinal > 0 { line.ordinal } else { *ordinal + 1 };
                 line.ordinal = *ordinal;
                 lines.push(line);
             }
@@ -100,7 +100,11 @@ fn payment<'c>(cell: &impl Fn(&str) -> &'c str, expected: u64, facts: &BatchFact
         mobile: Mobile::new(cell("mobile")),
         project_short: short.unwrap_or_default().to_owned(),
         remark: cell("remark").to_owned(),
-        ordinal: 1,
+        // Counted on where the list does not say it.
+        ordinal: match cell("ordinal") {
+            "" => 0,
+            text => text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("ordinal {text:?} is not a number from 1"))?,
+        },
     })
 }
 
@@ -110,7 +114,20 @@ pub fn partly_paid(answer: &Answer) -> bool {
     answer.outcome == Outcome::Paid && matches!((answer.paid, answer.amount), (Some(paid), Some(amount)) if paid < amount)
 }
 
-/// An answer as an object.
+/// Where a payment that is read back is not what the list says, column by column, where the layout carries it.
+#[must_use]
+pub fn changed(line: &PaymentLine, back: &Answer) -> Vec<&'static str> {
+    let mut changed = Vec::new();
+    let mut differs = |what: &'static str, is_other: bool| changed.extend(is_other.then_some(what));
+    differs("ref", back.reference.as_ref().is_some_and(|r| r.trim() != line.reference));
+    differs("payee_name", back.payee_name.as_ref().is_some_and(|n| n.reveal() != line.payee_name.reveal()));
+    differs("id_number", back.id_number.as_ref().is_some_and(|n| !n.same_as(&line.id_number)));
+    differs("account", back.account.as_ref().is_some_and(|a| *a != line.account));
+    differs("amount_yuan", back.amount.is_some_and(|a| a != line.amount));
+    changed
+}
+
+/// An answer as an object. Every kind of record has the same keys: what it does not say is null, words are empty.
 #[must_use]
 pub fn answer_json(answer: &Answer) -> Value {
     let is_partly = partly_paid(answer);
@@ -123,13 +140,23 @@ pub fn answer_json(answer: &Answer) -> Value {
         "account": answer.account.as_ref().map(Account::reveal),
         "amount_fen": answer.amount.map(Fen::get),
         "paid_fen": paid_of(answer).map(Fen::get),
-        "status": if is_partly { Outcome::Unknown.code() } else { answer.outcome.code() },
+        "status": status(answer.outcome, is_partly),
+        "outcome": answer.outcome.code(),
         "reason": if is_partly { Some(Reason::PartialPaid.code()) } else { answer.reason.map(Reason::code) },
         "raw_code": answer.raw_code,
         "raw_text": answer.raw_text,
         "bank_ref": answer.bank_ref,
         "date": answer.date.map(|d| d.to_string()),
     })
+}
+
+/// Paid, failed, or unknown: what came back is not paid, and what was only accepted is not known. The finer word stands beside it.
+const fn status(outcome: Outcome, is_partly: bool) -> &'static str {
+    match outcome {
+        Outcome::Paid if !is_partly => "paid",
+        Outcome::Failed | Outcome::Returned => "failed",
+        Outcome::Paid | Outcome::Accepted | Outcome::Unknown => "unknown",
+    }
 }
 
 fn paid_of(answer: &Answer) -> Option<Fen> {
@@ -150,6 +177,13 @@ pub fn sent_json(answer: &Answer) -> Value {
         "id_number": answer.id_number.as_ref().map(IdNumber::reveal),
         "account": answer.account.as_ref().map(Account::reveal),
         "amount_fen": answer.amount.map(Fen::get),
+        "paid_fen": null,
+        "status": null,
+        "reason": null,
+        "raw_code": "",
+        "raw_text": "",
+        "bank_ref": null,
+        "date": null,
     })
 }
 
@@ -158,14 +192,20 @@ pub fn sent_json(answer: &Answer) -> Value {
 pub fn entry_json(entry: &StatementEntry) -> Value {
     json!({
         "line": entry.line,
+        "ref": entry.reference,
+        "seq": null,
+        "payee_name": entry.counter_name.as_ref().map(Name::reveal),
+        "id_number": null,
+        "account": entry.counter_account.as_ref().map(Account::reveal),
+        "amount_fen": entry.amount.get(),
+        "paid_fen": null,
+        "status": null,
+        "reason": null,
+        "raw_code": "",
+        "raw_text": entry.text,
+        "bank_ref": entry.bank_ref,
         "date": entry.date.to_string(),
         "side": entry.side,
-        "amount_fen": entry.amount.get(),
-        "ref": entry.reference,
-        "bank_ref": entry.bank_ref,
-        "account": entry.counter_account.as_ref().map(Account::reveal),
-        "payee_name": entry.counter_name.as_ref().map(Name::reveal),
-        "raw_text": entry.text,
     })
 }
 

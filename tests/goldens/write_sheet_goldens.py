@@ -82,6 +82,7 @@ def main():
     put("csv-plus-control", f"return/{DATE}/{STEM}_T.csv", csv([[PEOPLE[0][1], PEOPLE[0][4], yuan(PEOPLE[0][6]), "2019-04-02", "账户已销户"]], quote_all=False))
     data = workbook([TITLES] + [row(p) for p in PEOPLE])
     put("sheet-plus-control", f"request/{DATE}/{STEM}.xlsx", data)
+    put("sheet-plus-control", f"request/{DATE}/{STEM}.xlsx.xml", control(f"{STEM}.xlsx", data))
     titles = ["序号", "对账ID", "姓名", "收款人账号", "金额(元)", "处理结果", "失败原因"]
     words = [("成功", ""), ("失败", "户名不符"), ("失败", "交易超时"), ("处理中", ""), ("成功", "")]
     rows = [titles] + [[str(p[0]), p[1], p[2], p[4], yuan(p[6]), *said] for p, said in zip(PEOPLE, words)]

@@ -133,3 +133,124 @@ fn bytes_are_laid_over_fields_and_samples_are_tried() {
         assert_eq!(code, 0, "{id}: {said:?}");
     }
 }
+
+/// A folder of the tree, copied to where it may be spoilt.
+fn copied(id: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let done = Command::new("cp").arg("-r").arg(folder(id)).arg(dir.path()).status().unwrap();
+    assert!(done.success());
+    dir
+}
+
+#[test]
+fn every_profile_renders_its_own_list_to_its_own_request_and_reads_it_back() {
+    let (code, said, error) = bankgate(&["try", folder("").to_str().unwrap()]);
+    let samples = said[0]["samples"].as_array().unwrap();
+    assert_eq!(code, 0, "{error}{samples:?}");
+    let lists = samples.iter().filter(|s| s["sample"] == "list").count();
+    let profiles = std::fs::read_dir(folder("")).unwrap().filter(|e| e.as_ref().unwrap().path().is_dir()).count();
+    assert_eq!(lists, profiles, "each profile has a list");
+}
+
+#[test]
+fn a_profile_whose_samples_are_not_what_it_writes_does_not_hold() {
+    let id = "pipe-gbk-summary";
+    let spoilt = |path: &str, spoil: &dyn Fn(Vec<u8>) -> Vec<u8>| {
+        let dir = copied(id);
+        let place = dir.path().join(id).join("samples").join(path);
+        std::fs::write(&place, spoil(std::fs::read(&place).unwrap())).unwrap();
+        let (code, said, _) = bankgate(&["try", dir.path().join(id).to_str().unwrap()]);
+        assert_eq!(code, 1, "{path}: {said:?}");
+        said[0]["samples"][0]["problems"].to_string()
+    };
+    let digit = |mut bytes: Vec<u8>| {
+        let at = bytes.iter().rposition(u8::is_ascii_digit).unwrap();
+        bytes[at] = if bytes[at] == b'9' { b'8' } else { b'9' };
+        bytes
+    };
+    assert!(spoilt("request/20190314/0512037", &digit).contains("differs from the sample at byte"));
+    let later = |text| String::from_utf8(text).unwrap().replace("2019-03-14", "2019-03-15").into_bytes();
+    assert!(spoilt("list.set", &later).contains("which is not in"));
+    assert!(
+        spoilt("list.csv", &|text| String::from_utf8(text).unwrap().replace("王五", "王\u{2022}五").into_bytes()).contains("payment 1")
+    );
+    let dir = copied(id);
+    std::fs::remove_dir_all(dir.path().join(id).join("samples")).unwrap();
+    let (code, said, _) = bankgate(&["try", dir.path().join(id).to_str().unwrap()]);
+    assert!(code == 1 && said[0].to_string().contains("list.csv is missing"), "no samples are no proof: {said:?}");
+}
+
+#[test]
+fn every_record_has_the_same_keys_and_says_paid_failed_or_unknown() {
+    const KEYS: [&str; 14] = [
+        "account",
+        "amount_fen",
+        "bank_ref",
+        "date",
+        "id_number",
+        "line",
+        "paid_fen",
+        "payee_name",
+        "raw_code",
+        "raw_text",
+        "reason",
+        "ref",
+        "seq",
+        "status",
+    ];
+    let cases = [
+        ("fixed-gbk-bytes", "instruction", "request/20190314/03140001.dat"),
+        ("fixed-gbk-bytes", "ack", "ack/20190314/03140001.ack"),
+        ("fixed-gbk-bytes", "result", "result/20190314/03140001.dat"),
+        ("fixed-gbk-bytes", "statement", "statement/STMT_510601012345678901_20190314.txt"),
+        ("split-sf-noheader", "return", "return/YHDFTP201903140001_T.TXT"),
+        ("iso20022", "result", "result/20190314/LS0001-20190314-0001.sts.xml"),
+        ("xml-gbk-two-level", "enquiry", "enquiry-answer/20190314/LS0001201903140001.a0318.xml"),
+        ("sheet-plus-control", "result", "result/20190314/h2h_batchPay_LS0001_201903140001_R.xlsx"),
+    ];
+    for (id, kind, path) in cases {
+        let (_, said, error) = bankgate(&["parse", "--profile", folder(id).to_str().unwrap(), "--kind", kind, &sample(id, path)]);
+        let records = &said[..said.len() - 1];
+        assert!(!records.is_empty(), "{id} {kind}: {error}");
+        for record in records {
+            let missing: Vec<_> = KEYS.iter().filter(|key| record.get(**key).is_none()).collect();
+            assert!(missing.is_empty(), "{id} {kind}: {missing:?} {record}");
+            let of_a_payment = ["paid", "failed", "unknown"].map(Value::from).contains(&record["status"]);
+            assert!(of_a_payment != matches!(kind, "instruction" | "statement"), "{id} {kind}: {record}");
+        }
+    }
+    let back = sample("split-sf-noheader", "return/YHDFTP201903140001_T.TXT");
+    let (_, said, _) = bankgate(&["parse", "--profile", folder("split-sf-noheader").to_str().unwrap(), "--kind", "return", &back]);
+    assert_eq!((&said[0]["status"], &said[0]["outcome"]), (&"failed".into(), &"returned".into()));
+}
+
+#[test]
+fn a_payment_file_answers_no_payment_file() {
+    let (id, file) = ("fixed-gbk-bytes", sample("fixed-gbk-bytes", "request/20190314/03140001.dat"));
+    let (code, said, error) =
+        bankgate(&["parse", "--profile", folder(id).to_str().unwrap(), "--kind", "instruction", "--request", &file, &file]);
+    assert!(code == 2 && said[0]["error"].as_str().unwrap().contains("--request"), "{error}{said:?}");
+}
+
+#[test]
+fn a_list_is_rendered_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let (list, out) = (dir.path().join("list.csv"), dir.path().join("out"));
+    // Two parts, and the second cannot stand beside a folder of its name.
+    let id = "split-sf-noheader";
+    let text = std::fs::read_to_string(folder(id).join("profile.toml")).unwrap();
+    let place = dir.path().join(id);
+    std::fs::create_dir(&place).unwrap();
+    let rows = text.lines().find(|l| l.starts_with("max_rows")).unwrap();
+    std::fs::write(place.join("profile.toml"), text.replace(rows, "max_rows = 3")).unwrap();
+    std::fs::copy(sample(id, "list.csv"), &list).unwrap();
+    std::fs::create_dir_all(out.join("YHDF__201903140002.TXT")).unwrap();
+    let words = ["render", "--profile", place.to_str().unwrap(), list.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let (code, said, error) = bankgate(&[&words[..], &["--set", "date=2019-03-14"]].concat());
+    assert!(code == 1 && said[0]["error"].as_str().unwrap().contains("nothing was written"), "{error}{said:?}");
+    let names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["YHDF__201903140002.TXT"], "what was written is taken away again");
+    std::fs::remove_dir(out.join("YHDF__201903140002.TXT")).unwrap();
+    let (code, said, error) = bankgate(&[&words[..], &["--set", "date=2019-03-14"]].concat());
+    assert!(code == 0 && said[0]["files"].as_array().unwrap().len() == 2, "{error}");
+}

@@ -1,0 +1,177 @@
+//! `format render`: a list becomes the files that we would send, all of them or none.
+
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+
+use super::{RenderArgs, RenderKind, find, open};
+use crate::cli::out::{Exit, Failure, Out};
+use crate::domain::exchange::{BatchFacts, PaymentLine};
+use crate::domain::masked::Account;
+use crate::format::{Profile, tool};
+
+/// The batch's facts from `key=value`s.
+pub(super) fn facts(profile: &Profile, set: &[String]) -> Result<BatchFacts, Failure> {
+    let mut facts = BatchFacts { seq_no: 1, ..BatchFacts::default() };
+    let mut has_date = false;
+    for pair in set {
+        let (key, value) = pair.split_once('=').ok_or_else(|| Failure::misused(format!("--set {pair}: it is key=value")))?;
+        let value = value.to_owned();
+        match key {
+            "batch_no" => facts.batch_no = value,
+            "date" => {
+                let digits: String = value.chars().filter(|c| *c != '-').collect();
+                let day = chrono::NaiveDate::parse_from_str(&digits, "%Y%m%d").ok().filter(|_| digits.len() == 8);
+                facts.date = day.ok_or_else(|| Failure::misused(format!("--set date={value}: it is a day such as 2019-03-14")))?;
+                has_date = true;
+            }
+            "seq_no" => {
+                facts.seq_no = value.parse().map_err(|_| Failure::misused(format!("--set seq_no={value}: it is a number from 1")))?
+            }
+            "unit_no" => facts.unit_no = value,
+            "payer_account" => facts.payer_account = Account::new(value),
+            "payer_name" => facts.payer_name = value,
+            "payer_bank" => facts.payer_bank = value,
+            "department" => facts.department = value,
+            "project" => facts.project = value,
+            "project_short" => facts.project_short = value,
+            "period" => facts.period = value,
+            other => {
+                let name = other.strip_prefix("extra.").unwrap_or(other);
+                if !profile.declares(name) {
+                    let declared = profile.declared().join(", ");
+                    return Err(Failure::misused(format!(
+                        "--set {other}: not known; allowed: batch_no, date, seq_no, unit_no, payer_account, payer_name, payer_bank, department, project, project_short, period, and what the profile declares: {declared}"
+                    )));
+                }
+                facts.extra.insert(name.to_owned(), value);
+            }
+        }
+    }
+    if has_date {
+        Ok(facts)
+    } else {
+        Err(Failure::misused("--set date=YYYY-MM-DD is needed: a file is a function of its facts, not of the clock"))
+    }
+}
+
+/// A file that is whole and does not stand under its name yet.
+pub(super) struct Made {
+    path: PathBuf,
+    bytes: NamedTempFile,
+}
+
+pub(super) fn render(out: &Out, args: &RenderArgs) -> Result<Exit, Failure> {
+    let RenderKind::Instruction = args.kind;
+    let profile = find(&args.formats, &args.profile)?;
+    let mut facts = facts(&profile, &args.set)?;
+    let (made, shown) = made(&profile, &mut facts, &args.input, &args.out)?;
+    publish(made)?;
+    if out.is_for_programs() {
+        out.value(&json!({ "files": shown }));
+    } else {
+        shown.iter().for_each(|file| out.line(file["path"].as_str().unwrap_or_default()));
+    }
+    Ok(Exit::Done)
+}
+
+/// Renders a list into files that stand beside their places.
+pub(super) fn made(profile: &Profile, facts: &mut BatchFacts, input: &Path, to: &Path) -> Result<(Vec<Made>, Vec<Value>), Failure> {
+    let refused = |what: Vec<String>| Failure::failed(format!("{}: nothing was written\n{}", input.display(), what.join("\n")));
+    let mut lines = tool::payments(open(input)?, facts).map_err(refused)?;
+    let faults: Vec<String> = lines
+        .iter()
+        .flat_map(|l| profile.check_line(l).into_iter().map(|f| format!("payment {}: {f}", l.seq)).collect::<Vec<_>>())
+        .collect();
+    if !faults.is_empty() {
+        return Err(refused(faults));
+    }
+    let parts = tool::parts(&lines, profile);
+    let is_split = parts.len() > 1;
+    let first_no = facts.seq_no;
+    let (mut made, mut shown) = (Vec::new(), Vec::new());
+    let mut rest = lines.as_mut_slice();
+    for (rows, number) in parts.into_iter().zip(first_no..) {
+        let (part, more) = rest.split_at_mut(rows);
+        rest = more;
+        if is_split {
+            part.iter_mut().zip(1..).for_each(|(line, seq)| line.seq = seq);
+        }
+        facts.seq_no = number;
+        facts.count = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        facts.total = part.iter().map(|l| l.amount).sum();
+        shown.push(render_one(profile, facts, part, to, &mut made)?);
+    }
+    if shown.is_empty() {
+        return Err(Failure::failed(format!("{}: it holds no payment, and a file without payments is never sent", input.display())));
+    }
+    let mut paths: Vec<&PathBuf> = made.iter().map(|m| &m.path).collect();
+    paths.sort();
+    if let Some([twice, _]) = paths.windows(2).find(|pair| matches!(pair, [a, b] if a == b)) {
+        let what = format!("{}: two parts of the list would have this name; the profile's name needs {{seq_no}}", twice.display());
+        return Err(Failure::failed(format!("{what}\nnothing was written")));
+    }
+    Ok((made, shown))
+}
+
+/// All of them take their names; where one cannot, those that did are taken away again.
+fn publish(made: Vec<Made>) -> Result<(), Failure> {
+    let mut done: Vec<PathBuf> = Vec::new();
+    for one in made {
+        if let Err(e) = one.bytes.persist(&one.path) {
+            done.iter().for_each(|path| drop(std::fs::remove_file(path)));
+            return Err(Failure::failed(format!("{}: {}\nnothing was written", one.path.display(), e.error)));
+        }
+        done.push(one.path);
+    }
+    Ok(())
+}
+
+impl Made {
+    fn begin(path: PathBuf) -> std::io::Result<Self> {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(dir)?;
+        let bytes = tempfile::Builder::new().prefix(".").suffix(".part").permissions(readable()).tempfile_in(dir)?;
+        Ok(Self { path, bytes })
+    }
+
+    /// Its name below the folder, and what is in it.
+    pub(super) fn read(&self, below: &Path) -> std::io::Result<(String, Vec<u8>)> {
+        let name = self.path.strip_prefix(below).unwrap_or(&self.path).to_string_lossy().into_owned();
+        Ok((name, std::fs::read(self.bytes.path())?))
+    }
+}
+
+fn readable() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o644)
+}
+
+fn render_one(profile: &Profile, facts: &BatchFacts, lines: &[PaymentLine], to: &Path, made: &mut Vec<Made>) -> Result<Value, Failure> {
+    let failed = |e: &dyn std::fmt::Display| Failure::failed(e.to_string());
+    let names = profile.instruction_names(facts).map_err(|e| failed(&e))?;
+    let dir = if names.dir.is_empty() { to.to_path_buf() } else { to.join(&names.dir) };
+    let path = dir.join(&names.data);
+    let not_written = |path: &Path, e: std::io::Error| Failure::failed(format!("{}: {e}", path.display()));
+    let mut data = Made::begin(path.clone()).map_err(|e| not_written(&path, e))?;
+    let mut renderer = profile.renderer(facts, BufWriter::with_capacity(1 << 18, data.bytes.as_file_mut())).map_err(|e| failed(&e))?;
+    for line in lines {
+        renderer.line(line).map_err(|e| failed(&e))?;
+    }
+    let (bytes, rendered) = renderer.finish().map_err(|e| failed(&e))?;
+    bytes.into_inner().map_err(|e| not_written(&path, e.into_error()))?;
+    made.push(data);
+    let mut flag_path = None;
+    if let (Some(name), Some(flag)) = (&names.flag, &rendered.flag) {
+        let flag_at = dir.join(name);
+        let mut beside = Made::begin(flag_at.clone()).map_err(|e| not_written(&flag_at, e))?;
+        beside.bytes.write_all(flag).map_err(|e| not_written(&flag_at, e))?;
+        made.push(beside);
+        flag_path = Some(flag_at);
+    }
+    Ok(json!({
+        "path": path, "flag": flag_path, "key": names.key, "bytes": rendered.bytes, "lines": rendered.lines, "rows": rendered.rows,
+        "total_fen": rendered.total.get(), "sha256": rendered.sha256, "cut_values": rendered.cuts,
+    }))
+}
