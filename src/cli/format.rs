@@ -4,7 +4,7 @@
 /// What `format render` writes.
 mod render;
 /// What `format try` tries.
-mod samples;
+pub(super) mod samples;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
@@ -123,7 +123,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn inbound(self) -> Option<InboundKind> {
+    pub(super) const fn inbound(self) -> Option<InboundKind> {
         match self {
             Self::Instruction => None,
             Self::Ack => Some(InboundKind::Ack),
@@ -146,20 +146,24 @@ pub fn format(out: &Out, command: FormatCommand) -> Result<Exit, Failure> {
     }
 }
 
-fn find(formats: &Path, profile: &str) -> Result<Profile, Failure> {
+/// The folder of a profile: named itself, by its file, or by its id.
+pub(super) fn folder_of(formats: &Path, profile: &str) -> PathBuf {
     let given = Path::new(profile);
-    let dir = if given.join("profile.toml").is_file() {
+    if given.join("profile.toml").is_file() {
         given.to_path_buf()
     } else if given.is_file() {
         given.parent().unwrap_or(given).to_path_buf()
     } else {
         formats.join(profile)
-    };
-    Profile::load(&dir)
+    }
+}
+
+pub(super) fn find(formats: &Path, profile: &str) -> Result<Profile, Failure> {
+    Profile::load(&folder_of(formats, profile))
         .map_err(|e| Failure::misused(format!("{e}\n--profile takes an id under {} or a profile's folder", formats.display())))
 }
 
-fn open(path: &Path) -> Result<BufReader<File>, Failure> {
+pub(super) fn open(path: &Path) -> Result<BufReader<File>, Failure> {
     File::open(path).map(|f| BufReader::with_capacity(1 << 18, f)).map_err(|e| Failure::failed(format!("{}: {e}", path.display())))
 }
 
@@ -219,7 +223,7 @@ fn check(out: &Out, path: &Path) -> Result<Exit, Failure> {
 }
 
 /// Which file of the set a path is, by its name and the folders that end in it.
-fn role_of(profile: &Profile, kind: InboundKind, path: &Path) -> Option<String> {
+pub(super) fn role_of(profile: &Profile, kind: InboundKind, path: &Path) -> Option<String> {
     let parts: Vec<String> = path.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect();
     let by_name = (0..parts.len()).rev().find_map(|from| {
         let tail = parts.get(from..)?.join("/");
@@ -406,6 +410,6 @@ fn explain(out: &Out, file: &Path, profile: &Profile, kind: Option<Kind>, lines:
     Ok(Exit::Done)
 }
 
-fn file_name(path: &Path) -> String {
+pub(super) fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
 }

@@ -21,6 +21,8 @@ mod expected;
 mod format;
 /// The money of every purse.
 mod funds;
+/// What a bank is given when it joins.
+mod kit;
 /// The ledger.
 mod ledger;
 /// What commands print, and how they end.
@@ -466,7 +468,7 @@ async fn run(cli: Cli, out: &Out) -> Result<out::Exit, Failure> {
         }
         Command::File(FileCommand::Show { id, inbound }) => read::file(&reader(out, &Config::load(&path)?).await?, id, inbound).await,
         Command::File(FileCommand::Stuck(command)) => stuck::file(out, &Config::load(&path)?, command).await,
-        Command::Bank(command) => stuck::bank(out, &Config::load(&path)?, command).await,
+        Command::Bank(command) => stuck::bank(out, || Ok(Config::load(&path)?), command).await,
         Command::Incident(command) => stuck::incident(out, &Config::load(&path)?, command).await,
         Command::Mail(command) => stuck::mail(out, &Config::load(&path)?, command).await,
         Command::Failure(FailureCommand::List { department, batch, all, limit }) => {

@@ -84,6 +84,8 @@ pub enum BankCommand {
     Resume(OneBank),
     /// Try a bank out: files are made and nothing is published
     Shadow(OneBank),
+    /// Write the pack that a bank is given when it joins (接入资料): layouts, directories, times, sample files
+    Kit(super::kit::KitArgs),
 }
 
 /// A bank and why.
@@ -146,13 +148,14 @@ pub async fn file(out: &Out, config: &Config, command: StuckFile) -> Result<Exit
 }
 
 /// Asks for a bank's mode.
-pub async fn bank(out: &Out, config: &Config, command: BankCommand) -> Result<Exit, Failure> {
+pub async fn bank(out: &Out, config: impl FnOnce() -> Result<Config, Failure>, command: BankCommand) -> Result<Exit, Failure> {
     let (OneBank { code: bank, why }, mode) = match command {
         BankCommand::Pause(one) => (one, "paused"),
         BankCommand::Resume(one) => (one, "live"),
         BankCommand::Shadow(one) => (one, "shadow"),
+        BankCommand::Kit(args) => return super::kit::kit(out, &args),
     };
-    asked(out, config, StuckRequest::Mode { bank, mode: mode.to_owned() }, why).await
+    asked(out, &config()?, StuckRequest::Mode { bank, mode: mode.to_owned() }, why).await
 }
 
 /// Asks to end an alarm.

@@ -29,6 +29,10 @@ mod files;
 mod find;
 /// Flag files.
 mod flag;
+/// The onboarding pack of a bank.
+pub mod kit;
+/// Its words.
+mod kit_words;
 /// Lines and columns.
 mod layout;
 /// Lines out of a stream of bytes.

@@ -7,6 +7,7 @@ mod broken_profiles;
 mod enquiry;
 mod gateway;
 mod iso;
+mod kit;
 mod packages;
 mod reasons;
 mod round_trip;

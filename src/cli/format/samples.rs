@@ -16,7 +16,7 @@ use crate::domain::exchange::PaymentLine;
 use crate::format::{DigestKind, Parsed, Profile, Tallier, same_contents, tool};
 
 /// Every file below a folder.
-fn below(dir: &Path) -> Vec<PathBuf> {
+pub(in crate::cli) fn below(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut left = vec![dir.to_path_buf()];
     while let Some(next) = left.pop() {
@@ -158,6 +158,19 @@ fn first_difference(sample: &[u8], made: &[u8]) -> String {
     format!("differs from the sample at byte {at}, line {line}: sample {}, rendered {}", near(sample), near(made))
 }
 
+/// What a folder of samples holds, by its name. An enquiry of ours is no file to be read.
+pub(in crate::cli) fn kind_of(folder: &str) -> Option<Kind> {
+    Some(match folder.split('-').next().unwrap_or_default() {
+        "request" => Kind::Instruction,
+        "ack" => Kind::Ack,
+        "result" => Kind::Result,
+        "return" => Kind::Return,
+        "statement" => Kind::Statement,
+        "enquiry" if folder.starts_with("enquiry-answer") => Kind::Enquiry,
+        _ => return None,
+    })
+}
+
 /// What the bank says, set by set.
 fn sets(profile: &Profile, folder: &Path, request: Option<PathBuf>) -> Result<Vec<(String, Problems)>, Failure> {
     let request = request.or_else(|| below(&folder.join("samples/request")).into_iter().next());
@@ -167,15 +180,7 @@ fn sets(profile: &Profile, folder: &Path, request: Option<PathBuf>) -> Result<Ve
     let mut tried = Vec::new();
     for set in sets {
         let name = file_name(&set);
-        let kind = match name.split('-').next().unwrap_or_default() {
-            "request" => Kind::Instruction,
-            "ack" => Kind::Ack,
-            "result" => Kind::Result,
-            "return" => Kind::Return,
-            "statement" => Kind::Statement,
-            "enquiry" if name.starts_with("enquiry-answer") => Kind::Enquiry,
-            _ => continue,
-        };
+        let Some(kind) = kind_of(&name) else { continue };
         let mut files = below(&set);
         if kind == Kind::Instruction {
             files = request.clone().into_iter().collect();
