@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::out::{Exit, Failure, Out};
 use crate::domain::exchange::InboundKind;
 use crate::format::tool::{self, Sent};
-use crate::format::{ParseSummary, Parsed, Profile, ProfileError};
+use crate::format::{ParseSummary, Parsed, Profile, ProfileError, profile_schema};
 
 /// The tools for bank formats.
 #[derive(Debug, Subcommand)]
@@ -47,6 +47,8 @@ pub enum FormatCommand {
         #[arg(long, default_value = "bank-formats", value_name = "DIR")]
         formats: PathBuf,
     },
+    /// Print the JSON Schema of profile.toml, for editors
+    Schema,
     /// Try a profile by its own samples: its list must render to its request's bytes and be read back, its answers must bind
     Try {
         /// The profile's folder, or a folder of profiles
@@ -142,6 +144,11 @@ pub fn format(out: &Out, command: FormatCommand) -> Result<Exit, Failure> {
         FormatCommand::Render(args) => render::render(out, &args),
         FormatCommand::Parse(args) => parse(out, &args),
         FormatCommand::Explain { file, profile, kind, lines, formats } => explain(out, &file, &find(&formats, &profile)?, kind, lines),
+        FormatCommand::Schema => {
+            let text = serde_json::to_string_pretty(&profile_schema()).map_err(|e| Failure::failed(e.to_string()))?;
+            out.line(text);
+            Ok(Exit::Done)
+        }
         FormatCommand::Try { dir } => samples::try_samples(out, &dir),
     }
 }

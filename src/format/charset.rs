@@ -5,10 +5,11 @@
 //! and a name that arrives as another one is paid to nobody. Nothing is ever substituted.
 
 use encoding_rs::{DecoderResult, EncoderResult, Encoding, GB18030, GBK};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// How a bank's text is written as bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dialect {
     /// One and two bytes, what all three tables called GBK agree on.

@@ -53,6 +53,8 @@ mod records;
 pub mod render;
 /// Two files that say the same.
 mod same;
+/// The language for editors.
+mod schema;
 /// Workbooks of banks.
 mod sheet;
 /// The language of `profile.toml`.
@@ -77,6 +79,7 @@ pub use profile::{
 };
 pub use render::{FieldFault, RenderError, Rendered, Renderer};
 pub use same::same_contents;
+pub use schema::profile_schema;
 pub use summary::{Echo, FileWord, LineFault, ParseSummary, Parsed};
 pub use totals::{DigestKind, Tallier, Tally, Totals};
 /// What is carried over from the channel before.

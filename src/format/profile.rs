@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -29,7 +30,7 @@ use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
 
 /// What the bank's answer set must hold (回盘方式).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReturnSemantics {
     /// Every payment.
@@ -45,7 +46,7 @@ pub enum ReturnSemantics {
 }
 
 /// How the payer's account is debited (扣款方式).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DebitModel {
     /// For the successes only.
@@ -57,7 +58,7 @@ pub enum DebitModel {
 }
 
 /// By what an answer is tied to its payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BindingKey {
     /// Our reference, echoed.
@@ -71,7 +72,7 @@ pub enum BindingKey {
 }
 
 /// How a file of ours becomes visible.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PublishMode {
     /// Uploaded under a part name, then renamed.
@@ -83,7 +84,7 @@ pub enum PublishMode {
 }
 
 /// How a file of theirs is known to be whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Readiness {
     /// Size and time the same twice.
@@ -97,7 +98,7 @@ pub enum Readiness {
 }
 
 /// How a later answer relates to an earlier one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
     /// Each repeats what was said before and adds to it.
@@ -109,7 +110,7 @@ pub enum Response {
 }
 
 /// What a payment that no row answers may mean, *and then only where counts and amounts prove it*.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Absence {
     /// Nothing.

@@ -11,6 +11,7 @@ mod kit;
 mod packages;
 mod reasons;
 mod round_trip;
+mod schema;
 mod sheets;
 mod tools;
 
