@@ -49,7 +49,13 @@ pub fn explain(layout: &Layout, source: &mut dyn Read, most: usize) -> io::Resul
     let mut out = Vec::new();
     let mut run = Explaining { layout, finder: Finder::new(layout), reader: Reader::default() };
     if layout.syntax == Syntax::Xml {
-        return super::xml::explain::explain(layout, source, most);
+        if let Some(before) = layout.prologue.as_deref() {
+            let bytes = super::xml::read::cut(layout, source)?;
+            let mut run = Explaining { layout: before, finder: Finder::new(before), reader: Reader::default() };
+            out.push(Explained { record: "prologue", ..run.line(1, Raw::Line(&bytes), false) });
+        }
+        out.extend(super::xml::explain::explain(layout, source, most)?);
+        return Ok(out);
     }
     if layout.syntax == Syntax::Sheet {
         sheet::read(source, &mut |at, row| {
@@ -120,6 +126,7 @@ impl Explaining<'_> {
             Place::Last => "trailer",
             Place::Any => "any",
             Place::Group => "group",
+            Place::Prologue => "prologue",
         };
         Explained { line, record, fault, cells }
     }

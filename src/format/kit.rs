@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::kit_words as words;
 use super::profile::{Profile, ProfileError};
-use super::spec::{FieldSpec, FormSpec, InboundSpec, LayoutSpec, RecordSpec, Spec, StatusSpec, SyntaxSpec};
+use super::spec::{FieldSpec, FormSpec, InboundSpec, LayoutSpec, Place, RecordSpec, Spec, StatusSpec, SyntaxSpec};
 use super::workbook::PlainSheet;
 use crate::domain::reason::Reason;
 
@@ -239,7 +239,8 @@ fn note(file: &InboundSpec) -> String {
 
 fn record_words(record: &RecordSpec, syntax: SyntaxSpec) -> String {
     let mut said = vec![words::place(*record.at.get_ref()).to_owned()];
-    if let (Some(length), SyntaxSpec::Fixed) = (&record.length, syntax) {
+    let is_cut = syntax == SyntaxSpec::Fixed || *record.at.get_ref() == Place::Prologue;
+    if let Some(length) = record.length.as_ref().filter(|_| is_cut) {
         said.push(format!("{} 字节", length.get_ref()));
     }
     if let Some(start) = &record.starts_with {

@@ -145,6 +145,7 @@ pub const fn place(at: Place) -> &'static str {
         Place::Last => "末行",
         Place::Any => "任意位置",
         Place::Group => "分组",
+        Place::Prologue => "报文头（定长，在XML之前）",
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Layout {
     pub any: Vec<Record>,
     /// In XML: an element around some of the repeated ones.
     pub group: Option<Record>,
+    /// In XML: bytes of one length before the document, a fixed layout of one record.
+    pub prologue: Option<Box<Self>>,
     /// Blanks by which an inner element is set in, when XML is written; none writes it in one line.
     pub indent: Option<usize>,
 }
@@ -131,7 +133,13 @@ pub struct Record {
 impl Layout {
     /// Every record, in the order in which they are written.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
-        self.first.iter().chain(&self.each).chain(&self.last).chain(&self.any).chain(&self.group)
+        let before = self.prologue.iter().flat_map(|p| &p.first);
+        before.chain(&self.first).chain(&self.each).chain(&self.last).chain(&self.any).chain(&self.group)
+    }
+
+    /// Bytes that stand before the document.
+    pub fn prologue_bytes(&self) -> usize {
+        self.prologue.iter().flat_map(|p| &p.first).flat_map(|r| &r.lengths).sum()
     }
 
     /// In XML: the local name of the element that everything stands in.
@@ -153,6 +161,7 @@ impl Layout {
     /// As a file of ours is read back: what we leave blank says nothing.
     pub fn as_sent(&self) -> Self {
         let mut layout = self.clone();
+        layout.prologue = layout.prologue.map(|p| Box::new(p.as_sent()));
         let all = [&mut layout.first, &mut layout.each, &mut layout.last, &mut layout.any];
         for field in all.into_iter().flatten().flat_map(|r| &mut r.fields) {
             if matches!(field.put, Put::Blank | Put::Nothing | Put::Text(_)) {
@@ -184,7 +193,8 @@ impl Layout {
 
     /// Why we could not write a file in this layout.
     pub fn cannot_render(&self) -> Option<String> {
-        let written = || self.first.iter().chain(&self.each).chain(&self.last).filter(|r| !r.is_optional);
+        let before = || self.prologue.iter().flat_map(|p| &p.first);
+        let written = || before().chain(&self.first).chain(&self.each).chain(&self.last).filter(|r| !r.is_optional);
         let unwritten = written().flat_map(|r| &r.fields).find(|f| f.put == Put::Nothing);
         if let Some(field) = unwritten {
             return Some(format!(
@@ -206,7 +216,8 @@ impl Layout {
             Put::Text(pieces) => has_line_value(pieces),
             Put::Batch(_) | Put::Literal(_) | Put::Blank | Put::Nothing => false,
         };
-        let misplaced = self.first.iter().chain(&self.last).filter(|r| !r.is_optional).flat_map(|r| &r.fields).find(|f| of_a_line(f));
+        let misplaced =
+            before().chain(&self.first).chain(&self.last).filter(|r| !r.is_optional).flat_map(|r| &r.fields).find(|f| of_a_line(f));
         misplaced.map(|f| format!("the field {:?} holds a value of one payment, but stands in a header or trailer", f.name))
     }
 

@@ -259,6 +259,19 @@ impl<'a, 's> Run<'a, 's> {
         }
     }
 
+    /// What stands before a document.
+    pub fn prologue(&mut self, layout: &Layout, length: usize, bytes: &[u8]) {
+        if bytes.len() < length {
+            return self.summary.problem(format!("has {} bytes; the prologue before its document has {length}", bytes.len()));
+        }
+        let Some(record) = layout.first.first() else { return };
+        let mut cells = Cells::default();
+        match self.reader.cells(layout, record, None, Raw::Line(bytes), &mut cells) {
+            Ok(()) => self.declare(record, &mut cells),
+            Err((column, what)) => self.summary.problem(format!("the prologue, {}: {what}", column.as_deref().unwrap_or_default())),
+        }
+    }
+
     fn unreadable(&mut self, shown: &[u8]) {
         self.line += 1;
         self.fault(None, "is longer than any line may be", shown);
@@ -293,7 +306,7 @@ impl<'a, 's> Run<'a, 's> {
                 self.answer(cells)
             }
             (Place::Each, InboundKind::Result | InboundKind::Return | InboundKind::Enquiry) => self.answer(cells),
-            (Place::First | Place::Last | Place::Any | Place::Group, _) => {
+            (Place::First | Place::Last | Place::Any | Place::Group | Place::Prologue, _) => {
                 self.declare(record, &mut cells);
                 self.check_digests(record, &cells)
             }

@@ -35,12 +35,17 @@ pub fn layout(at: &Spanned<LayoutSpec>, spec: &Spec, extras: &[&str]) -> Result<
         last: Vec::new(),
         any: Vec::new(),
         group: None,
+        prologue: None,
         indent: written.indent.as_ref().map(|i| *i.get_ref()),
     };
     if let Some(indent) = written.indent.as_ref().filter(|_| out.syntax != Syntax::Xml) {
         return Err(fault(indent, "only XML is set in"));
     }
     for record_spec in &written.record {
+        if *record_spec.get_ref().at.get_ref() == Place::Prologue {
+            out.prologue = Some(Box::new(prologue(record_spec, &out, (written, extras))?));
+            continue;
+        }
         let built = record(record_spec, &out, (written, extras))?;
         match record_spec.get_ref().at.get_ref() {
             Place::First => out.first.push(built),
@@ -49,6 +54,7 @@ pub fn layout(at: &Spanned<LayoutSpec>, spec: &Spec, extras: &[&str]) -> Result<
             Place::Any => out.any.push(built),
             Place::Group if out.group.is_none() => out.group = Some(built),
             Place::Group => return Err(fault(record_spec, "one element stands around the repeated ones")),
+            Place::Prologue => {}
         }
     }
     if out.each.is_empty() {
@@ -60,6 +66,22 @@ pub fn layout(at: &Spanned<LayoutSpec>, spec: &Spec, extras: &[&str]) -> Result<
     told_apart(written, &mut out)?;
     titles(at, &out)?;
     Ok(out)
+}
+
+/// Bytes before a document: a layout of their own, of one fixed record.
+fn prologue(at: &Spanned<RecordSpec>, around: &Layout, of: (&LayoutSpec, &[&str])) -> Result<Layout, Fault> {
+    if around.syntax != Syntax::Xml {
+        return Err(fault(&at.get_ref().at, "a prologue stands before XML; in other layouts the first line is at = \"first\""));
+    }
+    if around.prologue.is_some() {
+        return Err(fault(&at.get_ref().at, "one prologue stands before a document"));
+    }
+    let empty = Layout { syntax: Syntax::Fixed, first: Vec::new(), each: Vec::new(), last: Vec::new(), group: None, ..around.clone() };
+    let built = record(at, &empty, of)?;
+    if built.is_optional || built.lengths.len() != 1 {
+        return Err(fault(at, "a prologue has one length and is always there"));
+    }
+    Ok(Layout { first: vec![built], ..empty })
 }
 
 fn syntax(written: &LayoutSpec) -> Result<Syntax, Fault> {

@@ -172,7 +172,6 @@ impl<'p, W: Write> Renderer<'p, W> {
         let facts = facts.clone();
         let tallier = Tallier::new(&digests);
         let cuts = Cell::new(0);
-        let xml = (layout.syntax == Syntax::Xml).then(|| XmlOut::begin(layout, &mut buffer));
         let packing = request.zip.as_ref().filter(|_| is_whole).map(|(packing, _)| packing);
         let packer =
             packing.map(|p| Packer::begin(&profile.member_name(p, &facts)?, p.is_stored).map_err(RenderError::from)).transpose()?;
@@ -191,8 +190,14 @@ impl<'p, W: Write> Renderer<'p, W> {
             total: Fen::ZERO,
             is_whole,
             cuts,
-            xml,
+            xml: None,
         };
+        if let Some((before, record)) = layout.prologue.as_deref().and_then(|p| Some((p, p.first.first()?))) {
+            this.prologue(before, record)?;
+        }
+        if layout.syntax == Syntax::Xml {
+            this.xml = Some(XmlOut::begin(layout, &mut this.buffer));
+        }
         for first in layout.first.iter().filter(|r| !r.is_optional) {
             this.batch_record(first)?;
         }
@@ -293,6 +298,15 @@ impl<'p, W: Write> Renderer<'p, W> {
             None => write_record(&mut self.buffer, self.layout, record, write),
         };
         written.map_err(|fault| fault.for_line(0))
+    }
+
+    /// The bytes before a document: a fixed record without its line's end.
+    fn prologue(&mut self, layout: &Layout, record: &Record) -> Result<(), RenderError> {
+        let batch = Batch { profile: self.profile, facts: &self.facts, names: &self.names, tally: None, cuts: &self.cuts };
+        let write = |out: &mut Vec<u8>, field: &Field| write_field(out, layout, field, None, Some(&batch));
+        write_record(&mut self.buffer, layout, record, write).map_err(|fault| fault.for_line(0))?;
+        self.buffer.truncate(self.buffer.len() - plan::line_end(layout.newline).len());
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), RenderError> {

@@ -386,6 +386,8 @@ pub enum Place {
     Any,
     /// In XML: an element around some of the repeated ones.
     Group,
+    /// In XML: bytes of a fixed length before the document, cut as in a fixed layout.
+    Prologue,
 }
 
 /// What stands at a place of a line: bytes from an offset, or a whole column.

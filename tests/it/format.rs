@@ -4,6 +4,7 @@
 mod another_bank;
 mod broken_files;
 mod broken_profiles;
+mod clearing;
 mod enquiry;
 mod gateway;
 mod iso;

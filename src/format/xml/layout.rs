@@ -61,7 +61,9 @@ pub fn record_path(at: &Spanned<RecordSpec>, layout: &Layout) -> Result<Vec<Stri
         (Some(path), false, _) => Err(fault(path, "a path belongs to syntax = \"xml\"")),
         (None, true, Place::Each | Place::Group) => Err(fault(at, "a repeated element needs its path from the root")),
         (None, true, Place::First | Place::Last) => Ok(Vec::new()),
-        (_, true, Place::Any) => Err(fault(&written.at, "in XML a record stands at first, group, each or last")),
+        (_, true, Place::Any | Place::Prologue) => {
+            Err(fault(&written.at, "in XML a record stands at prologue, first, group, each or last"))
+        }
         (Some(path), true, Place::First | Place::Last) => Err(fault(path, "columns of the head have whole paths; the record has none")),
         (Some(path), true, Place::Each | Place::Group) => steps(path.get_ref(), path),
     }

@@ -87,7 +87,12 @@ struct Document<'a> {
 ///
 /// # Errors
 /// Only when reading fails: what is wrong with the document is said in the summary.
-pub fn parse(run: &mut Run<'_, '_>, layout: &Layout, source: &mut dyn Read, tallier: Tallier) -> io::Result<Tally> {
+pub fn parse(run: &mut Run<'_, '_>, layout: &Layout, source: &mut dyn Read, mut tallier: Tallier) -> io::Result<Tally> {
+    if let Some(before) = layout.prologue.as_deref() {
+        let bytes = cut(layout, source)?;
+        tallier.update(&bytes);
+        run.prologue(before, layout.prologue_bytes(), &bytes);
+    }
     let mut walker = match Walker::new(source, Charset::Agreed(layout.dialect), tallier) {
         Ok(walker) => walker,
         Err(WalkError::Io(error)) => return Err(error),
@@ -136,6 +141,16 @@ pub fn parse(run: &mut Run<'_, '_>, layout: &Layout, source: &mut dyn Read, tall
         }
     }
     walker.finish()
+}
+
+/// The bytes before a document.
+///
+/// # Errors
+/// When reading fails.
+pub fn cut(layout: &Layout, source: &mut dyn Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(u64::try_from(layout.prologue_bytes()).unwrap_or(u64::MAX)).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Every path of a layout, as the walker says it.

@@ -18,6 +18,7 @@ fn broken(id: &str, from: &str, to: &str) -> (String, ProfileError) {
 const P1: &str = "pipe-gbk-summary";
 const P2: &str = "fixed-gbk-bytes";
 const P4: &str = "split-sf-noheader";
+const P6: &str = "cnaps2-beps382";
 
 /// Profile, what is replaced, by what, where the error points (the text that begins there), what it says.
 const CASES: &[(&str, &str, &str, &str, &str)] = &[
@@ -115,6 +116,10 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
     (P2, "in = \"paid_count\"", "in = \"paidcount\"", "\"paidcount\"", "allowed: reference"),
     (P2, "in = \"status\"", "in = \"code\"", "\"file\"\nstatus", "lacks a column \"status\""),
     (P4, "value = \"side\", credit = \"C\", debit = \"D\"", "literal = \"C\"", "\"statement\"\n", "lacks a column \"side\""),
+    (P2, "at = \"first\"\nlength", "at = \"prologue\"\nlength", "\"prologue\"", "a prologue stands before XML"),
+    (P6, "at = \"first\"\nfield", "at = \"prologue\"\nfield", "\"prologue\"", "one prologue"),
+    (P6, "length = 132", "length = 131", "131", "132"),
+    (P6, "at = 3, width", "at = 4, width", "4, width", "3"),
     (P4, "[exchange]", "[exchange", "", "unclosed table"),
 ];
 
