@@ -483,6 +483,8 @@ impl<'a, 's> Run<'a, 's> {
         };
         let code = if cells.code.is_empty() { cells.status } else { cells.code };
         let text = cells.text;
+        // Where one column holds both, its words are no code: they may name the true holder.
+        let code = if code == text { String::new() } else { code };
         let amount = if self.kind == InboundKind::Ack { cells.totals.amount } else { cells.amount };
         let value = cells.paid.or(amount);
         match outcome {

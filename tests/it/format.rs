@@ -10,6 +10,7 @@ mod gateway;
 mod iso;
 mod kit;
 mod packages;
+mod printed;
 mod reasons;
 mod round_trip;
 mod schema;
