@@ -9,6 +9,7 @@ mod enquiry;
 mod gateway;
 mod iso;
 mod kit;
+mod memory;
 mod packages;
 mod printed;
 mod reasons;

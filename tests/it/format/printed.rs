@@ -4,7 +4,7 @@
 use bankgate::domain::exchange::{InboundKind, Outcome};
 use bankgate::domain::money::Fen;
 use bankgate::domain::reason::Reason;
-use bankgate::format::{LeftOut, Profile, left_out};
+use bankgate::format::{Dialect, LeftOut, Profile, left_out};
 use encoding_rs::GBK;
 
 use super::{Read, facts, folder, people, sample};
@@ -25,7 +25,9 @@ fn golden(name: &str) -> String {
 }
 
 fn of_text(text: &str) -> Read {
-    list(&GBK.encode(text).0)
+    let mut bytes = Vec::new();
+    Dialect::Gbk.encode(text, &mut bytes).unwrap();
+    list(&bytes)
 }
 
 #[test]
