@@ -5,6 +5,7 @@ mod another_bank;
 mod broken_files;
 mod broken_profiles;
 mod clearing;
+mod encoders;
 mod enquiry;
 mod gateway;
 mod iso;
