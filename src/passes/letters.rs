@@ -368,8 +368,8 @@ fn lasted(alert: &Alert, language: Language) -> String {
         (_, h, m) if h <= 0 && m <= 0 => String::new(),
         (Language::Zh, 0, m) => format!("（已 {m} 分钟）"),
         (Language::Zh, h, m) => format!("（已 {h} 小时 {m} 分钟）"),
-        (Language::En, 0, m) => format!(" ({m} minutes ago)"),
-        (Language::En, h, m) => format!(" ({h} hours {m} minutes ago)"),
+        (Language::En, 0, m) => format!(" ({m} min ago)"),
+        (Language::En, h, m) => format!(" ({h} h {m} min ago)"),
     }
 }
 
