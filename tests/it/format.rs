@@ -2,6 +2,7 @@
 //! `src/format`), file names, and what a bank could not carry.
 
 mod another_bank;
+mod any_profile;
 mod broken_files;
 mod broken_profiles;
 mod clearing;
