@@ -19,6 +19,7 @@ mod round_trip;
 mod schema;
 mod sheets;
 mod tools;
+mod voucher;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
