@@ -168,14 +168,15 @@ def lists():
              "payer_name": PAYER_NAME, "payer_bank": PAYER_BANK, "project_short": SHORT}
     rows = "".join(f"{r},{s},{n},{i},{a},{b},{yuan(f)},{m},{o}\n" for s, r, n, i, a, b, f, m, o in PEOPLE)
     for profile in sorted(p.parent.name for p in ROOT.glob("*/profile.toml")):
-        if profile.startswith("refund"):
+        if "refund" in profile:
             continue  # a form of its own, below
         put(profile, "list.csv", f"ref,seq,payee_name,id_number,account,bank_code,amount_yuan,mobile,ordinal\n{rows}".encode())
         put(profile, "list.set", "".join(f"{key}={value}\n" for key, value in facts.items()).encode())
     order = {"batch_no": "TK-2019-0001", "date": "2019-03-20", "seq_no": 1, "unit_no": UNIT, "payer_account": PAYER, "payer_name": PAYER_NAME}
-    put("refund-pipe-gbk", "list.set", "".join(f"{key}={value}\n" for key, value in order.items()).encode())
-    row = f"{reference(1001)},1,国家金库乐山市中心支库,270100000000000013,011665000016,234.56,{SHORT},TK-2019-0001 2130122 川财农-2019-17"
-    put("refund-pipe-gbk", "list.csv", f"ref,seq,payee_name,account,bank_code,amount_yuan,project,remark\n{row}\n".encode())
+    for profile in ("refund-pipe-gbk", "treasury-refund-2302"):
+        put(profile, "list.set", "".join(f"{key}={value}\n" for key, value in order.items()).encode())
+        row = f"{reference(1001)},1,国家金库乐山市中心支库,270100000000000013,011665000016,234.56,{SHORT},TK-2019-0001 2130122 川财农-2019-17"
+        put(profile, "list.csv", f"ref,seq,payee_name,account,bank_code,amount_yuan,project,remark\n{row}\n".encode())
 
 
 lists()

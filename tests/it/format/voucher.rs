@@ -93,3 +93,25 @@ fn a_larger_batch_becomes_several_vouchers_that_share_their_original() {
     let (bytes, _) = render(&profile(), &facts(&lines), &lines).unwrap();
     assert!(bytes.starts_with(b"<?xml version=\"1.0\" encoding=\"GBK\"?>"));
 }
+
+#[test]
+fn a_notice_that_is_unsure_is_no_word_on_a_refund() {
+    let profile = Profile::load(&folder("treasury-refund-2302")).unwrap_or_else(|e| panic!("{e}"));
+    let said = |name: &str| {
+        let bytes = sample("treasury-refund-2302", &format!("{name}/2203_201903200001.xml"));
+        let read = super::read(&profile, InboundKind::Result, "notice", &bytes);
+        assert_eq!((&read.faults, &read.summary.problems), (&vec![], &vec![]), "{name}");
+        (read.answers[0].outcome, read.answers[0].is_final)
+    };
+    assert_eq!(said("result"), (Outcome::Paid, true));
+    assert_eq!(said("result-refused"), (Outcome::Failed, true));
+    assert_eq!(said("result-unsure"), (Outcome::Unknown, false));
+    let other = GBK
+        .decode_without_bom_handling(&sample("treasury-refund-2302", "result/2203_201903200001.xml"))
+        .0
+        .replace("<RefundType>1<", "<RefundType>3<");
+    let mut bytes = Vec::new();
+    Dialect::Gbk.encode(&other, &mut bytes).unwrap();
+    let read = super::read(&profile, InboundKind::Result, "notice", &bytes);
+    assert_eq!((read.answers[0].outcome, read.answers[0].is_final), (Outcome::Unknown, false), "a code that nobody knows");
+}
