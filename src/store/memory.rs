@@ -276,6 +276,19 @@ impl Tx {
         self.exec(sql, args![file]).await.map(|_| ())
     }
 
+    /// What was given up under the name of a forgotten publication, and never was out by this database's word, gives the name and the
+    /// number back: whatever stands for the publication is to be known by the name that the bank knows.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn free_name_of(&mut self, p: &Published) -> Result<(), StoreError> {
+        let sql = "select id from file_out where bank = $1 and (path_taken = $2 or (business_date = $3 and seq_no = $4)) and state = 'voided' and copies = 0";
+        for row in self.rows(sql, args![&p.bank, &p.path, p.date, p.seq_no]).await? {
+            self.give_name_back(row.int(0)?).await?;
+        }
+        Ok(())
+    }
+
     /// Whether a file may be planned under this path and number of its day.
     ///
     /// # Errors

@@ -61,6 +61,10 @@ pub(super) async fn bring_back(
             tracing::warn!(file = id, name = file.name, "file given up: {why}");
         }
     }
+    // A day that went by, or a person, may have given up what this database took for unsent.
+    for p in forgotten {
+        tx.free_name_of(p).await?;
+    }
     for first in tx.blocks_before(highest).await? {
         let tranche = tx.tranche_of(first).await?;
         tx.lock_tranche(tranche.id).await?;

@@ -5,6 +5,7 @@ use bankgate::passes::operate::cancel::cancel_batch;
 use bankgate::passes::operate::file::FileWish;
 use bankgate::passes::operate::guard::propose_release;
 use bankgate::passes::operate::propose::approve;
+use bankgate::passes::plan::plan;
 use bankgate::store::desk::Operator;
 
 use super::bank::Word;
@@ -239,6 +240,33 @@ async fn what_went_out_and_is_on_no_books_keeps_publishing_held_so_that_no_other
         release_publishing(w).await;
         w.settle().await;
         assert_eq!((w.take(CLEARING).len(), w.take(SPLIT).len()), (0, 0), "nothing twice");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_day_went_by_over_before_anybody_looked_is_in_doubt_under_the_name_that_the_bank_knows() {
+    on_both_after_a_loss(async |before, w| {
+        release_all(before).await;
+        before.settle().await;
+        let lost = [before.take_one(CLEARING), before.take_one(SPLIT)];
+        // The backup is of the moment at which the files were made and not out yet.
+        release_all(w).await;
+        w.admit().await;
+        for bank in [CLEARING, SPLIT] {
+            plan(&w.gateway, bank, w.now).await.unwrap();
+        }
+        assert_eq!(w.files().await, ["planned", "planned"]);
+        hand_over_the_journal(before, w);
+        w.now = w.now.plus_minutes(24 * 60);
+        // Their day is over: they are made anew before anything is about to go out, and only then the journal is asked.
+        w.settle().await;
+        assert_eq!((w.take(CLEARING).len(), w.take(SPLIT).len()), (0, 0), "held");
+        assert_eq!(doubts(w).await, lost.each_ref().map(|slip| slip.path.clone()), "people ask the bank by this name");
+        release_publishing(w).await;
+        w.settle().await;
+        assert_eq!((w.take(CLEARING).len(), w.take(SPLIT).len()), (0, 0), "nothing goes out again");
+        assert_eq!(w.int("select count(*) from forgotten_rows where known_as is null").await, 0);
     })
     .await;
 }
