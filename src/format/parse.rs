@@ -481,10 +481,13 @@ impl<'a, 's> Run<'a, 's> {
             Outcome::Returned => Some(mapped.unwrap_or(Reason::OtherUnmapped)),
             Outcome::Unknown => mapped,
         };
-        let code = if cells.code.is_empty() { cells.status } else { cells.code };
         let text = cells.text;
-        // Where one column holds both, its words are no code: they may name the true holder.
-        let code = if code == text { String::new() } else { code };
+        let code = match cells.code {
+            // Where one column is read as status and as words, its words are no code: they may name the true holder.
+            code if code.is_empty() && cells.status == text => code,
+            code if code.is_empty() => cells.status,
+            code => code,
+        };
         let amount = if self.kind == InboundKind::Ack { cells.totals.amount } else { cells.amount };
         let value = cells.paid.or(amount);
         match outcome {

@@ -3,7 +3,7 @@
 use regex::RegexSet;
 use toml::Spanned;
 
-use super::field::Field;
+use super::field::{Field, Take};
 use super::layout::{Delimited, Layout, Record, Syntax, Test, field_layout};
 use super::plan::{Fault, fault, regex};
 use super::spec::{FieldSpec, LayoutSpec, Place, RecordSpec, Spec, SyntaxSpec, TrailingSpec};
@@ -69,19 +69,34 @@ pub fn layout(at: &Spanned<LayoutSpec>, spec: &Spec, extras: &[&str]) -> Result<
 }
 
 /// Bytes before a document: a layout of their own, of one fixed record.
-fn prologue(at: &Spanned<RecordSpec>, around: &Layout, of: (&LayoutSpec, &[&str])) -> Result<Layout, Fault> {
+fn prologue(written: &Spanned<RecordSpec>, around: &Layout, of: (&LayoutSpec, &[&str])) -> Result<Layout, Fault> {
     if around.syntax != Syntax::Xml {
-        return Err(fault(&at.get_ref().at, "a prologue stands before XML; in other layouts the first line is at = \"first\""));
+        return Err(fault(&written.get_ref().at, "a prologue stands before XML; in other layouts the first line is at = \"first\""));
     }
     if around.prologue.is_some() {
-        return Err(fault(&at.get_ref().at, "one prologue stands before a document"));
+        return Err(fault(&written.get_ref().at, "one prologue stands before a document"));
     }
     let empty = Layout { syntax: Syntax::Fixed, first: Vec::new(), each: Vec::new(), last: Vec::new(), group: None, ..around.clone() };
-    let built = record(at, &empty, of)?;
+    let built = record(written, &empty, of)?;
     if built.is_optional || built.lengths.len() != 1 {
-        return Err(fault(at, "a prologue has one length and is always there"));
+        return Err(fault(written, "a prologue has one length and is always there"));
+    }
+    if let Some(at) = built.fields.iter().position(|f| !says_which_message(&f.take)) {
+        let span = written.get_ref().field.get(at).map_or_else(|| written.span(), Spanned::span);
+        return Err(Fault {
+            span,
+            what: "a prologue says which message it is, not what became of payments: read that from the document".to_owned(),
+        });
     }
     Ok(Layout { first: vec![built], ..empty })
+}
+
+/// Whether a value tells one message from another: ours repeated, a count, a sum, a day, words that are always the same.
+const fn says_which_message(take: &Take) -> bool {
+    match take {
+        Take::Ignore | Take::Literal(_) | Take::Echo(_) | Take::Money(_) | Take::Number(_) | Take::Date(_) => true,
+        Take::Text(_) | Take::Side | Take::Digest(_) => false,
+    }
 }
 
 fn syntax(written: &LayoutSpec) -> Result<Syntax, Fault> {

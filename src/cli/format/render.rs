@@ -116,17 +116,34 @@ pub(super) fn made(profile: &Profile, facts: &mut BatchFacts, input: &Path, to: 
     Ok((made, shown))
 }
 
-/// All of them take their names; where one cannot, those that did are taken away again.
+/// All of them take their names; where one cannot, what stood there before stands there again.
 fn publish(made: Vec<Made>) -> Result<(), Failure> {
-    let mut done: Vec<PathBuf> = Vec::new();
+    let mut done: Vec<(PathBuf, Option<Made>)> = Vec::new();
     for one in made {
-        if let Err(e) = one.bytes.persist(&one.path) {
-            done.iter().for_each(|path| drop(std::fs::remove_file(path)));
-            return Err(Failure::failed(format!("{}: {}\nnothing was written", one.path.display(), e.error)));
+        let path = one.path.clone();
+        let ended = one.before().and_then(|before| {
+            one.bytes.persist(&path).map_err(|e| e.error)?;
+            Ok(before)
+        });
+        match ended {
+            Ok(before) => done.push((path, before)),
+            Err(e) => return Err(Failure::failed(format!("{}: {e}\n{}", path.display(), taken_back(done)))),
         }
-        done.push(one.path);
     }
     Ok(())
+}
+
+/// Undoes what was written, and says so, or what could not be undone.
+fn taken_back(done: Vec<(PathBuf, Option<Made>)>) -> String {
+    let mut left = Vec::new();
+    for (path, before) in done {
+        let undone = match before {
+            Some(before) => before.bytes.persist(&path).map(drop).map_err(|e| e.error),
+            None => std::fs::remove_file(&path),
+        };
+        left.extend(undone.err().map(|e| format!("{} was written and stays: {e}", path.display())));
+    }
+    if left.is_empty() { "nothing was written".to_owned() } else { left.join("\n") }
 }
 
 impl Made {
@@ -135,6 +152,16 @@ impl Made {
         std::fs::create_dir_all(dir)?;
         let bytes = tempfile::Builder::new().prefix(".").suffix(".part").permissions(readable()).tempfile_in(dir)?;
         Ok(Self { path, bytes })
+    }
+
+    /// A copy of the file that stands under its name now.
+    fn before(&self) -> std::io::Result<Option<Self>> {
+        if !self.path.is_file() {
+            return Ok(None);
+        }
+        let copy = Self::begin(self.path.clone())?;
+        std::fs::copy(&self.path, copy.bytes.path())?;
+        Ok(Some(copy))
     }
 
     /// Its name below the folder, and what is in it.

@@ -119,6 +119,13 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
     (P2, "at = \"first\"\nlength", "at = \"prologue\"\nlength", "\"prologue\"", "a prologue stands before XML"),
     (P6, "at = \"first\"\nfield", "at = \"prologue\"\nfield", "\"prologue\"", "one prologue"),
     (P6, "length = 132", "length = 131", "131", "132"),
+    (
+        P6,
+        "at = 41, width = 8, value = \"ignore\"",
+        "at = 41, width = 8, value = \"file_status\"",
+        "{ name = \"日期\", at = 41, width = 8, value = \"file_status\"",
+        "not what became",
+    ),
     (P6, "at = 3, width", "at = 4, width", "4, width", "3"),
     (P4, "[exchange]", "[exchange", "", "unclosed table"),
 ];

@@ -250,6 +250,12 @@ fn a_list_is_rendered_whole_or_not_at_all() {
     assert!(code == 1 && said[0]["error"].as_str().unwrap().contains("nothing was written"), "{error}{said:?}");
     let names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["YHDF__201903140002.TXT"], "what was written is taken away again");
+    // What stood there before stands there still.
+    let first = out.join("YHDF__201903140001.TXT");
+    std::fs::write(&first, "an earlier one").unwrap();
+    assert_eq!(bankgate(&[&words[..], &["--set", "date=2019-03-14"]].concat()).0, 1);
+    assert_eq!(std::fs::read(&first).unwrap(), b"an earlier one");
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2, "and nothing beside it");
     std::fs::remove_dir(out.join("YHDF__201903140002.TXT")).unwrap();
     let (code, said, error) = bankgate(&[&words[..], &["--set", "date=2019-03-14"]].concat());
     assert!(code == 0 && said[0]["files"].as_array().unwrap().len() == 2, "{error}");
