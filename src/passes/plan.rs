@@ -293,6 +293,10 @@ async fn give_up_stale(gateway: &Gateway, bank: &str, today: NaiveDate, now: Tim
         if !is_stale {
             continue;
         }
+        // Not on the word of a database that may have forgotten: what it takes for unsent may be out.
+        if guard::may_publish(gateway, now).await?.is_none() {
+            return Ok(done);
+        }
         let mut tx = gateway.store.begin().await?;
         tx.lock_file(stale.id, now).await?;
         let file = tx.file(stale.id).await?;

@@ -2,14 +2,14 @@
 
 use bankgate::passes::guard::look;
 use bankgate::passes::operate::cancel::cancel_batch;
-use bankgate::passes::operate::file::FileWish;
+use bankgate::passes::operate::file::{Acted, FileWish};
 use bankgate::passes::operate::guard::propose_release;
 use bankgate::passes::operate::propose::approve;
 use bankgate::passes::plan::plan;
 use bankgate::store::desk::Operator;
 
 use super::bank::Word;
-use super::stuck::{by_two, the_file};
+use super::stuck::{ask, by_two, the_file};
 use super::world::{CLEARING, COUNTER, SPLIT, World, draft};
 
 /// A story of a world, and of one whose database knows nothing of it but has its node's journal.
@@ -259,7 +259,38 @@ async fn what_a_day_went_by_over_before_anybody_looked_is_in_doubt_under_the_nam
         assert_eq!(w.files().await, ["planned", "planned"]);
         hand_over_the_journal(before, w);
         w.now = w.now.plus_minutes(24 * 60);
-        // Their day is over: they are made anew before anything is about to go out, and only then the journal is asked.
+        // Their day is over. Before anything is given up for that, the journal is asked.
+        for bank in [CLEARING, SPLIT] {
+            plan(&w.gateway, bank, w.now).await.unwrap();
+        }
+        assert_eq!(w.files().await, ["doubt", "doubt"]);
+        w.settle().await;
+        assert_eq!((w.take(CLEARING).len(), w.take(SPLIT).len()), (0, 0), "held");
+        assert_eq!(doubts(w).await, lost.each_ref().map(|slip| slip.path.clone()), "people ask the bank by this name");
+        release_publishing(w).await;
+        w.settle().await;
+        assert_eq!((w.take(CLEARING).len(), w.take(SPLIT).len()), (0, 0), "nothing goes out again");
+        w.audit("the release").await;
+        assert_eq!(w.int("select count(*) from forgotten_rows where known_as is null").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_person_gave_up_before_the_journal_was_asked_gives_its_name_to_what_went_out() {
+    on_both_after_a_loss(async |before, w| {
+        release_all(before).await;
+        before.settle().await;
+        let lost = [before.take_one(CLEARING), before.take_one(SPLIT)];
+        release_all(w).await;
+        w.admit().await;
+        for bank in [CLEARING, SPLIT] {
+            plan(&w.gateway, bank, w.now).await.unwrap();
+            // By this database no bank ever saw it: one person may give it up.
+            let id = the_file(w).await;
+            assert!(matches!(ask(w, id, FileWish::Void).await, Ok(Acted::Done(_))));
+        }
+        hand_over_the_journal(before, w);
         w.settle().await;
         assert_eq!((w.take(CLEARING).len(), w.take(SPLIT).len()), (0, 0), "held");
         assert_eq!(doubts(w).await, lost.each_ref().map(|slip| slip.path.clone()), "people ask the bank by this name");
@@ -267,6 +298,7 @@ async fn what_a_day_went_by_over_before_anybody_looked_is_in_doubt_under_the_nam
         w.settle().await;
         assert_eq!((w.take(CLEARING).len(), w.take(SPLIT).len()), (0, 0), "nothing goes out again");
         assert_eq!(w.int("select count(*) from forgotten_rows where known_as is null").await, 0);
+        w.audit("the release").await;
     })
     .await;
 }
