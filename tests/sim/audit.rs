@@ -8,7 +8,6 @@ use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, FromRow};
 
-use super::bank::Bank;
 use super::books::day_of;
 use super::port::{Letter, Outside, Port, enter};
 
@@ -150,13 +149,14 @@ pub struct Auditor {
 const ALL_THAT_COUNTS: &str = "select \
     (select count(*) || '/' || coalesce(max(id), 0) from event) || '|' || (select count(*) || '/' || coalesce(sum(amount_fen), 0) from posting) || '|' \
     || (select coalesce(group_concat(id || ':' || balance_fen), '') from account) || '|' \
-    || (select count(*) || '/' || coalesce(sum(live), 0) || '/' || coalesce(sum(amount_fen), 0) from instruction) || '|' \
+    || (select coalesce(group_concat(id || ':' || claim_key || live || batch || ':' || amount_fen), '') from instruction) || '|' \
     || (select coalesce(group_concat(instruction_id || state || amount_fen || class), '') from instruction_state) || '|' \
     || (select coalesce(group_concat(batch || state || class || amount_fen), '') from remainder) || '|' \
-    || (select coalesce(group_concat(id || state || lines_state || dir || name || first_id || '-' || last_id || sha256), '') from file_out) || '|' \
+    || (select coalesce(group_concat(id || state || lines_state || batch || dir || name || first_id || '-' || last_id || ':' || rows || ':' || total_fen || sha256), '') from file_out) || '|' \
     || (select coalesce(group_concat(id || state), '') from file_in) || '|' || (select count(*) from tranche) || '|' \
     || (select coalesce(group_concat(batch || state || admitted_fen), '') from admission) || '|' || (select count(*) from entry) || '|' \
-    || (select count(*) from final_answer)";
+    || (select count(*) from final_answer) || '|' || (select count(*) || '/' || coalesce(sum(amount_fen), 0) from payment) || '|' \
+    || (select coalesce(sum(amount_fen), 0) from funding)";
 
 impl Auditor {
     pub async fn open(path: &Path) -> Self {
@@ -220,12 +220,12 @@ impl Auditor {
     /// Whether anything that a law looks at is another than at the last look: rows, or what the banks took and credited.
     pub async fn has_moved(&mut self, port: &Port) -> bool {
         let (rows,): (String,) = self.all(ALL_THAT_COUNTS).await.remove(0);
-        let banks: Vec<(usize, usize, usize)> = {
+        let banks = {
             let out = enter(port);
-            let credited = |bank: &Bank| bank.taken.iter().flat_map(|t| &t.lines).filter(|line| line.credited).count();
-            out.banks.values().map(|bank| (bank.taken.len(), credited(bank), bank.denied.len())).collect()
+            let taken: Vec<(usize, usize)> = out.banks.values().map(|bank| (bank.taken.len(), bank.denied.len())).collect();
+            format!("{taken:?} {:?}", credits(&out))
         };
-        let seen = format!("{rows} {banks:?}");
+        let seen = format!("{rows} {banks}");
         let moved = seen != self.seen;
         self.seen = seen;
         moved
