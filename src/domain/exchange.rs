@@ -2,6 +2,8 @@
 //! `format` knows one bank from another.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use schemars::JsonSchema;
@@ -143,6 +145,21 @@ impl Outcome {
     }
 }
 
+/// A column of our line that the bank gives back, as it came (回填).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Repeat {
+    /// Our column, by its name in the profile.
+    pub column: Arc<str>,
+    /// What stands there; it may be a person's.
+    pub text: String,
+}
+
+impl fmt::Debug for Repeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.column)
+    }
+}
+
 /// What a bank's file says of one instruction, or, in an ack, of the whole file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -176,6 +193,8 @@ pub struct Answer {
     pub bank_ref: Option<String>,
     /// The bank's date of execution.
     pub date: Option<NaiveDate>,
+    /// Columns of ours that must have come back as they went.
+    pub repeats: Vec<Repeat>,
 }
 
 /// Which side of an account a statement's entry stands on, seen from the account's holder.

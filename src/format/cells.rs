@@ -2,6 +2,7 @@
 //! characters, no character cut in two, and money only in the grammar of [`Fen`], after the declared padding is off.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use regex::Regex;
@@ -11,7 +12,7 @@ use super::field::{DateTake, Field, Kind, MoneyTake, NumberTake, Strip, Take, Te
 use super::layout::{Delimited, Layout, Record, Syntax};
 use super::spec::TrailingSpec;
 use super::totals::Totals;
-use crate::domain::exchange::Side;
+use crate::domain::exchange::{Repeat, Side};
 use crate::domain::masked::{Account, IdNumber, Name};
 use crate::domain::money::Fen;
 
@@ -56,6 +57,8 @@ pub struct Cells {
     pub digests: Vec<(usize, String)>,
     /// Column number and text of what must be as we sent it.
     pub echoes: Vec<(usize, String)>,
+    /// What must be as our line said it.
+    pub repeats: Vec<Repeat>,
 }
 
 /// A line as it came: its bytes, or a workbook's row.
@@ -439,6 +442,10 @@ pub fn understand(
         cells.echoes.push((number, text.to_owned()));
         return Ok(());
     }
+    if let Take::Repeat(column) = &field.take {
+        cells.repeats.push(Repeat { column: Arc::clone(column), text: text.to_owned() });
+        return Ok(());
+    }
     if text.is_empty() {
         let is_word = matches!(
             field.take,
@@ -469,7 +476,7 @@ pub fn understand(
         Take::Number(take) => once(number_slot(cells, *take), integer(text)?),
         Take::Date(take) => once(date_slot(cells, *take), date(field, text)?),
         Take::Side => once(&mut cells.side, side(field, text)?),
-        Take::Ignore | Take::Literal(_) | Take::Echo(_) | Take::Digest(_) => Ok(()),
+        Take::Ignore | Take::Literal(_) | Take::Echo(_) | Take::Digest(_) | Take::Repeat(_) => Ok(()),
     }
 }
 

@@ -13,7 +13,7 @@ use super::spec::TrailingSpec;
 use super::summary::Echo;
 use super::template::Piece;
 use super::totals::Tally;
-use crate::domain::exchange::{BatchFacts, PaymentLine};
+use crate::domain::exchange::{BatchFacts, PaymentLine, Repeat};
 use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
 
@@ -438,6 +438,42 @@ pub fn differing_echoes(profile: &Profile, facts: &BatchFacts, echoed: &[Echo]) 
         Ok(Shown::Money(_)) | Err(_) => true,
     };
     echoed.iter().filter(differs).map(|e| format!("the column {:?} is not what our file said", e.column)).collect()
+}
+
+/// The columns of one of our lines that a bank gave back otherwise than they went.
+pub fn differing_repeats(profile: &Profile, facts: &BatchFacts, line: &PaymentLine, repeats: &[Repeat]) -> Vec<String> {
+    let (Ok(names), Some(layout)) = (profile.instruction_names(facts), profile.plan.layouts.get(profile.plan.request.layout)) else {
+        return repeats.iter().map(|r| r.column.to_string()).collect();
+    };
+    let cuts = Cell::new(0);
+    let batch = Batch { profile, facts, names: &names, tally: None, cuts: &cuts };
+    let ours = |name: &str| layout.each.iter().flat_map(|r| &r.fields).find(|f| f.name == name);
+    let is_same = |repeat: &&Repeat| {
+        let text = ours(&repeat.column).and_then(|field| words(layout, field, line, &batch).ok());
+        text.is_some_and(|text| text.trim() == repeat.text.trim())
+    };
+    repeats.iter().filter(|r| !is_same(r)).map(|r| r.column.to_string()).collect()
+}
+
+/// The words of a column, before they are dressed as the layout asks.
+fn words(layout: &Layout, field: &Field, line: &PaymentLine, batch: &Batch<'_>) -> Result<String, Unwritable> {
+    let text = match &field.put {
+        Put::Line(value) => line_text(*value, line).unwrap_or_default().to_owned(),
+        Put::Batch(value) => match batch_text(value, &field.kind, batch)? {
+            Shown::Text(text) => text.into_owned(),
+            Shown::Number(number) => number.to_string(),
+            Shown::Money(fen) => fen.to_string(),
+        },
+        Put::Text(pieces) => {
+            let mut text = String::new();
+            compose(&mut text, pieces, Some(line), Some(batch), field.optional)?;
+            text
+        }
+        Put::Literal(text) => text.clone(),
+        Put::Blank | Put::Nothing => String::new(),
+    };
+    let theirs = if text.is_empty() { Some(text.as_str()) } else { field.theirs(&text) };
+    Ok(cut(layout.dialect, field, theirs.unwrap_or_default(), Some(batch)).to_owned())
 }
 
 fn batch_text<'a>(value: &BatchValue, kind: &Kind, batch: &Batch<'a>) -> Result<Shown<'a>, Unwritable> {

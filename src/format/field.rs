@@ -1,6 +1,8 @@
 //! What a column may hold: the values of a payment line and of its batch, which we write, and the values of an answer or a
 //! statement, which we read. Names here are the vocabulary of `profile.toml`.
 
+use std::sync::Arc;
+
 use regex::Regex;
 
 use super::amount::MoneyForm;
@@ -92,6 +94,8 @@ pub enum Take {
     Side,
     /// A digest over all bytes before this record.
     Digest(DigestKind),
+    /// Compared with what we wrote into our column of this name, by whoever knows the line.
+    Repeat(Arc<str>),
 }
 
 /// Words that are read.
@@ -335,6 +339,20 @@ pub struct Field {
 }
 
 impl Field {
+    /// Why same_as cannot name this column of our lines.
+    pub const fn is_compared_otherwise(&self) -> Option<&'static str> {
+        match (&self.put, &self.take) {
+            (Put::Blank | Put::Nothing | Put::Literal(_), _) => {
+                Some("our column is always the same: say what must stand there as a literal")
+            }
+            (Put::Line(_) | Put::Batch(_) | Put::Text(_), _) if self.kind.is_number() => {
+                Some("our column is a number or an amount: read it as its value, and it is compared")
+            }
+            (Put::Line(_) | Put::Batch(_) | Put::Text(_), Take::Ignore | Take::Echo(_) | Take::Repeat(_)) => None,
+            (Put::Line(_) | Put::Batch(_) | Put::Text(_), _) => Some("our column is compared wherever it is read: read it as its value"),
+        }
+    }
+
     /// Their word for ours.
     pub fn theirs<'a>(&'a self, ours: &'a str) -> Option<&'a str> {
         if self.map.is_empty() {

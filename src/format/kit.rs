@@ -287,5 +287,8 @@ fn meaning(field: &FieldSpec) -> String {
     if let Some(take) = &field.take {
         said.push(format!("贵行填：{}", words::value(take.get_ref())));
     }
+    if let Some(ours) = &field.same_as {
+        said.push(format!("须与付款文件的“{}”一字不差", ours.get_ref()));
+    }
     said.join("；")
 }

@@ -1,5 +1,7 @@
 //! How the lines of one file are laid out, and the checks by which a written column becomes a [`Field`].
 
+use std::sync::Arc;
+
 use regex::{Regex, RegexSet};
 use toml::Spanned;
 
@@ -159,13 +161,18 @@ impl Layout {
     }
 
     /// As a file of ours is read back: what we leave blank says nothing.
-    pub fn as_sent(&self) -> Self {
+    pub fn as_sent(&self, repeated: &[Arc<str>]) -> Self {
         let mut layout = self.clone();
-        layout.prologue = layout.prologue.map(|p| Box::new(p.as_sent()));
+        layout.prologue = layout.prologue.map(|p| Box::new(p.as_sent(repeated)));
         let all = [&mut layout.first, &mut layout.each, &mut layout.last, &mut layout.any];
         for field in all.into_iter().flatten().flat_map(|r| &mut r.fields) {
             if matches!(field.put, Put::Blank | Put::Nothing | Put::Text(_)) {
                 field.take = Take::Ignore;
+            }
+        }
+        for field in layout.each.iter_mut().flat_map(|r| &mut r.fields) {
+            if let Some(name) = repeated.iter().find(|name| ***name == *field.name) {
+                field.take = Take::Repeat(Arc::clone(name));
             }
         }
         layout
@@ -293,6 +300,15 @@ pub fn field_layout(at: &Spanned<FieldSpec>, layout: &Layout, extras: &[&str]) -
             return Err(fault(name, "what is read here is of another type than what is written here"));
         }
         take = other;
+    }
+    if let Some(name) = &written.same_as {
+        if let Some(other) = &written.take {
+            return Err(fault(other, "what must be the same as ours is read as nothing else: leave out `in`, or same_as"));
+        }
+        if nature != Nature::Text {
+            return Err(fault(name, "same_as is for words; amounts and numbers of a payment are compared wherever they are read"));
+        }
+        take = Take::Repeat(Arc::from(name.get_ref().as_str()));
     }
     let kind = kind(at, nature)?;
     let paths = xml::layout::field_paths(at, layout)?;
@@ -432,7 +448,10 @@ fn source(at: &Spanned<FieldSpec>, extras: &[&str]) -> Result<(Put, Take, Nature
             Ok((Put::Text(pieces), Take::Ignore, Nature::Text))
         }
         (None, None, None, true) => Ok((Put::Blank, Take::Ignore, Nature::Text)),
-        _ => Err(fault(at, "a column has exactly one of value, literal, text, blank = true")),
+        (None, None, None, false) if written.same_as.is_some() => Ok((Put::Nothing, Take::Ignore, Nature::Text)),
+        _ => {
+            Err(fault(at, "a column has exactly one of value, literal, text, blank = true; in what a bank sends same_as may stand for it"))
+        }
     }
 }
 

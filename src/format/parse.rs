@@ -16,7 +16,7 @@ use super::plan::{self, Content, Plan, RowMeaning};
 use super::profile::ReturnSemantics;
 use super::sheet;
 use super::spec::{Newline, Place};
-use super::summary::{Echo, FileWord, KEPT, LineFault, ParseSummary, Parsed};
+use super::summary::{FileWord, KEPT, LineFault, ParseSummary, Parsed};
 use super::totals::{DigestKind, Tallier, Tally, Totals, add};
 use crate::domain::exchange::{Answer, InboundKind, Outcome, Side, StatementEntry};
 use crate::domain::money::Fen;
@@ -52,7 +52,7 @@ pub fn parse(plan: &Plan, kind: InboundKind, role: &str, source: &mut dyn Read, 
 /// # Errors
 /// When reading fails.
 pub fn parse_sent(plan: &Plan, source: &mut dyn Read, sink: &mut dyn FnMut(Parsed)) -> io::Result<ParseSummary> {
-    let Some(layout) = plan.layouts.get(plan.request.layout).map(Layout::as_sent) else {
+    let Some(layout) = plan.layouts.get(plan.request.layout).map(|layout| layout.as_sent(&plan.repeated)) else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the profile has no such layout"));
     };
     let meaning = RowMeaning::File(Meaning { outcome: Outcome::Accepted, is_final: false });
@@ -305,7 +305,10 @@ impl<'a, 's> Run<'a, 's> {
                 self.declare(record, &mut cells);
                 self.answer(cells)
             }
-            (Place::Each, InboundKind::Result | InboundKind::Return | InboundKind::Enquiry) => self.answer(cells),
+            (Place::Each, InboundKind::Result | InboundKind::Return | InboundKind::Enquiry) => {
+                self.summary.repeated(record, &mut cells.echoes);
+                self.answer(cells)
+            }
             (Place::First | Place::Last | Place::Any | Place::Group | Place::Prologue, _) => {
                 self.declare(record, &mut cells);
                 self.check_digests(record, &cells)
@@ -363,13 +366,7 @@ impl<'a, 's> Run<'a, 's> {
         for what in twice {
             self.summary.problem(format!("header and trailer say different things of the {what}"));
         }
-        for (column, text) in cells.echoes.drain(..) {
-            if let Some(field) = record.fields.get(column)
-                && let Take::Echo(value) = &field.take
-            {
-                self.summary.echoed.push(Echo { value: value.clone(), kind: field.kind.clone(), text, column: field.name.clone() });
-            }
-        }
+        self.summary.repeated(record, &mut cells.echoes);
     }
 
     /// What the file and the group around a row say, before the row itself.
@@ -524,6 +521,7 @@ impl<'a, 's> Run<'a, 's> {
             raw_text: text,
             bank_ref: cells.bank_ref,
             date: cells.value_date.or(self.value_date),
+            repeats: cells.repeats,
         }));
         Ok(())
     }
@@ -595,6 +593,7 @@ impl<'a, 's> Run<'a, 's> {
             raw_text: word.text,
             bank_ref: None,
             date: None,
+            repeats: Vec::new(),
         }));
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use regex::Regex;
@@ -17,7 +18,7 @@ use super::meaning::{Dated, Meaning, ReasonMap, StatusMap};
 use super::package::{Packing, Unpacking};
 use super::profile::{Absence, Exchange, PublishMode, Readiness, Response};
 use super::records::layout;
-use super::spec::{ExchangeSpec, FormSpec, GranularitySpec, Newline, ReasonSpec, Spec};
+use super::spec::{ExchangeSpec, FormSpec, GranularitySpec, Newline, Place, ReasonSpec, Spec};
 use super::template::{PathToken, Piece, Recogniser};
 use super::totals::DigestKind;
 use crate::domain::exchange::InboundKind;
@@ -108,6 +109,8 @@ pub struct Plan {
     pub enquiry: Option<Enquiry>,
     pub inbound: Vec<Inbound>,
     pub layouts: Vec<Layout>,
+    /// Columns of our lines that a bank must give back as they went, by name.
+    pub repeated: Vec<Arc<str>>,
     pub reasons: ReasonMap,
 }
 
@@ -145,7 +148,40 @@ pub fn plan(spec: &Spec) -> Result<Plan, Fault> {
         scope.finality_of_doubtful_reasons(file, &reasons)?;
     }
     let exchange = exchange(&spec.exchange, &request, &inbound)?;
-    Ok(Plan { exchange, extras, request, enquiry, inbound, layouts, reasons })
+    let repeated = repeated(spec, layouts.get(request.layout), &inbound)?;
+    Ok(Plan { exchange, extras, request, enquiry, inbound, layouts, repeated, reasons })
+}
+
+/// The columns that must come back as they went: each is a column of words in our own lines, which nothing else compares.
+fn repeated(spec: &Spec, request: Option<&Layout>, inbound: &[Inbound]) -> Result<Vec<Arc<str>>, Fault> {
+    let mut out: Vec<Arc<str>> = Vec::new();
+    let records = spec.layout.values().enumerate().flat_map(|(number, l)| l.get_ref().record.iter().map(move |r| (number, r.get_ref())));
+    let written =
+        records.flat_map(|(number, r)| r.field.iter().filter_map(move |f| Some((number, *r.at.get_ref(), f.get_ref().same_as.as_ref()?))));
+    for (number, place, name) in written {
+        let has_no_line_of_ours = |i: &&Inbound| {
+            matches!(i.kind, InboundKind::Statement | InboundKind::Ack)
+                && matches!(i.content, Content::Lines { layout, .. } if layout == number)
+        };
+        if let Some(file) = inbound.iter().find(has_no_line_of_ours) {
+            return Err(fault(name, format!("a file of kind {} repeats no line of ours; same_as is for answers", file.kind.code())));
+        }
+        if place != Place::Each {
+            return Err(fault(name, "same_as compares the repeated records; what a head repeats of ours is compared by its value"));
+        }
+        let ours = || request.iter().flat_map(|l| &l.each).flat_map(|r| &r.fields);
+        let Some(field) = ours().find(|f| f.name == *name.get_ref()) else {
+            let names: Vec<&str> = ours().map(|f| f.name.as_str()).collect();
+            return Err(fault(name, format!("our lines have no column {:?}; they have {}", name.get_ref(), names.join(", "))));
+        };
+        if let Some(why) = field.is_compared_otherwise() {
+            return Err(fault(name, why));
+        }
+        if !out.iter().any(|known| **known == *name.get_ref().as_str()) {
+            out.push(Arc::from(name.get_ref().as_str()));
+        }
+    }
+    Ok(out)
 }
 
 fn identity(spec: &Spec) -> Result<(), Fault> {

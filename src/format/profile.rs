@@ -25,7 +25,7 @@ use super::statement::{self, Statement, StatementError};
 use super::summary::{ParseSummary, Parsed};
 use super::template::{PathToken, Piece};
 use super::totals::{DigestKind, Tally, Totals, hex};
-use crate::domain::exchange::{BatchFacts, InboundKind, PaymentLine};
+use crate::domain::exchange::{BatchFacts, InboundKind, PaymentLine, Repeat};
 use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
 
@@ -569,6 +569,12 @@ impl Profile {
     #[must_use]
     pub fn differing_echoes(&self, facts: &BatchFacts, summary: &ParseSummary) -> Vec<String> {
         columns::differing_echoes(self, facts, &summary.echoed)
+    }
+
+    /// The columns of one of our lines that the bank gave back otherwise than they went, by name. Empty when all is as it was.
+    #[must_use]
+    pub fn differing_repeats(&self, facts: &BatchFacts, line: &PaymentLine, repeats: &[Repeat]) -> Vec<String> {
+        columns::differing_repeats(self, facts, line, repeats)
     }
 
     /// The canonical reason in a bank's words, if the profile's map knows them.

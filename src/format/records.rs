@@ -95,7 +95,7 @@ fn prologue(written: &Spanned<RecordSpec>, around: &Layout, of: (&LayoutSpec, &[
 const fn says_which_message(take: &Take) -> bool {
     match take {
         Take::Ignore | Take::Literal(_) | Take::Echo(_) | Take::Money(_) | Take::Number(_) | Take::Date(_) => true,
-        Take::Text(_) | Take::Side | Take::Digest(_) => false,
+        Take::Text(_) | Take::Side | Take::Digest(_) | Take::Repeat(_) => false,
     }
 }
 

@@ -518,6 +518,9 @@ pub struct FieldSpec {
     #[serde(rename = "in")]
     #[schemars(schema_with = "super::schema::value", default)]
     pub take: Option<Spanned<String>>,
+    /// It must be read as we wrote the column of this name in the request.
+    #[schemars(with = "Option<String>")]
+    pub same_as: Option<Spanned<String>>,
     /// What its text is.
     #[serde(rename = "type")]
     #[schemars(with = "Option<TypeSpec>")]

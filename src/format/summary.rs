@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::field::{BatchValue, Kind};
+use super::field::{BatchValue, Kind, Take};
+use super::layout::Record;
 use super::totals::{Tally, Totals};
 use crate::domain::exchange::{Answer, Outcome, StatementEntry, StatementHead};
 use crate::domain::money::Fen;
@@ -10,6 +11,8 @@ use crate::domain::reason::Reason;
 
 /// How many problems and notes are kept; a file may be wrong a million times.
 pub(super) const KEPT: usize = 100;
+/// How many different values of ours are kept: more than any head has, and one that differs is enough.
+const ECHOES_KEPT: usize = 256;
 
 /// What a line became.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +69,14 @@ pub struct Echo {
     pub column: String,
 }
 
+impl Echo {
+    /// Whether both say the same; numbers may be padded differently.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        let number = |echo: &Self| echo.kind.is_number().then(|| echo.text.parse::<u64>().ok()).flatten();
+        self.text == other.text || number(self).is_some_and(|n| number(other) == Some(n))
+    }
+}
+
 impl fmt::Debug for Echo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:?})", self.column, self.value)
@@ -108,6 +119,18 @@ pub struct ParseSummary {
 }
 
 impl ParseSummary {
+    /// Keeps values of our request that a record repeats, by the column's number; what every row says alike, once.
+    pub(super) fn repeated(&mut self, record: &Record, echoes: &mut Vec<(usize, String)>) {
+        for (column, text) in echoes.drain(..) {
+            let Some(field) = record.fields.get(column) else { continue };
+            let Take::Echo(value) = &field.take else { continue };
+            let echo = Echo { value: value.clone(), kind: field.kind.clone(), text, column: field.name.clone() };
+            if self.echoed.len() < ECHOES_KEPT && !self.echoed.contains(&echo) {
+                self.echoed.push(echo);
+            }
+        }
+    }
+
     /// Keeps a problem, unless there are too many to be read.
     pub(super) fn problem(&mut self, what: impl Into<String>) {
         if self.problems.len() < KEPT {

@@ -11,7 +11,7 @@ use super::absent::{LeftOut, left_out};
 use super::charset::fold_name;
 use super::profile::{BindingKey, Profile, Response, ReturnSemantics};
 use super::summary::{LineFault, ParseSummary};
-use crate::domain::exchange::{Answer, BatchFacts, InboundKind, Outcome, PaymentLine, StatementEntry};
+use crate::domain::exchange::{Answer, BatchFacts, InboundKind, Outcome, PaymentLine, Repeat, StatementEntry};
 use crate::domain::masked::{Account, IdNumber, Mobile, Name};
 use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
@@ -394,7 +394,7 @@ impl Sent {
             }
             for theirs in &summary.echoed {
                 let ours = self.summary.echoed.iter().find(|o| o.value == theirs.value && o.kind == theirs.kind);
-                if ours.is_some_and(|o| o.text != theirs.text) {
+                if ours.is_some_and(|o| !o.says_the_same(theirs)) {
                     found.push(format!("the column {:?} is not what our file said", theirs.column));
                 }
             }
@@ -412,11 +412,12 @@ impl Sent {
     }
 }
 
-fn differing(line: &Answer, answer: &Answer) -> Vec<&'static str> {
-    let mut out = Vec::new();
-    let mut differs = |name: &'static str, is_other: bool| {
+fn differing(line: &Answer, answer: &Answer) -> Vec<String> {
+    let is_same = |theirs: &&Repeat| line.repeats.iter().any(|r| r.column == theirs.column && r.text.trim() == theirs.text.trim());
+    let mut out: Vec<String> = answer.repeats.iter().filter(|r| !is_same(r)).map(|r| r.column.to_string()).collect();
+    let mut differs = |name: &str, is_other: bool| {
         if is_other {
-            out.push(name);
+            out.push(name.to_owned());
         }
     };
     differs("payee_name", matches!((&line.payee_name, &answer.payee_name), (Some(a), Some(b)) if !a.matches_by(b, fold_name)));

@@ -1,6 +1,7 @@
 //! Kept files are read into lines (解析), as records *and* faults. A set that cannot be read or does not add up is
 //! quarantined whole, with every fault; one that can is `staged`, to be proven and applied.
 
+mod repeats;
 mod sheets;
 
 use std::io::Read as _;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use super::collect::kept;
 use super::{Done, Gateway, PassError, Tried};
-use crate::domain::exchange::{Answer, InboundKind, StatementEntry, StatementHead};
+use crate::domain::exchange::{Answer, BatchFacts, InboundKind, StatementEntry, StatementHead};
 use crate::domain::file::{FileInState, FileKind, FileOutState};
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::Words;
@@ -86,8 +87,17 @@ async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<
     for flag in &flag_files {
         is_torn |= !held_against(&profile, flag, &data_files, &mut found)?;
     }
+    let sent = match &file_out {
+        Some(out) => {
+            let agreement = tx.agreement(&out.agreement).await?;
+            let words = tx.file_facts(out.id).await?;
+            Some((out, facts_of(out, &agreement, &words)))
+        }
+        None => None,
+    };
+    let sent = sent.as_ref().map(|(out, facts)| (*out, facts));
     for file in data_files.into_iter().filter(|_| !is_torn) {
-        read(&mut tx, &profile, file, file_out.as_ref(), &mut found).await?;
+        read(&mut tx, &profile, file, sent, &mut found).await?;
     }
     for file in flag_files.into_iter().filter(|_| !is_torn) {
         check_flag(&profile, file, &mut found)?;
@@ -99,12 +109,9 @@ async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<
     {
         weigh_left_out(gateway, &mut tx, (&profile, set, out), &mut found).await?;
     }
-    if let Some(out) = &file_out {
-        let agreement = tx.agreement(&out.agreement).await?;
-        let words = tx.file_facts(out.id).await?;
-        let facts = facts_of(out, &agreement, &words);
+    if let Some((out, facts)) = sent {
         for summary in &found.summaries {
-            found.problems.extend(profile.differing_echoes(&facts, summary));
+            found.problems.extend(profile.differing_echoes(facts, summary));
             found.problems.extend(sent_otherwise(gateway, out, summary));
         }
     }
@@ -123,7 +130,14 @@ async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<
 }
 
 /// Streams one data file into answer lines. Reading runs on a thread of its own, a bounded channel between it and the database.
-async fn read(tx: &mut Tx, profile: &Arc<Profile>, file: &FileIn, out: Option<&FileOut>, found: &mut Found) -> Result<(), PassError> {
+async fn read(
+    tx: &mut Tx,
+    profile: &Arc<Profile>,
+    file: &FileIn,
+    sent: Option<(&FileOut, &BatchFacts)>,
+    found: &mut Found,
+) -> Result<(), PassError> {
+    let out = sent.map(|(out, _)| out);
     let path = kept(file);
     let source = std::fs::File::open(&path).map_err(PassError::local("reading", &path))?;
     let (pages, mut from_file) = tokio::sync::mpsc::channel::<Vec<Parsed>>(2);
@@ -177,6 +191,14 @@ async fn read(tx: &mut Tx, profile: &Arc<Profile>, file: &FileIn, out: Option<&F
                         let column = fault.column.map(|c| format!(", {c}")).unwrap_or_default();
                         found.problems.push(format!("{}: line {}{column}: {}", file.name, fault.line, fault.what));
                     }
+                }
+            }
+        }
+        if let Some(sent) = sent {
+            for (line, columns) in repeats::altered(tx, profile, sent, &answers).await? {
+                found.faults += 1;
+                if found.problems.len() < FAULTS_SHOWN {
+                    found.problems.push(format!("{}: line {line}, {}: is not what our file said", file.name, columns.join(", ")));
                 }
             }
         }

@@ -44,6 +44,8 @@ pub mod intake;
 pub mod journal;
 /// The ledger: accounts, entries, postings.
 pub mod ledger;
+/// A file's lines, as they are written.
+pub mod lines;
 /// Which database this is, and whether it remembers.
 pub mod memory;
 /// The schema and its versions.

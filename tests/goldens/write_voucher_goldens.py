@@ -22,17 +22,17 @@ def voucher(flag, details, paid_on="", paid=""):
             f"<VoucherFlag>{flag}</VoucherFlag><Attach/><Voucher>{body}</Voucher></VoucherBody></MOF>\n").encode("gbk")
 
 
-def detail(person, paid_on="", bank_ref="", paid="", code="", words="", account=None):
+def detail(person, paid_on="", bank_ref="", paid="", code="", words="", account=None, remark=None):
     _, ref, name, _, ours, bank, fen, mobile, _ = person
     pairs = [("Id", ref), ("OriVoucherNo", "B20190314001"), ("PayeeAcctNo", account or ours), ("PayeeAcctName", name), ("PayeeAcctBankName", bank),
-             ("PayAmt", yuan(fen)), ("Remark", SHORT + (f";{mobile}" if mobile else "")), ("XPayDate", paid_on), ("XAgentBusinessNo", bank_ref),
+             ("PayAmt", yuan(fen)), ("Remark", remark or SHORT + (f";{mobile}" if mobile else "")), ("XPayDate", paid_on), ("XAgentBusinessNo", bank_ref),
              ("XPayAmt", paid), ("XAddWordCode", code), ("XAddWord", words)]
     return "<Detail>" + "".join(leaf(*pair) for pair in pairs) + "</Detail>"
 
 
-def receipt(account=None):
+def receipt(account=None, remark=None):
     one, two, three, four, five = PEOPLE
-    details = [detail(one, "20190315", "HB0001", yuan(one[6])), detail(two, code="0105", words="户名不符,原户名为[王坤]"),
+    details = [detail(one, "20190315", "HB0001", yuan(one[6]), remark=remark), detail(two, code="0105", words="户名不符,原户名为[王坤]"),
                detail(three, "20190315", "HB0003", yuan(three[6] - 1000), account=account), detail(four), detail(five, code="0199", words="结果不明,待查")]
     return voucher("1", details, "20190315", yuan(one[6] + three[6] - 1000))
 
@@ -41,6 +41,7 @@ put(PROFILE, f"request/{DATE}/{STEM}.xml", voucher("0", [detail(p) for p in PEOP
 put(PROFILE, f"result/{DATE}/{STEM}_R.xml", receipt())
 # What was ours came back as something else.
 put(PROFILE, f"result-altered-quarantine/{DATE}/{STEM}_R.xml", receipt(account="6217001234567890099"))
+put(PROFILE, f"result-remarked-quarantine/{DATE}/{STEM}_R.xml", receipt(remark="工资"))
 
 
 # ---- The refund companions. ----

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use super::{Charset, Place, Step, WalkError, Walker};
 use crate::format::cells::{self, Cells};
 use crate::format::charset::Dialect;
-use crate::format::field::Field;
+use crate::format::field::{Field, Take};
 use crate::format::layout::{Layout, Record};
 use crate::format::parse::Run;
 use crate::format::spec;
@@ -59,7 +59,7 @@ impl Open {
     /// What did not stand there is empty; whether it may be is the column's affair.
     fn fill(&mut self, record: &Record) {
         for (number, field) in record.fields.iter().enumerate() {
-            if self.seen.get(number) == Some(&false) && !field.optional {
+            if self.seen.get(number) == Some(&false) && (!field.optional || matches!(field.take, Take::Repeat(_))) {
                 self.put(number, field, "");
             }
         }

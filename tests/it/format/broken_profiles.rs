@@ -19,6 +19,7 @@ const P1: &str = "pipe-gbk-summary";
 const P2: &str = "fixed-gbk-bytes";
 const P4: &str = "split-sf-noheader";
 const P6: &str = "cnaps2-beps382";
+const P7: &str = "treasury-voucher-8207";
 
 /// Profile, what is replaced, by what, where the error points (the text that begins there), what it says.
 const CASES: &[(&str, &str, &str, &str, &str)] = &[
@@ -119,6 +120,13 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
     (P2, "at = \"first\"\nlength", "at = \"prologue\"\nlength", "\"prologue\"", "a prologue stands before XML"),
     (P6, "at = \"first\"\nfield", "at = \"prologue\"\nfield", "\"prologue\"", "one prologue"),
     (P6, "length = 132", "length = 131", "131", "132"),
+    (P7, "same_as = \"备注\"", "same_as = \"备住\"", "\"备住\"", "they have 明细号, 原凭证号"),
+    (P7, "same_as = \"备注\"", "same_as = \"金额\"", "\"金额\"", "a number or an amount"),
+    (P7, "same_as = \"备注\"", "same_as = \"收款人户名\"", "\"收款人户名\"", "wherever it is read"),
+    (P7, "same_as = \"备注\"", "same_as = \"退回原因\"", "\"退回原因\"", "as a literal"),
+    (P7, "same_as = \"备注\"", "same_as = \"备注\", in = \"text\"", "\"text\"", "read as nothing else"),
+    (P7, "value = \"paid\", type = \"yuan\"", "value = \"paid\", type = \"yuan\", same_as = \"金额\"", "\"金额\", optional", "for words"),
+    (P7, "value = \"sent_total\", type = \"yuan\"", "same_as = \"备注\"", "\"备注\" },\n    { name = \"付款账号\"", "the repeated records"),
     (
         P6,
         "at = 41, width = 8, value = \"ignore\"",

@@ -65,6 +65,38 @@ fn what_was_ours_comes_back_as_it_went() {
 }
 
 #[test]
+fn what_was_ours_in_a_detail_comes_back_to_the_letter() {
+    let (profile, people) = (profile(), people());
+    let facts = facts(&people);
+    let altered = |text: &str| {
+        let read = receipt(text);
+        assert_eq!((&read.faults, read.answers.len()), (&vec![], people.len()));
+        let heads = profile.differing_echoes(&facts, &read.summary);
+        let rows = read.answers.iter().zip(&people).map(|(answer, line)| profile.differing_repeats(&facts, line, &answer.repeats));
+        (heads, rows.collect::<Vec<_>>())
+    };
+    assert_eq!(altered(&golden()), (vec![], vec![Vec::<String>::new(); 5]));
+    let second = |from: &str, to: &str| {
+        let (head, tail) = golden().split_once("</Detail>").map(|(h, t)| (h.to_owned(), t.to_owned())).unwrap();
+        assert!(tail.contains(from), "{from}");
+        format!("{head}</Detail>{}", tail.replacen(from, to, 1))
+    };
+    for (from, to, column) in [
+        ("<PayeeAcctBankName>", "<PayeeAcctBankName>9", "收款人开户行"),
+        ("<Remark>", "<Remark>补", "备注"),
+        // Where it should stand, nothing stands.
+        ("<Remark>耕地补贴</Remark>", "", "备注"),
+    ] {
+        let (heads, rows) = altered(&second(from, to));
+        assert!(heads.is_empty(), "{heads:?}");
+        let expected: Vec<Vec<String>> = (0..5).map(|at| if at == 1 { vec![column.to_owned()] } else { vec![] }).collect();
+        assert_eq!(rows, expected, "{to}");
+    }
+    let (heads, _) = altered(&second("<OriVoucherNo>B20190314001<", "<OriVoucherNo>B20190314009<"));
+    assert!(heads.len() == 1 && heads[0].contains("原凭证号"), "{heads:?}");
+}
+
+#[test]
 fn a_larger_batch_becomes_several_vouchers_that_share_their_original() {
     let dir = tempfile::tempdir().unwrap();
     let (list, out) = (dir.path().join("list.csv"), dir.path().join("out"));

@@ -69,6 +69,7 @@ fn answer(line: u64, outcome: Outcome, is_final: bool) -> Answer {
         raw_text: "账户已销户".into(),
         bank_ref: Some(format!("R{line}")),
         date: None,
+        repeats: Vec::new(),
     }
 }
 

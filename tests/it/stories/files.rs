@@ -383,3 +383,28 @@ async fn a_value_of_the_agreement_reaches_the_name_and_the_answers_key() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_column_of_ours_that_came_back_otherwise_quarantines_the_answer() {
+    on_both(async |w| {
+        w.declares(CLEARING, "text = \"{project_short}[;{mobile}]\" }", "text = \"{project_short}[;{mobile}]\", same_as = \"附言\" }");
+        let slip = sent(w, CLEARING, 0..3).await;
+        let mut files = result(&slip, &[Word::Paid, LOST, Word::Paid]);
+        for line in [1, 2] {
+            let at = 277 + line * 573 + 224;
+            files[0].1[at..at + 4].copy_from_slice(&gbk("工资"));
+        }
+        w.put(CLEARING, &files[0].0, &files[0].1);
+        w.put(CLEARING, &files[1].0, &flag(&files[0].1));
+        w.settle().await;
+        assert_eq!((w.answers().await, w.states("B2-0").await), (vec!["quarantined".to_owned(); 2], vec!["sent".to_owned(); 3]));
+        let said = w.texts("select problems from file_in where state = 'quarantined' order by id limit 1").await.concat();
+        let places = ["line 3, 附言", "line 4, 附言"].map(|place| said.contains(place));
+        assert!(places == [true, true] && !said.contains("line 2") && !said.contains("工资"), "which lines, and nobody's words: {said}");
+        let slip = sent(w, CLEARING, 10..13).await;
+        w.answer(&slip, &[Word::Paid, LOST, Word::Paid]);
+        w.settle().await;
+        assert_eq!(w.states("B2-10").await, ["paid", "failed_final", "paid"], "as it went, it counts");
+    })
+    .await;
+}
