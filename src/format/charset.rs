@@ -14,8 +14,21 @@ use serde::Deserialize;
 pub enum Dialect {
     /// One and two bytes, what all three tables called GBK agree on.
     Gbk,
+    /// GBK as the web reads it (WHATWG).
+    #[serde(rename = "gbk-web")]
+    GbkWeb,
+    /// GBK as Java reads it.
+    GbkJava,
+    /// GBK as Windows reads it (code page 936).
+    Cp936,
     /// One, two and four bytes: every character, but for some that moved between its editions.
     Gb18030,
+    /// GB18030 as of 2005.
+    #[serde(rename = "gb18030-2005")]
+    Gb18030Of2005,
+    /// GB18030 as of 2022.
+    #[serde(rename = "gb18030-2022")]
+    Gb18030Of2022,
     /// No byte order mark.
     #[serde(rename = "utf-8")]
     Utf8,
@@ -51,8 +64,8 @@ impl Dialect {
     /// The table; `None` where Rust's own text already is the dialect.
     fn encoding(self) -> Option<&'static Encoding> {
         match self {
-            Self::Gbk => Some(GBK),
-            Self::Gb18030 => Some(GB18030),
+            Self::Gbk | Self::GbkWeb | Self::GbkJava | Self::Cp936 => Some(GBK),
+            Self::Gb18030 | Self::Gb18030Of2005 | Self::Gb18030Of2022 => Some(GB18030),
             Self::Utf8 | Self::Utf8Bom => None,
         }
     }
@@ -73,6 +86,9 @@ impl Dialect {
             out.extend_from_slice(text.as_bytes());
             return Ok(());
         };
+        if text.chars().any(|c| self.own_bytes(c).is_some()) {
+            return self.encode_by_parts(text, out);
+        }
         let head = out.len();
         match encode_strictly(encoding, text, out) {
             Ok(()) if decodes_to(encoding, out.get(head..).unwrap_or_default(), text) => Ok(()),
@@ -88,11 +104,28 @@ impl Dialect {
         }
     }
 
+    /// As [`Self::encode`], character by character: some have bytes of this table's own.
+    fn encode_by_parts(self, text: &str, out: &mut Vec<u8>) -> Result<(), CharFault> {
+        let head = out.len();
+        for (i, c) in text.chars().enumerate() {
+            if let Some(bytes) = self.own_bytes(c) {
+                out.extend_from_slice(&bytes);
+            } else if let Err(fault) = self.encode(c.encode_utf8(&mut [0; 4]), out) {
+                out.truncate(head);
+                return Err(CharFault { at: i + 1, ..fault });
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes that a text has, if the dialect carries it.
     #[must_use]
     pub fn length(self, text: &str) -> Option<usize> {
         let Some(encoding) = self.encoding().filter(|_| !text.is_ascii()) else { return Some(text.len()) };
         let mut bytes = Vec::with_capacity(text.len());
+        if text.chars().any(|c| self.own_bytes(c).is_some()) {
+            return self.encode_by_parts(text, &mut bytes).ok().map(|()| bytes.len());
+        }
         encode_strictly(encoding, text, &mut bytes).ok().map(|()| bytes.len())
     }
 
@@ -107,7 +140,7 @@ impl Dialect {
         if bytes.is_ascii() {
             return std::str::from_utf8(bytes).map_err(|_| "is not valid text");
         }
-        if self == Self::Gbk && has_four_byte_sequence(bytes) {
+        if self.encoding() == Some(GBK) && has_four_byte_sequence(bytes) {
             return Err("holds a four-byte sequence, which GBK does not have (GB18030?)");
         }
         // The decoder touches all the space that it is given: one long line must not slow down every line behind it.
@@ -119,11 +152,24 @@ impl Dialect {
         scratch.reserve(room);
         let (result, _) = encoding.new_decoder_without_bom_handling().decode_to_string_without_replacement(bytes, scratch, true);
         match result {
-            DecoderResult::InputEmpty => Ok(scratch),
+            DecoderResult::InputEmpty => {}
             DecoderResult::OutputFull | DecoderResult::Malformed(_, _) => {
-                Err("is not valid in the bank's character set, or a character was cut in two")
+                return Err("is not valid in the bank's character set, or a character was cut in two");
             }
         }
+        if scratch.chars().any(|c| self.own_reading(c) != c) {
+            *scratch = scratch.chars().map(|c| self.own_reading(c)).collect();
+        }
+        if self.may_be_read_otherwise(scratch) && !self.writes(scratch, bytes) {
+            return Err("holds a character that the bank's table does not have at these bytes");
+        }
+        Ok(scratch)
+    }
+
+    /// Whether a text would be written as exactly these bytes.
+    fn writes(self, text: &str, bytes: &[u8]) -> bool {
+        let mut out = Vec::with_capacity(bytes.len());
+        self.encode(text, &mut out).is_ok() && out == bytes
     }
 
     /// Why this character would be read differently, or not at all, though it may have bytes in this dialect.
@@ -136,14 +182,17 @@ impl Dialect {
             }
             _ => {}
         }
+        if let Some(why) = self.lacks(c) {
+            return Some(why);
+        }
         let differs = match self {
             Self::Gbk => matches!(c,
-                '\u{20AC}' | '\u{01F9}' | '\u{1E3F}' | '\u{303E}' | '\u{2E80}'..='\u{2FFF}' | '\u{3400}'..='\u{4DBF}'
+                '\u{20AC}' | '\u{2295}' | '\u{01F9}' | '\u{1E3F}' | '\u{303E}' | '\u{2E80}'..='\u{2FFF}' | '\u{3400}'..='\u{4DBF}'
                 | '\u{9FA6}'..='\u{9FFF}' | '\u{FE10}'..='\u{FE19}'),
             Self::Gb18030 => matches!(c,
                 '\u{1E3F}' | '\u{9FB4}'..='\u{9FBB}' | '\u{FE10}'..='\u{FE19}' | '\u{20087}' | '\u{20089}' | '\u{200CC}' | '\u{215D7}'
                 | '\u{2298F}' | '\u{241FE}'),
-            Self::Utf8 | Self::Utf8Bom => false,
+            Self::GbkWeb | Self::GbkJava | Self::Cp936 | Self::Gb18030Of2005 | Self::Gb18030Of2022 | Self::Utf8 | Self::Utf8Bom => false,
         };
         differs.then_some("is written differently by different tables of the bank's character set")
     }
@@ -305,6 +354,60 @@ mod tests {
             assert_eq!(encoded(dialect, text).is_err(), refused, "{text} {dialect:?}");
         }
         assert_eq!(encoded(Dialect::Gbk, "·").unwrap(), [0xA1, 0xA4]);
+    }
+
+    #[test]
+    fn a_named_table_has_its_own_bytes_and_no_others() {
+        let mut scratch = String::new();
+        // As each table's own encoder and decoder gave it: JDK 17 (GBK, x-mswin-936, GB18030 with its older mapping), WHATWG.
+        for (dialect, text, bytes) in [
+            (Dialect::GbkWeb, "€", b"\x80".as_slice()),
+            (Dialect::GbkWeb, "\u{4DAE}", b"\xFE\x9F"),
+            (Dialect::GbkWeb, "⊕", b"\xA8\x92"),
+            (Dialect::GbkJava, "€", b"\xA2\xE3"),
+            (Dialect::GbkJava, "王€♁五", b"\xCD\xF5\xA2\xE3\xA8\x92\xCE\xE5"),
+            (Dialect::Cp936, "€", b"\x80"),
+            (Dialect::Cp936, "⊕", b"\xA8\x92"),
+            (Dialect::Gb18030Of2005, "\u{9FB4}", b"\x82\x35\x90\x37"),
+            (Dialect::Gb18030Of2005, "\u{9FB7}", b"\x82\x35\x91\x30"),
+            (Dialect::Gb18030Of2005, "\u{9FBB}王", b"\x82\x35\x91\x34\xCD\xF5"),
+            (Dialect::Gb18030Of2005, "\u{FE14}", b"\x84\x31\x83\x30"),
+            (Dialect::Gb18030Of2005, "\u{20087}", b"\x95\x32\x90\x31"),
+            (Dialect::Gb18030Of2005, "\u{1E3F}", b"\xA8\xBC"),
+            (Dialect::Gb18030Of2022, "\u{9FB4}", b"\xFE\x59"),
+            (Dialect::Gb18030Of2022, "\u{FE10}", b"\xA6\xD9"),
+            (Dialect::Gb18030Of2022, "\u{20087}", b"\x95\x32\x90\x31"),
+        ] {
+            assert_eq!(encoded(dialect, text).as_deref(), Ok(bytes), "{dialect:?} {text}");
+            assert_eq!(dialect.decode(bytes, &mut scratch), Ok(text), "{dialect:?} {text}");
+            assert_eq!(dialect.length(text), Some(bytes.len()), "{dialect:?} {text}");
+        }
+        for (dialect, text) in [
+            (Dialect::GbkJava, "\u{4DAE}"),
+            (Dialect::GbkJava, "⊕"),
+            (Dialect::GbkJava, "\u{9FB4}"),
+            (Dialect::Cp936, "\u{4DAE}"),
+            (Dialect::Cp936, "♁"),
+            (Dialect::Cp936, "\u{FE10}"),
+            (Dialect::GbkWeb, "♁"),
+            (Dialect::Gbk, "⊕"),
+        ] {
+            assert!(encoded(dialect, text).is_err(), "{dialect:?} {text}");
+        }
+        // Bytes that mean another character there, or none.
+        for (dialect, bytes) in [
+            (Dialect::GbkJava, b"\x80".as_slice()),
+            (Dialect::GbkJava, b"\xFE\x9F"),
+            (Dialect::Cp936, b"\xA2\xE3"),
+            (Dialect::Cp936, b"\xFE\x9F"),
+            (Dialect::Gb18030Of2005, b"\xFE\x59"),
+            (Dialect::Gb18030Of2005, b"\xA6\xD9"),
+            (Dialect::Gb18030Of2022, b"\x82\x35\x90\x37"),
+        ] {
+            assert!(dialect.decode(bytes, &mut scratch).is_err(), "{dialect:?} {bytes:02X?}");
+        }
+        let fault = encoded(Dialect::GbkJava, "王€⊕").unwrap_err();
+        assert_eq!((fault.found, fault.at), ('⊕', 3));
     }
 
     #[test]

@@ -166,7 +166,12 @@ pub fn syntax(syntax: SyntaxSpec, delimiter: Option<&str>) -> String {
 pub const fn charset(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Gbk => "GBK",
+        Dialect::GbkWeb => "GBK（WHATWG）",
+        Dialect::GbkJava => "GBK（Java）",
+        Dialect::Cp936 => "GBK（Windows 936）",
         Dialect::Gb18030 => "GB18030",
+        Dialect::Gb18030Of2005 => "GB18030-2005",
+        Dialect::Gb18030Of2022 => "GB18030-2022",
         Dialect::Utf8 => "UTF-8，不带BOM",
         Dialect::Utf8Bom => "UTF-8，带BOM",
     }

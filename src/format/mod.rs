@@ -63,6 +63,8 @@ mod spec;
 pub mod statement;
 /// What reading a file gives.
 pub mod summary;
+/// Where the tables called GBK and GB18030 part.
+mod tables;
 /// Templates for names, flags and composed texts.
 mod template;
 /// What the format tools show and compare.

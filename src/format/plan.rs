@@ -359,6 +359,13 @@ pub const fn line_end(newline: Newline) -> &'static [u8] {
 pub const fn bom(dialect: Dialect) -> &'static [u8] {
     match dialect {
         Dialect::Utf8Bom => super::charset::BOM,
-        Dialect::Gbk | Dialect::Gb18030 | Dialect::Utf8 => b"",
+        Dialect::Gbk
+        | Dialect::GbkWeb
+        | Dialect::GbkJava
+        | Dialect::Cp936
+        | Dialect::Gb18030
+        | Dialect::Gb18030Of2005
+        | Dialect::Gb18030Of2022
+        | Dialect::Utf8 => b"",
     }
 }

@@ -22,9 +22,9 @@ impl XmlOut {
     /// Begins a document: its declaration.
     pub fn begin(layout: &Layout, out: &mut Vec<u8>) -> Self {
         let name = match layout.dialect {
-            Dialect::Gb18030 => "GB18030",
+            Dialect::Gb18030 | Dialect::Gb18030Of2005 | Dialect::Gb18030Of2022 => "GB18030",
             Dialect::Utf8 | Dialect::Utf8Bom => "UTF-8",
-            Dialect::Gbk => "GBK",
+            Dialect::Gbk | Dialect::GbkWeb | Dialect::GbkJava | Dialect::Cp936 => "GBK",
         };
         out.extend_from_slice(format!("<?xml version=\"1.0\" encoding=\"{name}\"?>\n").as_bytes());
         Self { indent: layout.indent, ..Self::default() }
