@@ -11,6 +11,7 @@ use std::io::Cursor;
 
 use calamine::{DataRef, Reader, Xlsx, XlsxError};
 
+use super::sheet::{DAMAGED, guarded};
 use super::workbook::{DECISIONS, SHEET_ABOUT, failure_key, reads_as_formula};
 use crate::domain::ids::check_id_number;
 use crate::domain::language::Words;
@@ -135,6 +136,10 @@ type SheetRow = BTreeMap<u32, Cell>;
 /// # Errors
 /// It is no workbook, none of ours, or not one that asks for corrections.
 pub fn read_correction(bytes: Vec<u8>) -> Result<Returned, CorrectionError> {
+    guarded(|| read_book(bytes)).unwrap_or_else(|| not_ours("工作簿已损坏，无法读取", DAMAGED))
+}
+
+fn read_book(bytes: Vec<u8>) -> Result<Returned, CorrectionError> {
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|e: XlsxError| broken(&e))?;
     let names = book.sheet_names();
     if !names.iter().any(|name| name == SHEET_ABOUT) {

@@ -218,6 +218,9 @@ impl Layout {
         if written().any(|r| r.pattern.is_some()) || self.each.len() != 1 {
             return Some("patterns, and several repeated records, are for what a bank sends".to_owned());
         }
+        if let Some(why) = self.second_root() {
+            return Some(why);
+        }
         let of_a_line = |f: &Field| match &f.put {
             Put::Line(_) => true,
             Put::Text(pieces) => has_line_value(pieces),
@@ -226,6 +229,15 @@ impl Layout {
         let misplaced =
             before().chain(&self.first).chain(&self.last).filter(|r| !r.is_optional).flat_map(|r| &r.fields).find(|f| of_a_line(f));
         misplaced.map(|f| format!("the field {:?} holds a value of one payment, but stands in a header or trailer", f.name))
+    }
+
+    /// A column whose path begins with another element than the repeated record's: a document has one root.
+    fn second_root(&self) -> Option<String> {
+        let root = self.each.first()?.path.first()?;
+        let fields = self.first.iter().chain(&self.last).filter(|r| !r.is_optional).flat_map(|r| &r.fields);
+        let mut begins = fields.filter_map(|f| Some((f, f.paths.first()?.steps.first()?)));
+        let (field, other) = begins.find(|(_, begins)| *begins != root)?;
+        Some(format!("the path of {:?} begins with {other}, and the repeated record's with {root}: a document has one root", field.name))
     }
 
     /// Why this layout cannot bring that kind of word.

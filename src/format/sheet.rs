@@ -58,6 +58,19 @@ pub fn read(source: &mut dyn Read, row: &mut dyn FnMut(u64, Result<Vec<String>, 
     if u64::try_from(bytes.len()).map_or(true, |n| n > BYTES_MAX) {
         return Err(broken(format!("the workbook has more than {BYTES_MAX} bytes; workbooks are read whole, larger files come as text")));
     }
+    guarded(|| rows(bytes, row)).unwrap_or_else(|| Err(broken(DAMAGED.to_owned())))
+}
+
+/// What is said of a workbook that its reader choked on.
+pub const DAMAGED: &str = "the workbook is damaged: it cannot be read";
+
+/// Reads a workbook. What its reader did not expect ends it with a panic: that is the file's fault, and `None`.
+pub fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).ok()
+}
+
+fn rows(bytes: Vec<u8>, row: &mut dyn FnMut(u64, Result<Vec<String>, String>)) -> io::Result<()> {
+    let broken = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|e| broken(format!("is not a workbook (.xlsx): {e}")))?;
     let is_sheet = |s: &&calamine::Sheet| s.typ == SheetType::WorkSheet;
     let names: Vec<String> = workbook.sheets_metadata().iter().filter(is_sheet).map(|s| s.name.clone()).collect();

@@ -9,6 +9,7 @@ mod desk;
 mod expected;
 mod failover;
 mod format;
+mod fuzz;
 mod harness;
 mod incidents;
 mod kill;

@@ -14,11 +14,16 @@ use super::cells::Cell;
 use super::columns::Header;
 use super::rows::{Rows, no_cells};
 use super::{ListError, ListHead, ListRow, ListSummary};
+use crate::format::sheet::{DAMAGED, guarded};
 
 /// One row of the sheet: the place of each cell that is not empty, from 0.
 type SheetRow<'a> = Vec<(usize, Cell<'a>)>;
 
 pub(super) fn read_xlsx<R: Read + Seek>(reader: R, sink: &mut dyn FnMut(ListRow) -> ControlFlow<()>) -> Result<ListSummary, ListError> {
+    guarded(|| rows(reader, sink)).unwrap_or_else(|| Err(ListError::Workbook(DAMAGED.to_owned())))
+}
+
+fn rows<R: Read + Seek>(reader: R, sink: &mut dyn FnMut(ListRow) -> ControlFlow<()>) -> Result<ListSummary, ListError> {
     let mut workbook: Xlsx<R> = Xlsx::new(reader).map_err(|e| broken(&e))?;
     let sheet = sheet_with_content(&mut workbook)?;
     let mut cells = workbook.worksheet_cells_reader(&sheet).map_err(|e| broken(&e))?;

@@ -199,7 +199,7 @@ impl<'r> Source<'r> {
                 return if rest == 0 { Ok(false) } else { self.decode(rest).map(|()| true) };
             }
             if self.raw.len() > EVENT_MAX {
-                return Err(self.broken(format!("a tag, text or comment is longer than {EVENT_MAX} bytes"), 0));
+                return Err(self.broken(format!("a tag, text or comment is longer than {EVENT_MAX} bytes")));
             }
             let head = self.raw.len();
             self.raw.resize(head + CHUNK, 0);
@@ -251,38 +251,34 @@ impl<'r> Source<'r> {
                 text.map(|t| self.text.push_str(&t)).map_err(|_| "is not valid UTF-16")
             }
         };
-        if let Err(what) = decoded {
-            let lines = self.bad_line(cut);
-            return Err(self.broken(what.to_owned(), lines));
+        let decoded = decoded.and(if self.text.contains('\0') { Err("holds a zero byte") } else { Ok(()) });
+        let Err(what) = decoded else {
+            self.raw.drain(..cut);
+            return Ok(());
+        };
+        // What stands before it is read first, however much came at once.
+        self.text.clear();
+        match self.sound(cut) {
+            0 => Err(self.broken(what.to_owned())),
+            sound => self.decode(sound),
         }
-        if self.text.contains('\0') {
-            return Err(self.broken("holds a zero byte".to_owned(), 0));
-        }
-        self.raw.drain(..cut);
-        Ok(())
     }
 
-    /// How many lines of the piece that cannot be decoded are sound.
-    fn bad_line(&mut self, cut: usize) -> u64 {
-        let Table::Dialect(dialect) = self.table else { return 0 };
+    /// How many bytes before the fault can be read by themselves.
+    fn sound(&mut self, cut: usize) -> usize {
         let bytes = self.raw.get(..cut).unwrap_or_default();
-        let mut sound = 0;
-        for line in bytes.split(|b| *b == b'\n') {
-            if dialect.decode(line, &mut self.scratch).is_err() {
-                break;
-            }
-            sound += 1;
-        }
-        sound
+        let scratch = &mut self.scratch;
+        let is_sound = |piece: &&[u8]| match self.table {
+            Table::Dialect(dialect) => dialect.decode(piece, scratch).is_ok_and(|text| !text.contains('\0')),
+            Table::Other(encoding) => !piece.contains(&0) && encoding.decode_without_bom_handling_and_without_replacement(piece).is_some(),
+            Table::Utf16 { .. } => false,
+        };
+        bytes.split_inclusive(|b| *b < 0x30).take_while(is_sound).map(<[u8]>::len).sum()
     }
 
-    fn broken(&mut self, what: String, lines_on: u64) -> io::Error {
-        let mut place = self.place;
-        if lines_on > 0 {
-            place = Place { line: place.line + lines_on, column: 1 };
-        }
+    fn broken(&mut self, what: String) -> io::Error {
         let error = io::Error::new(io::ErrorKind::InvalidData, what.clone());
-        self.fault = Some(XmlFault { place, what });
+        self.fault = Some(XmlFault { place: self.place, what });
         error
     }
 }
@@ -302,7 +298,7 @@ impl Read for Source<'_> {
 impl BufRead for Source<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.budget == 0 {
-            return Err(self.broken(format!("a tag, text or comment is longer than {EVENT_MAX} bytes"), 0));
+            return Err(self.broken(format!("a tag, text or comment is longer than {EVENT_MAX} bytes")));
         }
         if self.at >= self.text.len() {
             while self.load()? && self.text.is_empty() {}

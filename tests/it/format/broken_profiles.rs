@@ -120,6 +120,13 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
     (P2, "at = \"first\"\nlength", "at = \"prologue\"\nlength", "\"prologue\"", "a prologue stands before XML"),
     (P6, "at = \"first\"\nfield", "at = \"prologue\"\nfield", "\"prologue\"", "one prologue"),
     (P6, "length = 132", "length = 131", "131", "132"),
+    (
+        P7,
+        "path = \"MOF/VoucherBody/Voucher/XSumAmt\", blank",
+        "path = \"MOV/VoucherBody/Voucher/XSumAmt\", blank",
+        "\"voucher\"",
+        "one root",
+    ),
     (P7, "same_as = \"备注\"", "same_as = \"备住\"", "\"备住\"", "they have 明细号, 原凭证号"),
     (P7, "same_as = \"备注\"", "same_as = \"金额\"", "\"金额\"", "a number or an amount"),
     (P7, "same_as = \"备注\"", "same_as = \"收款人户名\"", "\"收款人户名\"", "wherever it is read"),
