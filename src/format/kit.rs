@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::kit_words as words;
 use super::profile::{Profile, ProfileError};
-use super::spec::{FieldSpec, FormSpec, InboundSpec, LayoutSpec, Place, RecordSpec, Spec, StatusSpec, SyntaxSpec};
+use super::spec::{FieldSpec, FormSpec, InboundSpec, LayoutSpec, Place, RecordSpec, Spec, SplitBy, StatusSpec, SyntaxSpec};
 use super::workbook::PlainSheet;
 use crate::domain::reason::Reason;
 
@@ -81,6 +81,9 @@ impl Kit {
             ("回盘未列明的付款", words::absence(*e.absence_means.get_ref()).to_owned()),
             ("单个文件最多笔数", e.max_rows.get_ref().to_string()),
         ];
+        if let Some(SplitBy::ReceivingBank) = e.split_by {
+            rows.push(("分文件方式", "每个文件只含同一收款行的付款".to_owned()));
+        }
         if let Some(max) = &e.max_amount {
             rows.push(("单个文件最大金额（元）", max.get_ref().clone()));
         }

@@ -18,7 +18,7 @@ use super::meaning::{Dated, Meaning, ReasonMap, StatusMap};
 use super::package::{Packing, Unpacking};
 use super::profile::{Absence, Exchange, PublishMode, Readiness, Response};
 use super::records::layout;
-use super::spec::{ExchangeSpec, FormSpec, GranularitySpec, Newline, Place, ReasonSpec, Spec};
+use super::spec::{ExchangeSpec, FormSpec, GranularitySpec, Newline, Place, ReasonSpec, Spec, SplitBy};
 use super::template::{PathToken, Piece, Recogniser};
 use super::totals::DigestKind;
 use crate::domain::exchange::InboundKind;
@@ -337,6 +337,7 @@ fn exchange(at: &Spanned<ExchangeSpec>, request: &Request, inbound: &[Inbound]) 
         absence_means: *written.absence_means.get_ref(),
         max_rows: *written.max_rows.get_ref(),
         max_amount: written.max_amount.as_ref().map(amount).transpose()?,
+        one_receiving_bank: written.split_by.is_some_and(|by| by == SplitBy::ReceivingBank),
         re_dated: written.re_dated,
         recurring_path: written.recurring_path,
         ack_within_minutes: written.ack_within_minutes.as_ref().map(|m| *m.get_ref()),

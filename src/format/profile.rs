@@ -144,6 +144,8 @@ pub struct Exchange {
     pub max_rows: u64,
     /// What they may sum to at most.
     pub max_amount: Option<Fen>,
+    /// Whether all payments of a file go to one bank.
+    pub one_receiving_bank: bool,
     /// Whether a file that is sent again on another day needs that day's date.
     pub re_dated: bool,
     /// Whether the path recurs, so that one file at a time may be under way on it.

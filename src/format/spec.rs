@@ -98,6 +98,8 @@ pub struct ExchangeSpec {
     /// Yuan that a file may sum to at most, as text.
     #[schemars(with = "Option<String>")]
     pub max_amount: Option<Spanned<String>>,
+    /// What all payments of a file share, beside their payer.
+    pub split_by: Option<SplitBy>,
     /// A file that is sent on another day needs that day's date.
     #[serde(default)]
     pub re_dated: bool,
@@ -118,6 +120,14 @@ pub struct ExchangeSpec {
     /// Calendar days for which a success may still be sent back (退票).
     #[serde(default)]
     pub returns_within_days: u32,
+}
+
+/// What all payments of a file share. They always share their payer: a file is of one agreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitBy {
+    /// The bank that is paid (收款行).
+    ReceivingBank,
 }
 
 fn absence_unknown() -> Spanned<Absence> {

@@ -23,16 +23,20 @@ const SHOWN: usize = 100;
 pub const COLUMNS: [&str; 11] =
     ["ref", "seq", "payee_name", "id_number", "account", "bank_code", "amount_yuan", "mobile", "project", "remark", "ordinal"];
 
-/// How many payments each file takes, in their order: no file has more rows, or sums to more, than the bank takes. A payment
+/// How many payments each file takes, in their order: no file has more rows, or sums to more, than the bank takes, or goes to two banks where it
+/// must go to one. A payment
 /// above that sum stands alone, and is refused when it is rendered.
 #[must_use]
 pub fn parts(lines: &[PaymentLine], profile: &Profile) -> Vec<usize> {
     let rows_max = usize::try_from(profile.exchange().max_rows).unwrap_or(usize::MAX);
     let (mut out, mut rows, mut sum) = (Vec::new(), 0, Fen::ZERO);
+    let mut bank = "";
     for line in lines {
         let next = sum.checked_add(line.amount);
+        let is_other = profile.exchange().one_receiving_bank && line.bank_code != bank;
+        bank = &line.bank_code;
         let is_full = rows == rows_max || profile.exchange().max_amount.is_some_and(|max| next.is_none_or(|next| next > max));
-        if rows > 0 && is_full {
+        if rows > 0 && (is_full || is_other) {
             out.push(std::mem::take(&mut rows));
             sum = Fen::ZERO;
         }
@@ -41,6 +45,19 @@ pub fn parts(lines: &[PaymentLine], profile: &Profile) -> Vec<usize> {
     }
     out.extend((rows > 0).then_some(rows));
     out
+}
+
+/// Puts payments to one bank together, in the order in which the banks first come, where the profile asks one bank a file.
+pub fn group(lines: &mut [PaymentLine], profile: &Profile) {
+    if !profile.exchange().one_receiving_bank {
+        return;
+    }
+    let mut banks: HashMap<String, usize> = HashMap::new();
+    for line in lines.iter() {
+        let next = banks.len();
+        banks.entry(line.bank_code.clone()).or_insert(next);
+    }
+    lines.sort_by_key(|line| banks.get(&line.bank_code).copied());
 }
 
 /// Reads a list of payments for `format render`.

@@ -3,6 +3,7 @@
 
 /// Money that arrived.
 mod funds;
+mod lanes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -250,30 +251,6 @@ impl<'a> Gate<'a> {
         drop(tx);
         self.open_lanes(agreements, &counts).await?;
         Ok(faults)
-    }
-
-    /// Chooses an agreement for each bank's cards and takes a block of numbers for each.
-    async fn open_lanes(&mut self, agreements: Vec<Agreement>, counts: &[(String, u64, Fen)]) -> Result<(), PassError> {
-        let mut rows_of: BTreeMap<usize, u64> = BTreeMap::new();
-        for (bank, count, _) in counts {
-            let own = agreements.iter().position(|a| a.bank == *bank);
-            let other = || agreements.iter().position(|a| a.other_banks && self.clearing.contains_key(bank));
-            if let Some(at) = own.or_else(other) {
-                self.payers.insert(bank.clone(), at);
-                *rows_of.entry(at).or_default() += count;
-            }
-        }
-        for (at, agreement) in agreements.into_iter().enumerate() {
-            let profile = Arc::clone(self.gateway.profile(&agreement.profile)?);
-            let mut first_id = 0;
-            if let Some(count) = rows_of.get(&at) {
-                let mut tx = self.gateway.store.begin().await?;
-                first_id = tx.take_numbers("instruction", *count).await?;
-                tx.commit().await?;
-            }
-            self.lanes.push(Lane { agreement, profile, first_id, count: 0, total: Fen::ZERO });
-        }
-        Ok(())
     }
 
     /// What the batch asks of the purse's free funds: all that it declares; of a reissue only what was carried over the year's

@@ -105,6 +105,7 @@ async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, no
             Some(run) => run.ids.1,
             None => {
                 let end = tranche.last_id.min(next.saturating_add(i64::try_from(most).unwrap_or(i64::MAX).saturating_sub(1)));
+                let end = if profile.exchange().one_receiving_bank { tx.last_of_bank((next, end)).await? } else { end };
                 let end = within_amount(&mut tx, profile, (next, end)).await?;
                 forgotten.iter().map(|run| run.ids.0).filter(|first| next < *first).fold(end, |end, first| end.min(first - 1))
             }

@@ -43,6 +43,16 @@ impl Tx {
         self.one(sql, args![range.0, range.1, most]).await?.opt_int(0)
     }
 
+    /// The last instruction of a range up to which all go to the bank to which the first goes.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn last_of_bank(&mut self, (first, last): (i64, i64)) -> Result<i64, StoreError> {
+        let sql = "select id from instruction where id > $1 and id <= $2 and bank_code <> (select bank_code from instruction where id = $1) order by id limit 1";
+        let other = self.opt(sql, args![first, last]).await?;
+        other.map_or(Ok(last), |row| Ok(row.int(0)? - 1))
+    }
+
     /// Numbers the repeated accounts of a bank's day, for banks that ask an occurrence ordinal.
     ///
     /// # Errors

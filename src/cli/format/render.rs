@@ -88,6 +88,7 @@ pub(super) fn made(profile: &Profile, facts: &mut BatchFacts, input: &Path, to: 
     if !faults.is_empty() {
         return Err(refused(faults));
     }
+    tool::group(&mut lines, profile);
     let parts = tool::parts(&lines, profile);
     let is_split = parts.len() > 1;
     let first_no = facts.seq_no;

@@ -260,3 +260,49 @@ fn a_list_is_rendered_whole_or_not_at_all() {
     let (code, said, error) = bankgate(&[&words[..], &["--set", "date=2019-03-14"]].concat());
     assert!(code == 0 && said[0]["files"].as_array().unwrap().len() == 2, "{error}");
 }
+
+#[test]
+fn a_list_is_split_by_receiving_bank_where_the_profile_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (list, out, place) = (dir.path().join("list.csv"), dir.path().join("out"), dir.path().join("fixed-gbk-bytes"));
+    let text = std::fs::read_to_string(folder("fixed-gbk-bytes").join("profile.toml")).unwrap();
+    std::fs::create_dir(&place).unwrap();
+    std::fs::write(place.join("profile.toml"), text.replace("max_rows =", "split_by = \"receiving_bank\"\nmax_rows =")).unwrap();
+    let banks = ["402665100012", "102665000015", "402665100012", "102665000015", "402665100012"];
+    let rows: String = banks.iter().zip(1..).map(|(bank, n)| format!("BG{n:016},王五,62170000{n:011},{bank},{n}.00,耕地补贴\n")).collect();
+    std::fs::write(&list, format!("ref,payee_name,account,bank_code,amount_yuan,project\n{rows}")).unwrap();
+    let [place, list, to] = [&place, &list, &out].map(|path| path.to_str().unwrap());
+    let (code, said, error) = bankgate(&[
+        "render",
+        "--profile",
+        place,
+        list,
+        "--out",
+        to,
+        "--set",
+        "date=2019-03-14",
+        "--set",
+        "batch_no=B1",
+        "--set",
+        "unit_no=LS0001",
+        "--set",
+        "payer_account=5106",
+        "--set",
+        "payer_name=局",
+        "--set",
+        "payer_bank=102665000015",
+    ]);
+    assert_eq!(code, 0, "{error}{said:?}");
+    let files: Vec<(Vec<String>, Vec<String>)> = ["03140001.dat", "03140002.dat"]
+        .iter()
+        .map(|name| {
+            let bytes = std::fs::read(out.join("20190314").join(name)).unwrap();
+            let lines: Vec<&[u8]> = bytes.split(|b| *b == b'\n').filter(|line| line.len() == 572).collect();
+            let column = |at: usize, end: usize| lines.iter().map(|l| String::from_utf8_lossy(&l[at..end]).trim().to_owned()).collect();
+            (column(58, 72), column(8, 40))
+        })
+        .collect();
+    let of = |numbers: &[u8]| numbers.iter().map(|n| format!("BG{n:016}")).collect::<Vec<_>>();
+    assert_eq!(files[0], (vec!["402665100012".to_owned(); 3], of(&[1, 3, 5])), "the bank that came first, its rows in their order");
+    assert_eq!(files[1], (vec!["102665000015".to_owned(); 2], of(&[2, 4])));
+}

@@ -7,7 +7,7 @@ use bankgate::domain::money::Fen;
 use bankgate::passes::operate::desk::close_incident;
 use bankgate::passes::{admit, plan};
 
-use super::bank::{LOST, Word};
+use super::bank::{BUSY, LOST, Slip, Word, ungbk};
 use super::cases::who;
 use super::close::dies_after;
 use super::world::{CLEARING, COUNTER, SPLIT, World, at, draft, on_both, reissue};
@@ -461,6 +461,41 @@ async fn p9_a_node_that_takes_over_needs_nothing_of_the_others_disk() {
         other.now = w.now;
         other.apply().await;
         assert_eq!(w.states("A").await, ["paid", "failed", "paid"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn where_a_file_goes_to_one_receiving_bank_each_of_them_has_a_file_of_its_own_and_so_has_what_is_retried() {
+    on_both(async |w| {
+        w.declares(CLEARING, "max_rows =", "split_by = \"receiving_bank\"\nmax_rows =");
+        w.sql("insert into bank (code, name, clearing_no) values ('X1', '银行X1', '402665100012')").await;
+        w.sql("update agreement set other_banks = 1 where number = 'A-B2'").await;
+        let mut batch = draft("B", CLEARING, 0..6);
+        for row in batch.rows.iter_mut().skip(1).step_by(2) {
+            "X1".clone_into(&mut row.bank);
+        }
+        batch.seal();
+        w.release(&batch).await;
+        w.settle().await;
+        let banks_of = |slip: &Slip| -> BTreeSet<String> {
+            (0..slip.orders.len()).map(|at| ungbk(&slip.bytes[277 + at * 573 + 58..277 + at * 573 + 72]).trim().to_owned()).collect()
+        };
+        let each = |slips: &[Slip]| {
+            slips.iter().map(|slip| (slip.orders.len(), banks_of(slip).into_iter().collect::<Vec<_>>())).collect::<Vec<_>>()
+        };
+        let slips = w.take(CLEARING);
+        let (own, other) = (vec!["102665000012".to_owned()], vec!["402665100012".to_owned()]);
+        assert_eq!(each(&slips), [(3, own.clone()), (3, other.clone())]);
+        for slip in &slips {
+            w.answer(slip, &[BUSY, Word::Paid, BUSY]);
+        }
+        w.settle().await;
+        w.now = at("2019-03-15", "10:00:00");
+        w.settle().await;
+        let again = w.take(CLEARING);
+        assert_eq!(again.iter().map(|slip| slip.orders.len()).sum::<usize>(), 4);
+        assert!(again.iter().all(|slip| banks_of(slip).len() == 1), "{:?}", each(&again));
     })
     .await;
 }
