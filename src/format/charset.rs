@@ -86,7 +86,7 @@ impl Dialect {
             out.extend_from_slice(text.as_bytes());
             return Ok(());
         };
-        if text.chars().any(|c| self.own_bytes(c).is_some()) {
+        if self.parts_from_the_web() && text.chars().any(|c| self.own_bytes(c).is_some()) {
             return self.encode_by_parts(text, out);
         }
         let head = out.len();
@@ -123,7 +123,7 @@ impl Dialect {
     pub fn length(self, text: &str) -> Option<usize> {
         let Some(encoding) = self.encoding().filter(|_| !text.is_ascii()) else { return Some(text.len()) };
         let mut bytes = Vec::with_capacity(text.len());
-        if text.chars().any(|c| self.own_bytes(c).is_some()) {
+        if self.parts_from_the_web() && text.chars().any(|c| self.own_bytes(c).is_some()) {
             return self.encode_by_parts(text, &mut bytes).ok().map(|()| bytes.len());
         }
         encode_strictly(encoding, text, &mut bytes).ok().map(|()| bytes.len())
@@ -156,6 +156,9 @@ impl Dialect {
             DecoderResult::OutputFull | DecoderResult::Malformed(_, _) => {
                 return Err("is not valid in the bank's character set, or a character was cut in two");
             }
+        }
+        if !self.parts_from_the_web() {
+            return Ok(scratch);
         }
         if scratch.chars().any(|c| self.own_reading(c) != c) {
             *scratch = scratch.chars().map(|c| self.own_reading(c)).collect();

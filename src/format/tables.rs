@@ -36,6 +36,14 @@ const EARTH: char = '\u{2641}';
 const CIRCLED_PLUS: char = '\u{2295}';
 
 impl Dialect {
+    /// Whether this table has anything otherwise than the web's.
+    pub(super) const fn parts_from_the_web(self) -> bool {
+        match self {
+            Self::GbkJava | Self::Cp936 | Self::Gb18030Of2005 | Self::Gb18030Of2022 => true,
+            Self::Gbk | Self::GbkWeb | Self::Gb18030 | Self::Utf8 | Self::Utf8Bom => false,
+        }
+    }
+
     /// Why a character has no bytes in this table, though it has some in the web's.
     pub(super) fn lacks(self, c: char) -> Option<&'static str> {
         let is_beyond = || BEYOND_1995.iter().any(|(first, last)| (*first..=*last).contains(&u32::from(c)));
