@@ -2,7 +2,8 @@
 //!
 //! "GBK" means at least three tables (the web's, Java's, Windows'), which agree on the hanzi of 1993 and differ at the
 //! edges. What they read differently is refused before it is sent, even where it could be encoded: a bank compares names,
-//! and a name that arrives as another one is paid to nobody. Nothing is ever substituted.
+//! and a name that arrives as another one is paid to nobody. Nothing is substituted here: what a bank has agreed to is the
+//! profile's (`substitute`).
 
 use encoding_rs::{DecoderResult, EncoderResult, Encoding, GB18030, GBK};
 use schemars::JsonSchema;

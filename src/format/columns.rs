@@ -22,25 +22,36 @@ pub fn check_line(profile: &Profile, line: &PaymentLine) -> Vec<FieldFault> {
     let mut out: Vec<FieldFault> = Vec::new();
     let Some(layout) = profile.plan.layouts.get(profile.plan.request.layout) else { return out };
     let mut buffer = Vec::new();
+    let name = check_name(line).err();
+    let told = profile.told(line);
     for field in layout.each.iter().flat_map(|r| &r.fields) {
         buffer.clear();
-        if let Err(Unwritable::Line(fault)) = write_field(&mut buffer, layout, field, Some(line), None)
-            && !out.contains(&fault)
-        {
-            out.push(fault);
+        if let Err(Unwritable::Line(fault)) = write_field(&mut buffer, layout, field, Some(&told), None) {
+            let fault = name.clone().filter(|n| n.field == fault.field).unwrap_or(fault);
+            if !out.contains(&fault) {
+                out.push(fault);
+            }
         }
     }
     // The name and the amount are checked even where a layout leaves them to a companion file.
-    if let Err(detail) = checked_text(line.payee_name.reveal(), LineValue::PayeeName, false) {
-        let fault = LineValue::PayeeName.fault(detail);
-        if !out.iter().any(|f| f.field == fault.field) {
-            out.push(fault);
-        }
+    if let Some(fault) = name.filter(|n| !out.contains(n)) {
+        out.push(fault);
     }
     if !line.amount.is_positive() && !out.iter().any(|f| f.field == LineValue::Amount.name()) {
         out.push(LineValue::Amount.fault("is not more than zero".to_owned()));
     }
     out
+}
+
+/// Whether a name is one that a bank can compare, whatever its character set. It is asked of the name that was approved: what
+/// the profile's rules write instead of a character was asked when the profile was read.
+///
+/// # Errors
+/// Names the first character that is not.
+pub fn check_name(line: &PaymentLine) -> Result<(), FieldFault> {
+    let name = line.payee_name.reveal();
+    plain_text(name, false).map_err(|detail| LineValue::PayeeName.fault(detail))?;
+    name_fault(name).map_or(Ok(()), |f| Err(LineValue::PayeeName.fault(f.to_string())))
 }
 
 /// What stands in the way of a column.
@@ -392,7 +403,6 @@ fn plain_text(text: &str, optional: bool) -> Result<(), String> {
 fn checked_text(text: &str, value: LineValue, optional: bool) -> Result<(), String> {
     plain_text(text, optional)?;
     match value {
-        LineValue::PayeeName if !text.is_ascii() || text.contains(['?', '*']) => name_fault(text).map_or(Ok(()), |f| Err(f.to_string())),
         LineValue::IdNumber | LineValue::Account | LineValue::Mobile | LineValue::BankCode | LineValue::Reference => {
             let stranger = text.chars().enumerate().find(|(_, c)| !(c.is_ascii_alphanumeric() || *c == '-' || *c == '_'));
             stranger.map_or(Ok(()), |(i, _)| Err(format!("character {} is neither a digit nor a letter", i + 1)))
@@ -447,9 +457,10 @@ pub fn differing_repeats(profile: &Profile, facts: &BatchFacts, line: &PaymentLi
     };
     let cuts = Cell::new(0);
     let batch = Batch { profile, facts, names: &names, tally: None, cuts: &cuts };
+    let told = profile.told(line);
     let ours = |name: &str| layout.each.iter().flat_map(|r| &r.fields).find(|f| f.name == name);
     let is_same = |repeat: &&Repeat| {
-        let text = ours(&repeat.column).and_then(|field| words(layout, field, line, &batch).ok());
+        let text = ours(&repeat.column).and_then(|field| words(layout, field, &told, &batch).ok());
         text.is_some_and(|text| text.trim() == repeat.text.trim())
     };
     repeats.iter().filter(|r| !is_same(r)).map(|r| r.column.to_string()).collect()

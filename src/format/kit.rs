@@ -97,6 +97,10 @@ impl Kit {
             "人工处理",
             format!("发出 {}后仍无结果，转双方人工核对；未有确切结果前我方不重发", days(*e.abandon_after_days.get_ref())),
         ));
+        for rule in self.spec.substitute.iter().map(toml::Spanned::get_ref) {
+            let (from, to, by) = (rule.from.get_ref(), rule.to.get_ref(), rule.agreed_in.get_ref());
+            rows.push(("姓名用字替换", format!("户名中的“{from}”写作“{to}”（依据：{by}）")));
+        }
         if e.returns_within_days > 0 {
             rows.push(("退票期", format!("入账后 {} 个自然日内可退票", e.returns_within_days)));
         }

@@ -61,6 +61,8 @@ mod sheet;
 mod spec;
 /// Account statements: camt and MT.
 pub mod statement;
+/// Characters of names, written as agreed.
+mod substitute;
 /// What reading a file gives.
 pub mod summary;
 /// Where the tables called GBK and GB18030 part.
@@ -82,6 +84,7 @@ pub use profile::{
 pub use render::{FieldFault, RenderError, Rendered, Renderer};
 pub use same::same_contents;
 pub use schema::profile_schema;
+pub use substitute::Substituted;
 pub use summary::{Echo, FileWord, LineFault, ParseSummary, Parsed};
 pub use totals::{DigestKind, Tallier, Tally, Totals};
 /// What is carried over from the channel before.

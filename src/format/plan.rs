@@ -19,6 +19,7 @@ use super::package::{Packing, Unpacking};
 use super::profile::{Absence, Exchange, PublishMode, Readiness, Response};
 use super::records::layout;
 use super::spec::{ExchangeSpec, FormSpec, GranularitySpec, Newline, Place, ReasonSpec, Spec, SplitBy};
+use super::substitute::{self, Substitute};
 use super::template::{PathToken, Piece, Recogniser};
 use super::totals::DigestKind;
 use crate::domain::exchange::InboundKind;
@@ -111,6 +112,8 @@ pub struct Plan {
     pub layouts: Vec<Layout>,
     /// Columns of our lines that a bank must give back as they went, by name.
     pub repeated: Vec<Arc<str>>,
+    /// Characters of names that are written as agreed.
+    pub substitutes: Vec<Substitute>,
     pub reasons: ReasonMap,
 }
 
@@ -149,7 +152,10 @@ pub fn plan(spec: &Spec) -> Result<Plan, Fault> {
     }
     let exchange = exchange(&spec.exchange, &request, &inbound)?;
     let repeated = repeated(spec, layouts.get(request.layout), &inbound)?;
-    Ok(Plan { exchange, extras, request, enquiry, inbound, layouts, repeated, reasons })
+    let sent = [Some(request.layout), enquiry.as_ref().map(|e| e.layout)].into_iter().flatten();
+    let dialects: Vec<Dialect> = sent.filter_map(|n| layouts.get(n)).map(|l| l.dialect).collect();
+    let substitutes = substitute::checked(&spec.substitute, &dialects)?;
+    Ok(Plan { exchange, extras, request, enquiry, inbound, layouts, repeated, substitutes, reasons })
 }
 
 /// The columns that must come back as they went: each is a column of words in our own lines, which nothing else compares.
@@ -242,7 +248,7 @@ fn reason_map(rules: &[Spanned<ReasonSpec>]) -> Result<ReasonMap, Fault> {
             );
             return Err(fault(&rule.reason, what));
         }
-        let dated = Dated { reason, from: day(rule.from.as_ref())?, until: day(rule.until.as_ref())? };
+        let dated = Dated { reason, from: rule.from.as_ref().map(day).transpose()?, until: rule.until.as_ref().map(day).transpose()? };
         if let (Some(from), Some(until), Some(at)) = (dated.from, dated.until, &rule.until)
             && until < from
         {
@@ -264,10 +270,10 @@ fn reason_map(rules: &[Spanned<ReasonSpec>]) -> Result<ReasonMap, Fault> {
     ReasonMap::new(codes, &texts).map_err(|what| Fault { span: end, what })
 }
 
-fn day(written: Option<&Spanned<String>>) -> Result<Option<NaiveDate>, Fault> {
-    let Some(text) = written else { return Ok(None) };
-    let read = DateFormat::from_word("yyyy-MM-dd").and_then(|f| f.read(text.get_ref()));
-    read.map(Some).ok_or_else(|| fault(text, "is not a day such as \"2019-03-14\""))
+/// A day of the profile itself.
+pub fn day(written: &Spanned<String>) -> Result<NaiveDate, Fault> {
+    let read = DateFormat::from_word("yyyy-MM-dd").and_then(|f| f.read(written.get_ref()));
+    read.ok_or_else(|| fault(written, "is not a day such as \"2019-03-14\""))
 }
 
 /// A directory template on a date.

@@ -1,6 +1,7 @@
 //! A bank's profile (银行接口规格): read from `bank-formats/<id>/profile.toml`, checked once, then asked. It is pinned to
 //! every file by its digest, so that any node renders the same bytes years later.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -22,10 +23,12 @@ use super::plan::{self, Content, Plan};
 use super::render::{FieldFault, RenderError, Renderer};
 use super::spec::Spec;
 use super::statement::{self, Statement, StatementError};
+use super::substitute;
 use super::summary::{ParseSummary, Parsed};
 use super::template::{PathToken, Piece};
 use super::totals::{DigestKind, Tally, Totals, hex};
 use crate::domain::exchange::{BatchFacts, InboundKind, PaymentLine, Repeat};
+use crate::domain::masked::Name;
 use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
 
@@ -422,7 +425,26 @@ impl Profile {
         self.plan.layouts.get(self.plan.request.layout).is_some_and(Layout::puts_ordinal)
     }
 
-    /// Every value of this line that the bank's layout or character set cannot carry. Nothing is ever shortened or replaced.
+    /// A name as this bank is told it: as it is, but for the characters that the profile's approved rules write otherwise.
+    #[must_use]
+    pub fn told_name(&self, name: &Name) -> Name {
+        match substitute::told(&self.plan.substitutes, name.reveal()) {
+            Cow::Borrowed(_) => name.clone(),
+            Cow::Owned(told) => Name::new(told),
+        }
+    }
+
+    /// A line as this bank is told it.
+    #[must_use]
+    pub fn told<'l>(&self, line: &'l PaymentLine) -> Cow<'l, PaymentLine> {
+        match substitute::told(&self.plan.substitutes, line.payee_name.reveal()) {
+            Cow::Borrowed(_) => Cow::Borrowed(line),
+            Cow::Owned(told) => Cow::Owned(PaymentLine { payee_name: Name::new(told), ..line.clone() }),
+        }
+    }
+
+    /// Every value of this line that the bank's layout or character set cannot carry. Nothing is ever shortened, and nothing
+    /// replaced but as the profile's approved rules say.
     #[must_use]
     pub fn check_line(&self, line: &PaymentLine) -> Vec<FieldFault> {
         columns::check_line(self, line)

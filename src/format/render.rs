@@ -1,18 +1,20 @@
 //! Records to bytes. Rendering is a function of the lines, the batch's facts and the profile alone, so that any node can
 //! render again and must meet the committed hash. What cannot be written as it stands is refused: nothing is shortened,
-//! replaced or left out.
+//! left out, or replaced but as the profile's approved rules say of names.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Write};
 
-use super::columns::{Batch, BatchText, write_field, write_record, write_title};
+use super::columns::{Batch, BatchText, check_name, write_field, write_record, write_title};
 use super::field::{BatchValue, Field, Put};
 use super::layout::{Layout, Record, Syntax};
 use super::package::Packer;
 use super::plan;
 use super::profile::{NameError, OutboundNames, Profile};
 use super::sheet;
+use super::substitute::{self, Substituted};
 use super::totals::{DigestKind, Tallier};
 use super::xml::write::XmlOut;
 use crate::domain::exchange::{BatchFacts, PaymentLine};
@@ -99,6 +101,8 @@ pub struct Rendered {
     pub flag: Option<Vec<u8>>,
     /// Values that were cut to their column, where the profile allows that.
     pub cuts: u64,
+    /// What the profile's rules changed in names.
+    pub substituted: Vec<Substituted>,
 }
 
 /// A file of ours while it is written.
@@ -118,6 +122,7 @@ pub struct Renderer<'p, W> {
     /// Lines are numbered without gaps; an enquiry's keep the numbers of the file that it asks about.
     is_whole: bool,
     cuts: Cell<u64>,
+    substituted: substitute::Log,
     xml: Option<XmlOut>,
 }
 
@@ -190,6 +195,7 @@ impl<'p, W: Write> Renderer<'p, W> {
             total: Fen::ZERO,
             is_whole,
             cuts,
+            substituted: substitute::Log::default(),
             xml: None,
         };
         if let Some((before, record)) = layout.prologue.as_deref().and_then(|p| Some((p, p.first.first()?))) {
@@ -228,7 +234,12 @@ impl<'p, W: Write> Renderer<'p, W> {
             return Err(RenderError::TooManyRows { count: expected, max: self.profile.exchange().max_rows });
         }
         let batch = Batch { profile: self.profile, facts: &self.facts, names: &self.names, tally: None, cuts: &self.cuts };
-        let write = |out: &mut Vec<u8>, field: &Field| write_field(out, self.layout, field, Some(line), Some(&batch));
+        check_name(line).map_err(|fault| RenderError::Line { seq: line.seq, fault })?;
+        let told = self.profile.told(line);
+        if let Cow::Owned(_) = told {
+            self.substituted.note(&self.profile.plan.substitutes, line.payee_name.reveal(), line.seq);
+        }
+        let write = |out: &mut Vec<u8>, field: &Field| write_field(out, self.layout, field, Some(&told), Some(&batch));
         let written = match &mut self.xml {
             Some(xml) => xml.record(&mut self.buffer, self.each, write),
             None => write_record(&mut self.buffer, self.layout, self.each, write),
@@ -278,8 +289,16 @@ impl<'p, W: Write> Renderer<'p, W> {
         let of_flag = |detail| RenderError::Batch { field: "flag".to_owned(), detail };
         let flag = pattern.map(|pattern| pattern.render(&tally, &BatchText(&batch))).transpose().map_err(of_flag)?;
         let cuts = self.cuts.get();
-        let rendered =
-            Rendered { bytes: tally.bytes, lines: tally.lines, rows: self.rows, total: self.total, sha256: tally.sha256, flag, cuts };
+        let rendered = Rendered {
+            bytes: tally.bytes,
+            lines: tally.lines,
+            rows: self.rows,
+            total: self.total,
+            sha256: tally.sha256,
+            flag,
+            cuts,
+            substituted: self.substituted.finish(&self.profile.plan.substitutes),
+        };
         Ok((self.out, rendered))
     }
 

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::charset::Dialect;
 use super::profile::{Absence, BindingKey, DebitModel, PublishMode, Readiness, Response, ReturnSemantics};
+use super::substitute::SubstituteSpec;
 use crate::domain::exchange::{InboundKind, Outcome};
 
 /// A profile.
@@ -55,6 +56,10 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(with = "Vec<ReasonSpec>")]
     pub reason: Vec<Spanned<ReasonSpec>>,
+    /// Characters of names that the bank cannot take, and what was agreed to write instead (生僻字替换).
+    #[serde(default)]
+    #[schemars(with = "Vec<SubstituteSpec>")]
+    pub substitute: Vec<Spanned<SubstituteSpec>>,
 }
 
 /// How a line ends.

@@ -32,6 +32,9 @@ pub async fn seal(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done,
                 let mut tx = gateway.store.begin().await?;
                 if tx.seal_file(file.id, &rendered.sha256, rendered.bytes, now).await? {
                     tx.event("file_out", file.id, ("seal", "planned", "sealed"), &gateway.holder, &rendered.sha256, now).await?;
+                    for rule in &rendered.substituted {
+                        tx.audit("daemon", "substitute_names", &format!("file {}", file.id), &rule.to_string(), now).await?;
+                    }
                     tx.commit().await?;
                     keep(path, &gateway.spool(&rendered.sha256))?;
                     done.changed += 1;

@@ -165,7 +165,7 @@ async fn read(
         if let Some(out) = out.filter(|out| out.kind == FileKind::Instruction && found.contents.is_none()) {
             let is_left = |p: &Parsed| matches!(p, Parsed::Answer(answer) if bind(profile, answer, out, None).is_none());
             if let Some(mut contents) = Contents::new(&profile.exchange().binding).filter(|_| page.iter().any(is_left)) {
-                load(tx, &mut contents, out).await?;
+                load(tx, profile, &mut contents, out).await?;
                 found.contents = Some(contents);
             }
         }
@@ -264,13 +264,13 @@ fn sent_otherwise(gateway: &Gateway, out: &FileOut, summary: &ParseSummary) -> O
 }
 
 /// Reads the payment file's rows by what stands in them.
-async fn load(tx: &mut Tx, contents: &mut Contents, out: &FileOut) -> Result<(), PassError> {
+async fn load(tx: &mut Tx, profile: &Profile, contents: &mut Contents, out: &FileOut) -> Result<(), PassError> {
     let mut after = out.first_id - 1;
     loop {
         let page = tx.contents(after, out.last_id, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.0;
-        page.iter().for_each(|(id, account, name, amount)| contents.take(*id, account, name, *amount));
+        page.iter().for_each(|(id, account, name, amount)| contents.take(*id, account, &profile.told_name(name), *amount));
     }
     contents.finish();
     Ok(())

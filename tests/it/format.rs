@@ -18,6 +18,7 @@ mod reasons;
 mod round_trip;
 mod schema;
 mod sheets;
+mod substitute;
 mod tools;
 mod voucher;
 

@@ -72,7 +72,11 @@ pub(super) fn render(out: &Out, args: &RenderArgs) -> Result<Exit, Failure> {
     if out.is_for_programs() {
         out.value(&json!({ "files": shown }));
     } else {
-        shown.iter().for_each(|file| out.line(file["path"].as_str().unwrap_or_default()));
+        for file in &shown {
+            out.line(file["path"].as_str().unwrap_or_default());
+            let rules = file["substituted"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            rules.for_each(|rule| out.line(format!("  written as agreed: {rule}")));
+        }
     }
     Ok(Exit::Done)
 }
@@ -201,5 +205,6 @@ fn render_one(profile: &Profile, facts: &BatchFacts, lines: &[PaymentLine], to: 
     Ok(json!({
         "path": path, "flag": flag_path, "key": names.key, "bytes": rendered.bytes, "lines": rendered.lines, "rows": rendered.rows,
         "total_fen": rendered.total.get(), "sha256": rendered.sha256, "cut_values": rendered.cuts,
+        "substituted": rendered.substituted.iter().map(ToString::to_string).collect::<Vec<_>>(),
     }))
 }

@@ -140,7 +140,7 @@ fn read_back(profile: &Profile, name: &str, bytes: &[u8], lines: &[PaymentLine],
             let at = back.len();
             back.push(answer.line);
             let Some(line) = lines.get(at) else { return };
-            let changed = tool::changed(line, &answer);
+            let changed = tool::changed(&profile.told(line), &answer);
             problems.extend(changed.iter().map(|what| format!("{name}, line {}: {what} is read back as something else", answer.line)));
         }
         Parsed::Entry(_) => {}

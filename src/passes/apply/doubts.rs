@@ -9,7 +9,7 @@ use crate::domain::language::Words;
 use crate::domain::masked::Name;
 use crate::domain::money::Fen;
 use crate::domain::reason::{Reason, ReasonClass};
-use crate::format::fold_name;
+use crate::format::{Profile, fold_name};
 use crate::passes::PassError;
 use crate::store::desk::NewIncident;
 use crate::store::inbound::{EchoRow, LineState};
@@ -46,7 +46,8 @@ impl Apply<'_> {
             }
         }
         let mut doubtful = BTreeSet::new();
-        for row in rows.iter().filter(|row| self.differs(row)) {
+        let profile = self.profile()?;
+        for row in rows.iter().filter(|row| self.differs(profile, row)) {
             let paid = row.theirs.4.filter(|paid| *paid != row.ours.3);
             let (reason, words) = match paid {
                 Some(_) => (Reason::PartialPaid, "银行称已付金额与应付不一致 / another amount was paid"),
@@ -147,12 +148,13 @@ impl Apply<'_> {
         Ok(())
     }
 
-    /// Whether an echo differs in meaning: names folded, identity numbers in either case. Less than all may be sent back.
-    fn differs(&self, row: &EchoRow) -> bool {
+    /// Whether an echo differs in meaning: names folded, as approved or as the bank was told them, identity numbers in either
+    /// case. Less than all may be sent back.
+    fn differs(&self, profile: &Profile, row: &EchoRow) -> bool {
         let (name, id, account, amount) = &row.ours;
         let (their_name, their_id, their_account, their_amount, their_paid) = &row.theirs;
         let is_other = |a: Fen| if self.kind == InboundKind::Return { a > *amount || !a.is_positive() } else { a != *amount };
-        (!their_name.is_empty() && !same_name(name, their_name))
+        (!their_name.is_empty() && !same_name(name, their_name) && !same_name(&profile.told_name(name), their_name))
             || (!their_id.is_empty() && !id.same_as(their_id))
             || (!their_account.is_empty() && account != their_account)
             || their_amount.is_some_and(is_other)

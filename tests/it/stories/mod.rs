@@ -34,4 +34,5 @@ mod reversal;
 mod settlement;
 mod sheets;
 mod stuck;
+mod substitute;
 mod times;
