@@ -102,6 +102,14 @@ impl Reader {
             seen |= 1_u64.checked_shl(u32::try_from(number).unwrap_or(u32::MAX)).unwrap_or(0);
             understand(cells, number, field, text, (dialect, is_by_label)).map_err(|what| (Some(field.name.clone()), what))
         })?;
+        // What must come back as it went, and is left out, came back empty.
+        for field in &record.fields {
+            if let Take::Repeat(column) = &field.take
+                && !cells.repeats.iter().any(|r| r.column == *column)
+            {
+                cells.repeats.push(Repeat { column: Arc::clone(column), text: String::new() });
+            }
+        }
         if order.is_none() && !layout.is_by_label {
             return Ok(());
         }

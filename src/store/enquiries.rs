@@ -3,12 +3,11 @@
 use chrono::NaiveDate;
 
 use super::StoreError;
+use super::lines::payment_line;
 use super::outbound::{FileOut, Lease};
 use super::sql::{Row, Tx};
 use crate::args;
 use crate::domain::exchange::PaymentLine;
-use crate::domain::ids::EndToEndId;
-use crate::domain::masked::{Account, IdNumber, Mobile, Name};
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
 
@@ -92,27 +91,8 @@ impl Tx {
             "select i.id, i.payee_name, i.payee_id, i.account, i.bank_code, i.amount_fen, i.mobile, i.remark, i.ordinal {OPEN_LINES} and i.id >= $4 order by i.id limit $5"
         );
         let values = args![file.first_id, file.last_id, file.lines_state.code(), from, limit];
-        self.rows(sqlx::AssertSqlSafe(sql), values)
-            .await?
-            .iter()
-            .map(|r| {
-                let id = r.int(0)?;
-                let line = PaymentLine {
-                    reference: EndToEndId(id).to_string(),
-                    seq: u64::try_from(id - file.first_id + 1).map_err(|_| StoreError::column(0, "a line of this file"))?,
-                    payee_name: Name::new(r.text(1)?),
-                    id_number: IdNumber::new(r.text(2)?),
-                    account: Account::new(r.text(3)?),
-                    bank_code: r.string(4)?,
-                    amount: r.fen(5)?,
-                    mobile: Mobile::new(r.text(6)?),
-                    project_short: short.to_owned(),
-                    remark: r.string(7)?,
-                    ordinal: u32::try_from(r.int(8)?).map_err(|_| StoreError::column(8, "an ordinal"))?,
-                };
-                Ok((id, line))
-            })
-            .collect()
+        let rows = self.rows(sqlx::AssertSqlSafe(sql), values).await?;
+        rows.iter().map(|r| Ok((r.int(0)?, payment_line(r, file, short)?))).collect()
     }
 
     /// Puts an enquiry on the books. `None`: this file was asked about on this day already.

@@ -42,7 +42,8 @@ impl Tx {
     }
 }
 
-fn payment_line(r: &Row, file: &FileOut, project_short: &str) -> Result<PaymentLine, StoreError> {
+/// A line of a file from a row of its columns: id, name, identity number, account, bank, amount, mobile, remark, ordinal.
+pub(super) fn payment_line(r: &Row, file: &FileOut, project_short: &str) -> Result<PaymentLine, StoreError> {
     let id = r.int(0)?;
     Ok(PaymentLine {
         reference: EndToEndId(id).to_string(),

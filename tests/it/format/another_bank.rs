@@ -188,3 +188,23 @@ fn how_its_exchange_goes() {
     let without_mark = read(&utf8, InboundKind::Result, "report", b"");
     assert!(without_mark.summary.problems[0].contains("lacks the byte order mark"));
 }
+
+#[test]
+fn what_must_come_back_and_is_left_out_of_a_labelled_line_differs() {
+    let (head, rest) = TEXT.split_once("[layout.report]").unwrap();
+    let (_, tail) = rest.split_once("[[reason]]").unwrap();
+    let labelled = "[layout.report]\nsyntax = \"delimited\"\ndelimiter = \";\"\nby_label = true\n\n[[layout.report.record]]\nat = \"each\"\nfield = [\n\
+                    { name = \"户名\", label = \"户名:\", value = \"payee_name\" },\n{ name = \"金额\", label = \"金额:\", value = \"amount\", type = \"yuan\" },\n\
+                    { name = \"备注\", label = \"备注:\", same_as = \"备注\", optional = true },\n{ name = \"原因\", label = \"原因:\", value = \"text\" },\n]\n\n";
+    let text = format!("{head}{labelled}[[reason]]{tail}").replace("gb18030", "utf-8").replace("absence_means = \"paid\"\n", "");
+    let profile = Profile::read(&text, Path::new("labelled.toml")).unwrap_or_else(|e| panic!("{e}"));
+    let mut facts = facts(&two());
+    facts.extra.insert("purpose".to_owned(), "07".to_owned());
+    for (column, differs) in [("备注:耕地补贴(补发);", false), ("备注:耕地补贴;", true), ("", true)] {
+        let line = format!("原因:已销户;{column}金额:0.05;户名:王珅\n");
+        let found = read(&profile, InboundKind::Result, "report", line.as_bytes());
+        assert_eq!((found.faults.len(), found.answers.len()), (0, 1), "{line}");
+        let columns = profile.differing_repeats(&facts, &two()[1], &found.answers[0].repeats);
+        assert_eq!(!columns.is_empty(), differs, "{line}: {columns:?}");
+    }
+}
