@@ -42,7 +42,8 @@ def main():
     sftp.put(result, "floor/bare.res")
 
     start = time.monotonic()
-    sftp.get("floor/bare.res", f"{o.scratch}/bare.back", prefetch=True)
+    # Unbounded, each read searches all the pieces that have come: quadratic.
+    sftp.get("floor/bare.res", f"{o.scratch}/bare.back", prefetch=True, max_concurrent_prefetch_requests=64)
     with db.cursor() as cursor, open(f"{o.scratch}/bare.back", "rb") as lines:
         with cursor.copy("copy answered (reference, code, fen) from stdin") as rows:
             for line in lines:

@@ -133,7 +133,8 @@ pub fn python(postgres: &Postgres, url: &str, sshd: &Sshd, root: &Path) -> Pytho
     Python { out: Duration::from_millis(out), back: Duration::from_millis(back) }
 }
 
-/// One file of 200 MB there and back, medians of three, each time by both.
+/// One file of 200 MB there and back, medians of three, each time by both. Both put it on the disk: what we send and what we keep
+/// is flushed, and so theirs is asked to flush (`-f`).
 pub fn wire(sshd: &Sshd, root: &Path, runtime: &tokio::runtime::Runtime) -> Wire {
     const ROUNDS: usize = 3;
     let source: PathBuf = root.join("wire");
@@ -148,8 +149,8 @@ pub fn wire(sshd: &Sshd, root: &Path, runtime: &tokio::runtime::Runtime) -> Wire
         times[1].push(timed(|| {
             runtime.block_on(async { transport.open().await.unwrap().get(&up, &down).await.unwrap() });
         }));
-        times[2].push(timed(|| sftp(sshd, root, &format!("put {} {up}-theirs\n", source.display()))));
-        times[3].push(timed(|| sftp(sshd, root, &format!("get {up}-theirs {}-theirs\n", down.display()))));
+        times[2].push(timed(|| sftp(sshd, root, &format!("put -f {} {up}-theirs\n", source.display()))));
+        times[3].push(timed(|| sftp(sshd, root, &format!("get -f {up}-theirs {}-theirs\n", down.display()))));
     }
     let [a, b, c, d] = times.map(|mut of| {
         of.sort_unstable();

@@ -114,6 +114,11 @@ fn main() {
     table.wire(floor::wire(&sshd, &root, &runtime));
     println!("{}", if options.json { table.json() } else { table.table() });
     drop((postgres, sshd, keeper));
+    let worse = table.regressions();
+    worse.iter().for_each(|what| step(&format!("worse than it was: {what}")));
+    if !worse.is_empty() {
+        std::process::exit(1);
+    }
 }
 
 fn step(what: &str) {

@@ -6,6 +6,9 @@ use crate::floor::{Floors, Python, Wire};
 use crate::product::Timed;
 use crate::{Engine, Options};
 
+/// How far two runs of the same code may lie apart.
+const DRIFT: f64 = 1.3;
+
 /// Everything that a run measured.
 #[derive(Debug)]
 pub struct Report {
@@ -86,6 +89,24 @@ impl Report {
         ]
     }
 
+    /// What the tree keeps of a run of this engine and size: ratios, for times are another machine's.
+    fn baseline(&self) -> Option<serde_json::Value> {
+        let kept: serde_json::Value = serde_json::from_str(include_str!("baseline.json")).unwrap();
+        kept.get(format!("{:?}", self.engine).to_lowercase())?.get(self.payments.to_string()).cloned()
+    }
+
+    /// Ratios that are worse than the tree's by more than the machine drifts within a day.
+    pub fn regressions(&self) -> Vec<String> {
+        let Some(baseline) = self.baseline() else { return Vec::new() };
+        let worse = |(name, ratio, _): (&str, Option<f64>, &str)| {
+            let (now, then) = (ratio?, baseline.get(name)?.as_f64()?);
+            // Of the script we want to be many times as fast; of the floors, few times as slow.
+            let is_worse = if name == "python_ratio" { now * DRIFT < then } else { now > then * DRIFT };
+            is_worse.then(|| format!("{name}: {now:.2}, and the tree keeps {then:.2}"))
+        };
+        self.ratios().into_iter().filter_map(worse).collect()
+    }
+
     /// One object.
     pub fn json(&self) -> String {
         let mut object = serde_json::Map::new();
@@ -153,9 +174,10 @@ impl Report {
             line("script: back", p.back, "");
         }
         text.push('\n');
+        let (baseline, shown) = (self.baseline(), |r: Option<f64>| r.map_or_else(|| "-".to_owned(), |r| format!("{r:.2}")));
         for (name, ratio, what) in self.ratios() {
-            let ratio = ratio.map_or_else(|| "-".to_owned(), |r| format!("{r:.2}"));
-            text.push_str(&format!("{name:<16}{ratio:>8}   {what}\n"));
+            let kept = baseline.as_ref().and_then(|b| b.get(name)?.as_f64());
+            text.push_str(&format!("{name:<16}{:>8} (kept: {})   {what}\n", shown(ratio), shown(kept)));
         }
         text.push_str(&format!("{:<16}{:>8.0}   the daemon's peak memory in MiB, out and in; at most 64\n", "peak_mib", self.peak_mib()));
         text

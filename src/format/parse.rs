@@ -25,11 +25,16 @@ use crate::domain::reason::Reason;
 /// How much of a bad line is kept.
 const RAW_KEPT: usize = 4096;
 
-/// Reads one file.
+/// Reads one file. What was digested before, for its flag, is not again where it is no package: SHA-256 alone says that it is the same.
 ///
 /// # Errors
-/// When reading fails, or when the profile has no such data file.
-pub fn parse(plan: &Plan, kind: InboundKind, role: &str, source: &mut dyn Read, sink: &mut dyn FnMut(Parsed)) -> io::Result<ParseSummary> {
+/// When reading fails, the bytes are others than were digested, or the profile has no such data file.
+pub fn parse(
+    plan: &Plan,
+    (kind, role, digested): (InboundKind, &str, Option<&Tally>),
+    source: &mut dyn Read,
+    sink: &mut dyn FnMut(Parsed),
+) -> io::Result<ParseSummary> {
     let file = plan.inbound.iter().find(|i| i.kind == kind && i.role == role);
     if let Some(Content::Statement(form)) = file.map(|f| &f.content) {
         return super::statement::stream(*form, source, sink);
@@ -38,13 +43,17 @@ pub fn parse(plan: &Plan, kind: InboundKind, role: &str, source: &mut dyn Read, 
         let what = format!("the profile has no data file of kind {} and role {role:?}", kind.code());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     };
-    let Some(layout) = plan.layouts.get(*layout) else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the profile has no such layout"));
-    };
+    let none = || io::Error::new(io::ErrorKind::InvalidInput, "the profile has no such layout");
+    let layout = plan.layouts.get(*layout).ok_or_else(none)?;
     let mut run = Run::new(layout, meaning, &plan.reasons, kind, sink);
     run.levels = levels.as_ref();
     run.lists_failures = matches!(plan.exchange.return_semantics, ReturnSemantics::FailuresOnly | ReturnSemantics::FailuresElseSuccesses);
-    read(run, digests, zip.as_deref(), source)
+    let Some(digested) = digested.filter(|_| zip.is_none()) else { return read(run, digests, zip.as_deref(), source) };
+    let summary = read(run, &[], None, source)?;
+    if summary.tally.sha256 != digested.sha256 {
+        return Err(io::Error::other("its bytes are not those that were digested a moment ago"));
+    }
+    Ok(ParseSummary { tally: digested.clone(), ..summary })
 }
 
 /// Reads a payment file of ours again: each line as an answer that says nothing but what was sent.

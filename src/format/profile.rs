@@ -519,7 +519,21 @@ impl Profile {
     /// # Errors
     /// Only when reading fails, or when the profile has no such data file. What is wrong *in* the file is said by the sink and the summary.
     pub fn parse(&self, kind: InboundKind, role: &str, source: &mut dyn Read, sink: &mut dyn FnMut(Parsed)) -> io::Result<ParseSummary> {
-        parse::parse(&self.plan, kind, role, source, sink)
+        parse::parse(&self.plan, (kind, role, None), source, sink)
+    }
+
+    /// Reads a file whose bytes were digested already, for its flag.
+    ///
+    /// # Errors
+    /// As [`Profile::parse`], and when its bytes are others now.
+    pub fn parse_digested(
+        &self,
+        (kind, role): (InboundKind, &str),
+        digested: Option<&Tally>,
+        source: &mut dyn Read,
+        sink: &mut dyn FnMut(Parsed),
+    ) -> io::Result<ParseSummary> {
+        parse::parse(&self.plan, (kind, role, digested), source, sink)
     }
 
     /// Reads the statements of a file that has a form of its own (camt, MT), and proves them. `None` where the profile lays the

@@ -26,7 +26,7 @@ use crate::store::desk::NewIncident;
 use crate::store::sql::Tx;
 
 /// Rows read, checked and written at a time.
-const PAGE: i64 = 5000;
+const PAGE: i64 = 2000;
 
 /// Books funds that arrived, then takes every batch at the gate.
 ///
@@ -323,26 +323,34 @@ impl<'a> Gate<'a> {
         Ok((scan, digest))
     }
 
+    /// Reads the rows page by page over a connection of its own: the next comes while one is checked and written.
     async fn scan(&mut self, tx: &mut Tx) -> Result<Scan, PassError> {
         let mut scan = Scan::default();
-        let mut after = i64::MIN;
-        loop {
-            let page = tx.payments_after(&self.batch.number, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(scan) };
-            after = last.seq;
-            let (mut accepted, mut refused) = (Vec::with_capacity(page.len()), Vec::new());
-            for row in page {
-                scan.count(&row);
-                match self.check(tx, &row).await? {
-                    Ok((lane, new)) => accepted.push(Accepted { lane, row, new }),
-                    Err(refusal) => refused.push((row, refusal)),
-                }
-            }
-            refuse_repeats(&mut accepted, &mut refused);
-            refuse_paid_before(tx, &mut accepted, &mut refused).await?;
-            self.insert(tx, accepted, &mut refused, &mut scan).await?;
-            self.reject(tx, refused, &mut scan).await?;
+        let mut reader = self.gateway.store.read().await?;
+        let number = self.batch.number.clone();
+        let mut page = reader.payments_after(&number, i64::MIN, PAGE).await?;
+        while let Some(last) = page.last() {
+            let after = last.seq;
+            let (passed, next) = tokio::join!(self.pass_page(tx, page, &mut scan), reader.payments_after(&number, after, PAGE));
+            passed?;
+            page = next?;
         }
+        Ok(scan)
+    }
+
+    async fn pass_page(&mut self, tx: &mut Tx, page: Vec<PaymentRow>, scan: &mut Scan) -> Result<(), PassError> {
+        let (mut accepted, mut refused) = (Vec::with_capacity(page.len()), Vec::new());
+        for row in page {
+            scan.count(&row);
+            match self.check(tx, &row).await? {
+                Ok((lane, new)) => accepted.push(Accepted { lane, row, new }),
+                Err(refusal) => refused.push((row, refusal)),
+            }
+        }
+        refuse_repeats(&mut accepted, &mut refused);
+        refuse_paid_before(tx, &mut accepted, &mut refused).await?;
+        self.insert(tx, accepted, &mut refused, scan).await?;
+        self.reject(tx, refused, scan).await
     }
 
     /// Writes a page of accepted rows. Rows whose claim is taken already are refused; the others are numbered without gaps.
@@ -361,14 +369,13 @@ impl<'a> Gate<'a> {
                     *id += 1;
                 }
             }
-            let rows: Vec<NewInstruction> = accepted.iter().map(|a| a.new.clone()).collect();
             tx.savepoint().await?;
-            match tx.insert_instructions(&self.batch.number, &rows).await {
+            match tx.insert_instructions(&self.batch.number, accepted.iter().map(|a| &a.new)).await {
                 Ok(()) => break tx.release().await?,
                 Err(e) if e.is_unique_violation() => tx.rollback_part().await?,
                 Err(e) => return Err(e.into()),
             }
-            let keys: Vec<i64> = rows.iter().map(|r| r.claim_key).collect();
+            let keys: Vec<i64> = accepted.iter().map(|a| a.new.claim_key).collect();
             let taken: BTreeMap<i64, bool> = tx.claims_taken(&keys, &self.batch.number).await?.into_iter().collect();
             if taken.is_empty() {
                 return Err(PassError::Broken(format!("batch {}: a claim was refused that nobody holds; trying again", self.batch.number)));

@@ -8,7 +8,7 @@
 //! resolve is held, or in doubt, and a person is told.
 
 use super::guard::{self, Trusted};
-use super::seal::{pinned, spooled};
+use super::seal::{pinned, spooled, unspool};
 use super::withdraw::withdraw;
 use super::{Done, Edge, Gateway, PassError, join};
 use crate::domain::file::{Evidence, FileOutState};
@@ -374,7 +374,7 @@ impl Run<'_> {
                 .await?;
         }
         tx.commit().await?;
-        _ = std::fs::remove_file(self.gateway.spool(&file.sha256));
+        unspool(self.gateway, file);
         tracing::info!(file = file.id, bank = file.bank, name = file.name, evidence = evidence.code(), "file sent");
         Ok(Done { changed: 1, ..Done::default() })
     }

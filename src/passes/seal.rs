@@ -1,9 +1,11 @@
 //! A planned file becomes bytes, and their hash is committed (封存). Rendering is a function of committed rows and the
 //! profile that the file was planned with, and of nothing else, so that any node can render again and must meet the hash.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use tempfile::TempPath;
 
 use super::plan::facts_of;
@@ -17,7 +19,7 @@ use crate::store::desk::NewIncident;
 use crate::store::outbound::FileOut;
 
 /// Lines read from the database at a time.
-const PAGE: i64 = 5000;
+const PAGE: i64 = 2000;
 
 /// Seals what is planned for one bank.
 ///
@@ -36,6 +38,9 @@ pub async fn seal(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done,
                         tx.audit("daemon", "substitute_names", &format!("file {}", file.id), &rule.to_string(), now).await?;
                     }
                     tx.commit().await?;
+                    if let Some(flag) = &rendered.flag {
+                        keep_flag(gateway, (&file, &rendered.sha256), flag)?;
+                    }
                     keep(path, &gateway.spool(&rendered.sha256))?;
                     done.changed += 1;
                 }
@@ -69,9 +74,11 @@ async fn hold(gateway: &Gateway, file: &FileOut, why: &str, now: Timestamp) -> R
 /// The sealed bytes in the spool, rendered again when they are not there. They meet the committed hash, or it is an error.
 pub(crate) async fn spooled(gateway: &Gateway, file: &FileOut) -> Result<(PathBuf, Option<Vec<u8>>), PassError> {
     let path = gateway.spool(&file.sha256);
-    // The flag's text is made from the bytes, so a file with a flag is always rendered again: the flag is not kept.
-    if file.flag_name.is_empty() && matches!(tokio::fs::metadata(&path).await, Ok(m) if i64::try_from(m.len()) == Ok(file.bytes)) {
-        return Ok((path, None));
+    if matches!(tokio::fs::metadata(&path).await, Ok(m) if i64::try_from(m.len()) == Ok(file.bytes)) {
+        let flag = kept_flag(gateway, file);
+        if flag.is_some() || file.flag_name.is_empty() {
+            return Ok((path, flag));
+        }
     }
     let (rendered, fresh) = render(gateway, file, &gateway.config.node.state_dir.join("spool")).await?;
     if rendered.sha256 != file.sha256 {
@@ -79,6 +86,9 @@ pub(crate) async fn spooled(gateway: &Gateway, file: &FileOut) -> Result<(PathBu
             "rendered again, file {} hashes to {} and not to {}",
             file.id, rendered.sha256, file.sha256
         )));
+    }
+    if let Some(flag) = &rendered.flag {
+        keep_flag(gateway, (file, &file.sha256), flag)?;
     }
     keep(fresh, &path)?;
     Ok((path, rendered.flag))
@@ -156,6 +166,42 @@ fn write(
     let part = out.into_inner().map_err(|e| PassError::local("writing into", spool)(e.into_error()))?;
     part.as_file().sync_all().map_err(PassError::local("syncing", part.path()))?;
     Ok((rendered, part.into_temp_path()))
+}
+
+/// Where the flag of a sealed file is kept, beside its bytes.
+fn flag_place(gateway: &Gateway, id: i64, sha256: &str) -> PathBuf {
+    gateway.spool(&format!("{sha256}.{id}.flag"))
+}
+
+/// Says which file a kept flag is of, and that it is whole: a flag names its file, and a file may be renamed before it goes out.
+fn flag_head(file: &FileOut, flag: &[u8]) -> String {
+    let name = super::join(&file.dir, &file.name);
+    format!("{} {} {name}\n", hex::encode(Sha256::digest(flag)), file.business_date)
+}
+
+fn keep_flag(gateway: &Gateway, (file, sha256): (&FileOut, &str), flag: &[u8]) -> Result<(), PassError> {
+    let place = flag_place(gateway, file.id, sha256);
+    let spool = gateway.config.node.state_dir.join("spool");
+    let mut part = tempfile::NamedTempFile::new_in(&spool).map_err(PassError::local("making a file in", &spool))?;
+    let written =
+        part.write_all(flag_head(file, flag).as_bytes()).and_then(|()| part.write_all(flag)).and_then(|()| part.as_file().sync_all());
+    written.map_err(PassError::local("writing into", &spool))?;
+    keep(part.into_temp_path(), &place)
+}
+
+/// `None` where it is not this file's, or not whole: then all of it is rendered again.
+fn kept_flag(gateway: &Gateway, file: &FileOut) -> Option<Vec<u8>> {
+    let kept = std::fs::read(flag_place(gateway, file.id, &file.sha256)).ok()?;
+    let at = kept.iter().position(|b| *b == b'\n')? + 1;
+    let (head, flag) = kept.split_at_checked(at)?;
+    (head == flag_head(file, flag).as_bytes()).then(|| flag.to_vec())
+}
+
+/// What is kept of a sealed file is not needed any more: it is with the bank.
+pub(crate) fn unspool(gateway: &Gateway, file: &FileOut) {
+    for place in [gateway.spool(&file.sha256), flag_place(gateway, file.id, &file.sha256)] {
+        _ = std::fs::remove_file(place);
+    }
 }
 
 /// What is not kept is swept away as it is dropped.

@@ -5,6 +5,7 @@ mod repeats;
 mod sheets;
 
 use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::collect::kept;
@@ -24,7 +25,7 @@ use crate::store::sql::Tx;
 use super::plan::facts_of;
 
 /// Lines handed to the database at a time.
-const PAGE: usize = 5000;
+const PAGE: usize = 2000;
 /// Faults that are written out; the rest is counted.
 const FAULTS_SHOWN: usize = 50;
 /// Entries of one statement that are held at once.
@@ -52,6 +53,8 @@ struct Found {
     faults: u64,
     /// By the role of the file.
     tallies: Vec<(String, Tally)>,
+    /// What flags were held against, by the role of the file.
+    digested: Vec<(String, Tally)>,
     summaries: Vec<ParseSummary>,
     entries: Vec<StatementEntry>,
     /// The payment file by what stands in it, where a bank's answers are known by that.
@@ -85,7 +88,7 @@ async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<
     // What its flag does not speak of is not what the bank wrote: not a line of it is read.
     let mut is_torn = false;
     for flag in &flag_files {
-        is_torn |= !held_against(&profile, flag, &data_files, &mut found)?;
+        is_torn |= !held_against(&profile, flag, &data_files, &mut found).await?;
     }
     let sent = match &file_out {
         Some(out) => {
@@ -142,6 +145,9 @@ async fn read(
     let source = std::fs::File::open(&path).map_err(PassError::local("reading", &path))?;
     let (pages, mut from_file) = tokio::sync::mpsc::channel::<Vec<Parsed>>(2);
     let (kind, role, reader) = (file.kind, file.role.clone(), Arc::clone(profile));
+    let mut digested = found.digested.iter().filter(|(of, _)| *of == file.role);
+    // Two flags of one file may ask for different digests.
+    let digested = digested.next().filter(|_| digested.next().is_none()).map(|(_, tally)| tally.clone());
     let known = tx.has_answers(file.id).await?;
     // Two persons set these aside: what stands there is neither read nor a fault.
     let aside = tx.lines_aside(file.id).await?;
@@ -157,7 +163,7 @@ async fn read(
             }
         };
         let mut source = std::io::BufReader::with_capacity(1 << 20, source);
-        let summary = reader.parse(kind, &role, &mut source, &mut sink);
+        let summary = reader.parse_digested((kind, &role), digested.as_ref(), &mut source, &mut sink);
         _ = pages.blocking_send(page);
         summary
     });
@@ -320,27 +326,32 @@ fn spoken_of(profile: &Profile, flag: &FileIn) -> Option<String> {
 }
 
 /// A flag's size and digest, before a line of its file is read.
-fn held_against(profile: &Profile, flag: &FileIn, data: &[&FileIn], found: &mut Found) -> Result<bool, PassError> {
+async fn held_against(profile: &Profile, flag: &FileIn, data: &[&FileIn], found: &mut Found) -> Result<bool, PassError> {
     let of = spoken_of(profile, flag);
     let Some(file) = data.iter().find(|f| Some(&f.role) == of.as_ref()).filter(|_| profile.flag_knows_bytes(flag.kind, &flag.role)) else {
         return Ok(true);
     };
-    let path = kept(file);
-    let mut source = std::fs::File::open(&path).map_err(PassError::local("reading", &path))?;
-    let mut tallier = Tallier::new(&profile.flag_digests(flag.kind, &flag.role));
-    let mut bytes = vec![0; 1 << 18];
-    loop {
-        let read = source.read(&mut bytes).map_err(PassError::local("reading", &path))?;
-        if read == 0 {
-            break;
-        }
-        tallier.update(bytes.get(..read).unwrap_or_default());
-    }
-    let held = profile.check_flag_bytes(flag.kind, &flag.role, &text_of(flag)?, &tallier.finish());
+    let (path, tallier) = (kept(file), Tallier::new(&profile.flag_digests(flag.kind, &flag.role)));
+    let tally = tokio::task::spawn_blocking(move || digest(&path, tallier));
+    let tally = tally.await.map_err(|e| PassError::Broken(format!("digesting {} stopped: {e}", file.name)))??;
+    let held = profile.check_flag_bytes(flag.kind, &flag.role, &text_of(flag)?, &tally);
     if let Err(why) = &held {
         found.problems.push(format!("{}: {why}", flag.name));
     }
+    found.digested.push((file.role.clone(), tally));
     Ok(held.is_ok())
+}
+
+fn digest(path: &Path, mut tallier: Tallier) -> Result<Tally, PassError> {
+    let mut source = std::fs::File::open(path).map_err(PassError::local("reading", path))?;
+    let mut bytes = vec![0; 1 << 18];
+    loop {
+        let read = source.read(&mut bytes).map_err(PassError::local("reading", path))?;
+        if read == 0 {
+            return Ok(tallier.finish());
+        }
+        tallier.update(bytes.get(..read).unwrap_or_default());
+    }
 }
 
 fn check_flag(profile: &Profile, flag: &FileIn, found: &mut Found) -> Result<(), PassError> {

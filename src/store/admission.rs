@@ -438,7 +438,7 @@ impl Tx {
     ///
     /// # Errors
     /// A claim is taken (a unique violation): nothing of the call stays if it ran inside a savepoint.
-    pub async fn insert_instructions(&mut self, batch: &str, rows: &[NewInstruction]) -> Result<(), StoreError> {
+    pub async fn insert_instructions(&mut self, batch: &str, rows: impl IntoIterator<Item = &NewInstruction>) -> Result<(), StoreError> {
         const COLUMNS: &[&str] = &[
             "id",
             "payment_id",
@@ -457,7 +457,7 @@ impl Tx {
             "remark",
             "ordinal",
         ];
-        let rows = rows.iter().map(|i| {
+        let rows = rows.into_iter().map(|i| {
             args![
                 i.id,
                 i.payment_id,

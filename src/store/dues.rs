@@ -276,15 +276,18 @@ impl Tx {
         named: &BTreeSet<i64>,
         zone: chrono_tz::Tz,
     ) -> Result<Vec<(i64, RefundDue)>, StoreError> {
-        let named = list(&named.iter().copied().chain([0]).collect::<Vec<_>>());
-        let sql = format!(
-            "select r.id, r.amount_fen, r.state, r.proof, coalesce(r.sent_at, r.approved_at, r.created_at), \
-             case when exists (select 1 from statement_match m where m.kind = 'refund' and m.subject = r.id) then 1 else 0 end \
+        // A statement names hundreds of thousands: by their span, and the others are left out here.
+        let (first, last) = (named.first().copied().unwrap_or(0), named.last().copied().unwrap_or(-1));
+        let sql = "select r.id, r.amount_fen, r.state, r.proof, coalesce(r.sent_at, r.approved_at, r.created_at), \
+             case when exists (select 1 from statement_match m where m.kind = 'refund' and m.subject = r.id) then 1 else 0 end, \
+             case when r.state in ('sent', 'accepted', 'executed') then 1 else 0 end \
              from refund_order r join agreement a on a.number = r.agreement where a.bank = $1 and a.payer_account = $2 \
-             and (r.state in ('sent', 'accepted', 'executed') or r.id in ({named})) order by r.id"
-        );
-        let rows = self.rows(sqlx::AssertSqlSafe(sql), args![&of.bank, &of.account]).await?;
-        rows.iter()
+             and (r.state in ('sent', 'accepted', 'executed') or (r.id >= $3 and r.id <= $4)) order by r.id";
+        let rows = self.rows(sql, args![&of.bank, &of.account, first, last]).await?;
+        let is_asked_for = |r: &&Row| Ok::<_, StoreError>(r.int(6)? == 1 || named.contains(&r.int(0)?));
+        let rows = rows.iter().map(|r| Ok((is_asked_for(&r)?, r))).collect::<Result<Vec<_>, StoreError>>()?;
+        rows.into_iter()
+            .filter_map(|(is_it, r)| is_it.then_some(r))
             .map(|r| {
                 let order = RefundDue {
                     amount: r.fen(1)?,

@@ -2,6 +2,7 @@
 //! `bigint` milliseconds, dates and states are text. The few places where the engines differ are in `bulk` and
 //! `migrate`; nothing else asks which one it is.
 
+use futures_util::TryStreamExt as _;
 use sqlx::postgres::{PgArguments, PgPool, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
 use sqlx::{Column as _, Postgres, Row as _, SqlSafeStr, Sqlite, TypeInfo as _, ValueRef as _};
@@ -77,21 +78,41 @@ macro_rules! args {
     ($($value:expr),* $(,)?) => { vec![$($crate::store::sql::Value::from($value)),*] };
 }
 
-/// One row, read whole.
+/// One row, read whole: its texts lie one after the other, so that a page of wide rows costs two allocations a row.
 #[derive(Debug)]
 pub struct Row {
-    values: Vec<Value>,
+    texts: String,
+    cells: Vec<Cell>,
+}
+
+#[derive(Debug)]
+enum Cell {
+    Int(i64),
+    /// Where in the row's texts it lies.
+    Text(std::ops::Range<usize>),
+    Bytes(Vec<u8>),
+    Nothing,
 }
 
 impl Row {
+    fn with_columns(columns: usize) -> Self {
+        Self { texts: String::new(), cells: Vec::with_capacity(columns) }
+    }
+
+    fn push_text(&mut self, text: &str) {
+        let from = self.texts.len();
+        self.texts.push_str(text);
+        self.cells.push(Cell::Text(from..self.texts.len()));
+    }
+
     /// The integer in this column.
     ///
     /// # Errors
     /// The column holds something else.
     pub fn int(&self, column: usize) -> Result<i64, StoreError> {
-        match self.values.get(column) {
-            Some(Value::Int(i)) => Ok(*i),
-            Some(Value::Text(_) | Value::Bytes(_) | Value::NoInt | Value::NoText) | None => Err(StoreError::column(column, "an integer")),
+        match self.cells.get(column) {
+            Some(Cell::Int(i)) => Ok(*i),
+            Some(Cell::Text(_) | Cell::Bytes(_) | Cell::Nothing) | None => Err(StoreError::column(column, "an integer")),
         }
     }
 
@@ -100,10 +121,10 @@ impl Row {
     /// # Errors
     /// The column holds something else.
     pub fn opt_int(&self, column: usize) -> Result<Option<i64>, StoreError> {
-        match self.values.get(column) {
-            Some(Value::Int(i)) => Ok(Some(*i)),
-            Some(Value::NoInt | Value::NoText) => Ok(None),
-            Some(Value::Text(_) | Value::Bytes(_)) | None => Err(StoreError::column(column, "an integer or nothing")),
+        match self.cells.get(column) {
+            Some(Cell::Int(i)) => Ok(Some(*i)),
+            Some(Cell::Nothing) => Ok(None),
+            Some(Cell::Text(_) | Cell::Bytes(_)) | None => Err(StoreError::column(column, "an integer or nothing")),
         }
     }
 
@@ -136,10 +157,10 @@ impl Row {
     /// # Errors
     /// The column holds something else.
     pub fn text(&self, column: usize) -> Result<&str, StoreError> {
-        match self.values.get(column) {
-            Some(Value::Text(t)) => Ok(t),
-            Some(Value::NoInt | Value::NoText) => Ok(""),
-            Some(Value::Int(_) | Value::Bytes(_)) | None => Err(StoreError::column(column, "a text")),
+        match self.cells.get(column) {
+            Some(Cell::Text(range)) => Ok(self.texts.get(range.clone()).unwrap_or_default()),
+            Some(Cell::Nothing) => Ok(""),
+            Some(Cell::Int(_) | Cell::Bytes(_)) | None => Err(StoreError::column(column, "a text")),
         }
     }
 
@@ -156,9 +177,9 @@ impl Row {
     /// # Errors
     /// The column holds something else.
     pub fn bytes(&self, column: usize) -> Result<&[u8], StoreError> {
-        match self.values.get(column) {
-            Some(Value::Bytes(b)) => Ok(b),
-            Some(Value::Int(_) | Value::Text(_) | Value::NoInt | Value::NoText) | None => Err(StoreError::column(column, "bytes")),
+        match self.cells.get(column) {
+            Some(Cell::Bytes(b)) => Ok(b),
+            Some(Cell::Int(_) | Cell::Text(_) | Cell::Nothing) | None => Err(StoreError::column(column, "bytes")),
         }
     }
 
@@ -232,16 +253,23 @@ impl Tx {
     pub async fn rows(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         let sql = sql.into_sql_str();
         let text = sql.as_str().to_owned();
+        let fail = |e| StoreError::sql(&text, e);
+        let mut read = Vec::new();
         match &mut self.engine {
             TxEngine::Pg(tx) => {
-                let rows = sqlx::query_with(sql, pg_arguments(values)?).fetch_all(&mut **tx).await;
-                rows.map_err(|e| StoreError::sql(&text, e))?.iter().map(|r| pg_row(r, &text)).collect()
+                let mut rows = sqlx::query_with(sql, pg_arguments(values)?).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await.map_err(fail)? {
+                    read.push(pg_row(&row).map_err(fail)?);
+                }
             }
             TxEngine::Sqlite(tx) => {
-                let rows = sqlx::query_with(sql, sqlite_arguments(values)?).fetch_all(&mut **tx).await;
-                rows.map_err(|e| StoreError::sql(&text, e))?.iter().map(|r| sqlite_row(r, &text)).collect()
+                let mut rows = sqlx::query_with(sql, sqlite_arguments(values)?).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await.map_err(fail)? {
+                    read.push(sqlite_row(&row).map_err(fail)?);
+                }
             }
         }
+        Ok(read)
     }
 
     /// Reads the first row, if there is one.
@@ -307,35 +335,49 @@ fn sqlite_arguments(values: Vec<Value>) -> Result<SqliteArguments, StoreError> {
     Ok(arguments)
 }
 
-fn pg_row(row: &PgRow, sql: &str) -> Result<Row, StoreError> {
-    let values = row.columns().iter().enumerate().map(|(at, column)| {
-        let kind = column.type_info().name();
-        match kind {
-            "INT8" => row.try_get::<Option<i64>, _>(at).map(Value::from),
-            "INT4" => row.try_get::<Option<i32>, _>(at).map(|v| Value::from(v.map(i64::from))),
-            "BOOL" => row.try_get::<Option<bool>, _>(at).map(|v| Value::from(v.map(i64::from))),
-            "TEXT" | "VARCHAR" | "NAME" | "UNKNOWN" => row.try_get::<Option<String>, _>(at).map(Value::from),
-            "BYTEA" => row.try_get::<Option<Vec<u8>>, _>(at).map(|v| v.map_or(Value::NoText, Value::Bytes)),
-            other => Err(sqlx::Error::ColumnDecode {
-                index: column.name().to_owned(),
-                source: format!("a {other} crosses nowhere: cast it to bigint or text in the statement").into(),
-            }),
-        }
-    });
-    values.collect::<Result<_, _>>().map(|values| Row { values }).map_err(|e| StoreError::sql(sql, e))
+fn pg_row(row: &PgRow) -> Result<Row, sqlx::Error> {
+    let mut read = Row::with_columns(row.len());
+    for (at, column) in row.columns().iter().enumerate() {
+        let int = match column.type_info().name() {
+            "INT8" => row.try_get::<Option<i64>, _>(at)?,
+            "INT4" => row.try_get::<Option<i32>, _>(at)?.map(i64::from),
+            "BOOL" => row.try_get::<Option<bool>, _>(at)?.map(i64::from),
+            "TEXT" | "VARCHAR" | "NAME" | "UNKNOWN" => {
+                match row.try_get::<Option<&str>, _>(at)? {
+                    Some(text) => read.push_text(text),
+                    None => read.cells.push(Cell::Nothing),
+                }
+                continue;
+            }
+            "BYTEA" => {
+                read.cells.push(row.try_get::<Option<Vec<u8>>, _>(at)?.map_or(Cell::Nothing, Cell::Bytes));
+                continue;
+            }
+            other => {
+                return Err(sqlx::Error::ColumnDecode {
+                    index: column.name().to_owned(),
+                    source: format!("a {other} crosses nowhere: cast it to bigint or text in the statement").into(),
+                });
+            }
+        };
+        read.cells.push(int.map_or(Cell::Nothing, Cell::Int));
+    }
+    Ok(read)
 }
 
-fn sqlite_row(row: &SqliteRow, sql: &str) -> Result<Row, StoreError> {
-    let values = (0..row.columns().len()).map(|at| {
+fn sqlite_row(row: &SqliteRow) -> Result<Row, sqlx::Error> {
+    let mut read = Row::with_columns(row.len());
+    for at in 0..row.len() {
         let raw = row.try_get_raw(at)?;
         if raw.is_null() {
-            return Ok(Value::NoInt);
+            read.cells.push(Cell::Nothing);
+            continue;
         }
         match raw.type_info().name() {
-            "INTEGER" | "BOOLEAN" => row.try_get_unchecked::<i64, _>(at).map(Value::Int),
-            "BLOB" => row.try_get_unchecked::<Vec<u8>, _>(at).map(Value::Bytes),
-            _ => row.try_get_unchecked::<String, _>(at).map(Value::Text),
+            "INTEGER" | "BOOLEAN" => read.cells.push(Cell::Int(row.try_get_unchecked(at)?)),
+            "BLOB" => read.cells.push(Cell::Bytes(row.try_get_unchecked(at)?)),
+            _ => read.push_text(row.try_get_unchecked::<&str, _>(at)?),
         }
-    });
-    values.collect::<Result<_, _>>().map(|values| Row { values }).map_err(|e: sqlx::Error| StoreError::sql(sql, e))
+    }
+    Ok(read)
 }

@@ -441,12 +441,47 @@ impl Tx {
         last_match: i64,
         after: (i64, i64),
     ) -> Result<Vec<LineView>, StoreError> {
-        let sql = format!(
-            "{LINE} where l.statement in ({}) and l.on_date = $1 and (l.statement > $3 or (l.statement = $3 and l.line > $4)) \
-             order by l.statement, l.line limit 5000",
-            ids_or_none(statements)
-        );
-        self.rows(sqlx::AssertSqlSafe(sql), args![on, last_match, after.0, after.1]).await?.iter().map(line_view).collect()
+        let mut statements: Vec<i64> = statements.iter().copied().filter(|id| *id >= after.0).collect();
+        statements.sort_unstable();
+        for statement in statements {
+            let last =
+                self.one("select coalesce(max(line), 0) from statement_line where statement = $1", args![statement]).await?.int(0)?;
+            let mut from = if statement == after.0 { after.1 } else { 0 };
+            while from < last {
+                let lines = self.lines_between(statement, (from, from + LINES_AT_ONCE), on, last_match).await?;
+                if !lines.is_empty() {
+                    return Ok(lines);
+                }
+                from += LINES_AT_ONCE;
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Lines of one statement by their numbers, and apart from them what explains them: whatever the planner knows of tables
+    /// that have just grown, no plan reads more than these.
+    async fn lines_between(
+        &mut self,
+        statement: i64,
+        (from, to): (i64, i64),
+        on: NaiveDate,
+        last_match: i64,
+    ) -> Result<Vec<LineView>, StoreError> {
+        let sql = "select statement, line, on_date, side, amount_fen, reference, words, counter_name, '', 0, '', '' from statement_line \
+                   where statement = $1 and line > $2 and line <= $3 and on_date = $4 order by line";
+        let rows = self.rows(sql, args![statement, from, to, on]).await?;
+        let mut lines: Vec<LineView> = rows.iter().map(line_view).collect::<Result<_, _>>()?;
+        let sql =
+            "select line, kind, subject, how, reason from statement_match where statement = $1 and line > $2 and line <= $3 and id <= $4";
+        for r in self.rows(sql, args![statement, from, to, last_match]).await? {
+            let number = r.int(0)?;
+            if let Ok(at) = lines.binary_search_by_key(&number, |l| l.line)
+                && let Some(line) = lines.get_mut(at)
+            {
+                (line.kind, line.subject, line.how, line.reason) = (r.string(1)?, r.int(2)?, r.string(3)?, r.string(4)?);
+            }
+        }
+        Ok(lines)
     }
 
     /// Credits less debits of statements before a day: how a day within a longer statement begins.
@@ -510,12 +545,15 @@ impl Tx {
     }
 }
 
+/// Lines of a statement that are read at once.
+const LINES_AT_ONCE: i64 = 5000;
+
 /// An `in` list that may be empty.
 fn ids_or_none(ids: &[i64]) -> String {
     if ids.is_empty() { "0".to_owned() } else { list(ids) }
 }
 
-/// Lines with what explains them, up to match $2.
+/// Lines with what explains them.
 const LINE: &str = "select l.statement, l.line, l.on_date, l.side, l.amount_fen, l.reference, l.words, l.counter_name, coalesce(m.kind, ''), \
      coalesce(m.subject, 0), coalesce(m.how, ''), coalesce(m.reason, '') from statement_line l \
      left join statement_match m on m.statement = l.statement and m.line = l.line and m.id <= $2";

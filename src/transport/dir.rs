@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::mailbox::Life;
 use super::path::{escape, join, unescape};
-use super::sftp::transfer;
+use super::sftp::{CHUNK, transfer};
 use super::{Entry, Received, Sent, TransportError};
 
 /// A directory tree taken as a mailbox.
@@ -119,7 +119,7 @@ impl DirSession {
         let mut from = File::open(source).map_err(local)?;
         let mut to = OpenOptions::new().write(true).create_new(true).open(&at).map_err(failed)?;
         let (bytes, sha256) =
-            transfer(|| self.life.step(during), |buffer| from.read(buffer).map_err(local), |chunk| to.write(chunk).map_err(failed))?;
+            transfer(CHUNK, || self.life.step(during), |buffer| from.read(buffer).map_err(local), |chunk| to.write(chunk).map_err(failed))?;
         // What a close could still tell, the flush tells: a share reports late errors there.
         to.sync_all().map_err(failed)?;
         drop(to);
@@ -171,7 +171,7 @@ impl DirSession {
     ) -> Result<Received, TransportError> {
         let failed = |error: io::Error| fault(during, path, &error);
         let mut file = File::open(self.locate(path)?).map_err(failed)?;
-        let (bytes, sha256) = transfer(|| self.life.step(during), |buffer| file.read(buffer).map_err(failed), sink)?;
+        let (bytes, sha256) = transfer(CHUNK, || self.life.step(during), |buffer| file.read(buffer).map_err(failed), sink)?;
         let size = file.metadata().map_err(failed)?.len();
         if size == bytes {
             Ok(Received { bytes, sha256 })

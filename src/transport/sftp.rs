@@ -16,6 +16,8 @@ use super::{Entry, Received, Sent, Timeouts, TransportError};
 
 /// One piece of a transfer. libssh2 waits for the acknowledgements of a whole write, so small ones leave a long line idle.
 pub const CHUNK: usize = 4 << 20;
+/// One piece of what is read: libssh2 asks for four times as much ahead, and holds it.
+const READ_CHUNK: usize = 1 << 20;
 
 /// Numbers of libssh2 and of the protocol, as its headers have them.
 mod code {
@@ -142,6 +144,7 @@ impl SftpSession {
         let mut from = std::fs::File::open(source).map_err(local)?;
         let mut to = self.create(path)?;
         let written = transfer(
+            CHUNK,
             || self.life.step(during),
             |buffer| from.read(buffer).map_err(local),
             |bytes| to.write(bytes).map_err(|error| self.write_fault(during, path, &error)),
@@ -249,7 +252,7 @@ impl SftpSession {
         self.life.step(during)?;
         let mut file = self.sftp.open(unescape(path)?).map_err(|error| self.fault(during, path, &error))?;
         let source = |buffer: &mut [u8]| file.read(buffer).map_err(|error| self.write_fault(during, path, &error));
-        let (bytes, sha256) = transfer(|| self.life.step(during), source, sink)?;
+        let (bytes, sha256) = transfer(READ_CHUNK, || self.life.step(during), source, sink)?;
         self.life.step(during)?;
         let stat = file.stat().map_err(|error| self.fault(during, path, &error))?;
         file.close().map_err(|error| self.fault(during, path, &error))?;
@@ -314,12 +317,13 @@ impl SftpSession {
 
 /// Moves bytes through one buffer, counting and hashing them.
 pub fn transfer(
+    chunk: usize,
     step: impl Fn() -> Result<(), TransportError>,
     mut read: impl FnMut(&mut [u8]) -> Result<usize, TransportError>,
     mut write: impl FnMut(&[u8]) -> Result<usize, TransportError>,
 ) -> Result<(u64, String), TransportError> {
     use sha2::Digest as _;
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = vec![0; chunk];
     let mut hash = sha2::Sha256::new();
     let mut total = 0_u64;
     loop {

@@ -351,6 +351,46 @@ async fn o10_bytes_that_rotted_in_the_spool_never_go_out() {
 }
 
 #[tokio::test]
+async fn a_flag_that_rotted_or_is_anothers_never_goes_out() {
+    use sm3::Digest as _;
+    for harm in ["rotted", "another's", "cut", "gone"] {
+        let (mut world, _root) = World::in_a_directory(profile(FLAGGED)).await;
+        let node = world.node("a");
+        world.batch("B01", 3).await;
+        world.batch("B01", 2).await;
+        world.prepare(&node).await;
+        let spool = node.config.node.state_dir.join("spool");
+        let kept = |row: &Row| {
+            let name = std::fs::read_dir(&spool).unwrap().map(|e| e.unwrap().path());
+            name.into_iter().find(|p| p.to_string_lossy().contains(&format!("{}.", row.sha256))).expect("a sealed file's flag is kept")
+        };
+        let rows = world.rows().await;
+        let (one, other) = (kept(&rows[0]), kept(&rows[1]));
+        let mut bytes = std::fs::read(&one).unwrap();
+        match harm {
+            "rotted" => {
+                let at = bytes.len() - 3;
+                bytes[at] ^= 1;
+                std::fs::write(&one, &bytes).unwrap();
+            }
+            "cut" => std::fs::write(&one, &bytes[..bytes.len() / 2]).unwrap(),
+            "gone" => std::fs::remove_file(&one).unwrap(),
+            _ => _ = std::fs::copy(&other, &one).unwrap(),
+        }
+        rounds(&mut world, &node, 2).await;
+        let out = finals(&world.inbox());
+        for row in world.rows().await {
+            assert_out(&world, &row).await;
+            let data = &out[&row.path()];
+            let lines = data.iter().filter(|b| **b == b'\n').count();
+            let flag = format!("{}|{lines}|{}\n", data.len(), hex::encode(sm3::Sm3::digest(data)));
+            assert_eq!(String::from_utf8_lossy(&out[&row.flag_path()]), flag, "{harm}");
+        }
+        assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 0, "{harm}: nothing is left in the spool");
+    }
+}
+
+#[tokio::test]
 async fn shadow_writes_files_here_and_publishes_none_and_paused_makes_none() {
     let (mut world, _root) = World::in_a_directory(profile(FLAGGED)).await;
     let node = world.node("a");
@@ -376,6 +416,10 @@ async fn shadow_writes_files_here_and_publishes_none_and_paused_makes_none() {
     world.batch("B01", 2).await;
     world.prepare(&node).await;
     world.sql("update instruction set account = '6217999999999999999' where id = 5", args![]).await;
+    // As on another node, which did not seal it and renders it again.
+    for row in world.rows().await {
+        _ = std::fs::remove_file(node.spool(&row.sha256));
+    }
     rounds(&mut world, &node, 1).await;
     let states: Vec<_> = world.rows().await.into_iter().map(|r| r.state).collect();
     assert_eq!(states, ["sealed", "sealed", "held", "sealed"]);
