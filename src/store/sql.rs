@@ -78,14 +78,22 @@ macro_rules! args {
     ($($value:expr),* $(,)?) => { vec![$($crate::store::sql::Value::from($value)),*] };
 }
 
-/// One row, read whole: its texts lie one after the other, so that a page of wide rows costs two allocations a row.
-#[derive(Debug)]
+/// Bytes of text that a column holds, more or less.
+const TEXT_USUAL: usize = 16;
+
+/// One row, read whole: its texts lie one after the other, so that a wide row costs a few allocations and not one a column.
 pub struct Row {
     texts: String,
     cells: Vec<Cell>,
 }
 
-#[derive(Debug)]
+impl std::fmt::Debug for Row {
+    /// Texts may be names and cards: only how much there is of them is shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "row({} columns, {} bytes of text)", self.cells.len(), self.texts.len())
+    }
+}
+
 enum Cell {
     Int(i64),
     /// Where in the row's texts it lies.
@@ -96,7 +104,7 @@ enum Cell {
 
 impl Row {
     fn with_columns(columns: usize) -> Self {
-        Self { texts: String::new(), cells: Vec::with_capacity(columns) }
+        Self { texts: String::with_capacity(columns * TEXT_USUAL), cells: Vec::with_capacity(columns) }
     }
 
     fn push_text(&mut self, text: &str) {

@@ -44,6 +44,7 @@ on_both! {
     numbers_are_never_handed_out_twice
     a_lease_has_one_holder_by_the_databases_clock
     bulk_keeps_every_character
+    a_row_gives_each_column_and_shows_nobody
     the_transition_table_follows_the_code
     a_rewritten_audit_log_shows
     the_same_incident_counts_up
@@ -364,6 +365,20 @@ async fn a_lease_has_one_holder_by_the_databases_clock(w: World) {
     assert!(tx.intend(&file, &theirs, attempt, ("p", ""), NOW).await.unwrap());
     assert_eq!(tx.drop_leases("b").await.unwrap(), 1);
     assert!(tx.take_lease("B01", "a", 1, now).await.unwrap().is_some_and(|l| l.fence > theirs.fence));
+}
+
+async fn a_row_gives_each_column_and_shows_nobody(w: World) {
+    w.store.migrate().await.unwrap();
+    let sql = "select cast('王珅' as text), cast(7 as bigint), cast(null as bigint), cast('' as text), cast('阿牛·木呷' as text), cast(null as text)";
+    let row = w.row(sql).await;
+    assert_eq!([0, 3, 4, 5].map(|at| row.text(at).unwrap()), ["王珅", "", "阿牛·木呷", ""]);
+    assert_eq!((row.int(1).unwrap(), row.opt_int(1).unwrap(), row.opt_int(2).unwrap(), row.opt_int(5).unwrap()), (7, Some(7), None, None));
+    for refused in [row.int(0).err(), row.int(2).err(), row.opt_int(4).err(), row.text(1).map(drop).err(), row.text(6).map(drop).err()] {
+        assert!(refused.is_some(), "a column is what it is");
+    }
+    assert!(row.bytes(0).is_err());
+    let shown = format!("{row:?}");
+    assert!(!shown.contains('王') && !shown.contains('牛'), "{shown}");
 }
 
 async fn bulk_keeps_every_character(w: World) {
