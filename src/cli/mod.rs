@@ -405,6 +405,11 @@ pub fn grammar() -> clap::Command {
     Cli::command()
 }
 
+/// How glibc's allocator is to behave. Left alone it keeps an arena of freed memory for each of many short-lived threads,
+/// and a transfer's large buffers teach it to keep more: memory then grows with the number of sessions, not with the work.
+pub const ALLOCATOR: [(&str, &str); 3] =
+    [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "262144"), ("MALLOC_TRIM_THRESHOLD_", "1048576")];
+
 /// Does what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -31,7 +31,7 @@ use crate::store::sql::Tx;
 /// Rows read at a time.
 const PAGE: i64 = 5000;
 /// Beyond so many rows the mail carries sums only: no relay takes more.
-const ROWS_MAILED_MAX: u64 = 20_000;
+const ROWS_MAILED_MAX: u64 = 10_000;
 /// A batch that passed the gate this long ago has its publication.
 const LOOK_BACK_DAYS: i64 = 120;
 const DAY_MINUTES: i64 = 24 * 60;

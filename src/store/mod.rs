@@ -256,6 +256,11 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(address.pool_max.max(2))
             .acquire_timeout(Duration::from_secs(15))
+            // A connection keeps the room that its largest value ever took; a letter with its workbook is many megabytes.
+            .after_release(|connection, _| {
+                connection.shrink_buffers();
+                Box::pin(std::future::ready(Ok(true)))
+            })
             .connect_with(options)
             .await
             .map_err(fail)?;
