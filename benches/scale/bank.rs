@@ -38,7 +38,6 @@ pub fn requests(root: &Path) -> Vec<PathBuf> {
         }
     }
     found.sort();
-    assert!(!found.is_empty(), "nothing in the inbox");
     found
 }
 
@@ -61,36 +60,41 @@ fn order(at: usize, line: &[u8]) -> Option<Order> {
     Some(Order { reference: text(8, 40).to_owned(), fen: text(40, 56).parse().unwrap(), is_paid: !at.is_multiple_of(FAILS) })
 }
 
-/// Answers every request in full.
-pub fn answer(root: &Path) {
-    for name in requests(root) {
-        let (source, target) = (root.join("inbox").join(&name), root.join("outbox").join(&name));
-        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        let (mut count, mut total) = (0_u64, 0_i64);
-        each_line(&source, |at, line| {
-            if let Some(o) = order(at, line).filter(|o| o.is_paid) {
-                (count, total) = (count + 1, total + o.fen);
-            }
-        });
-        let (mut bytes, mut lines, mut digest) = (0, 0, Sm3::new());
-        let mut out = BufWriter::with_capacity(1 << 20, File::create(&target).unwrap());
-        each_line(&source, |at, line| {
+/// Answers every request in full, on a day (`20190315`).
+pub fn answer(root: &Path, day: &str) {
+    let requests = requests(root);
+    assert!(!requests.is_empty(), "nothing in the inbox");
+    requests.iter().for_each(|name| answer_one(root, name, day));
+}
+
+/// Answers a request in full.
+pub fn answer_one(root: &Path, name: &Path, day: &str) {
+    let (source, target) = (root.join("inbox").join(name), root.join("outbox").join(name));
+    std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+    let (mut count, mut total) = (0_u64, 0_i64);
+    each_line(&source, |at, line| {
+        if let Some(o) = order(at, line).filter(|o| o.is_paid) {
+            (count, total) = (count + 1, total + o.fen);
+        }
+    });
+    let (mut bytes, mut lines, mut digest) = (0, 0, Sm3::new());
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(&target).unwrap());
+    each_line(&source, |at, line| {
+        let mut put = |at: usize, text: &[u8]| line[at..at + text.len()].copy_from_slice(text);
+        if at == 0 {
+            put(71, format!("{count:08}{total:016}").as_bytes());
+            put(116, day.as_bytes());
+        } else if let Some(o) = order(at, line) {
             let mut put = |at: usize, text: &[u8]| line[at..at + text.len()].copy_from_slice(text);
-            if at == 0 {
-                put(71, format!("{count:08}{total:016}").as_bytes());
-                put(116, b"20190315");
-            } else if let Some(o) = order(at, line) {
-                let mut put = |at: usize, text: &[u8]| line[at..at + text.len()].copy_from_slice(text);
-                put(344, if o.is_paid { b"00000000" } else { b"CB1004  " });
-            }
-            (bytes, lines) = (bytes + line.len(), lines + 1);
-            digest.update(&*line);
-            out.write_all(line).unwrap();
-        });
-        out.flush().unwrap();
-        let flag = target.with_extension("dat.ok");
-        std::fs::write(flag, format!("{bytes}|{lines}|{}\n", hex::encode(digest.finalize()))).unwrap();
-    }
+            put(344, if o.is_paid { b"00000000" } else { b"CB1004  " });
+        }
+        (bytes, lines) = (bytes + line.len(), lines + 1);
+        digest.update(&*line);
+        out.write_all(line).unwrap();
+    });
+    out.flush().unwrap();
+    let flag = target.with_extension("dat.ok");
+    std::fs::write(flag, format!("{bytes}|{lines}|{}\n", hex::encode(digest.finalize()))).unwrap();
 }
 
 fn yuan(fen: i64) -> String {

@@ -8,9 +8,13 @@ use bankgate::clock::Stopwatch;
 use bankgate::transport::Transport;
 
 use crate::bank;
+use crate::city::BANK;
 use crate::harness::postgres::Postgres;
 use crate::harness::run;
 use crate::harness::sshd::Sshd;
+
+/// How often each bare step is done.
+const ROUNDS: usize = 3;
 
 /// How long each bare step took.
 #[derive(Debug)]
@@ -59,39 +63,57 @@ const SOURCE: &str = "create table source as select n as id, n as seq, 'P' || lp
 
 const COLUMNS: &str = "id, seq, reference, payee_name, payee_id, account, bank_code, mobile, amount_fen, remark";
 
-/// Does the bare work, step by step.
+/// Does the bare work, step by step, each step three times: the medians.
 pub fn measure(postgres: &Postgres, url: &str, sshd: &Sshd, root: &Path, payments: usize) -> Floors {
     postgres.psql(url, &SOURCE.replace("$N", &payments.to_string()));
-    postgres.psql(url, "create table target (like source, primary key (id))");
-    postgres.psql(
-        url,
-        "create table result (file_in bigint, line bigint, instruction_id bigint, account text, amount_fen bigint, outcome text, \
-         reason text, class text, raw_code text, raw_text text, primary key (file_in, line))",
-    );
     postgres.psql(url, "vacuum analyze source");
     let (rows, results) = (root.join("floor.rows"), root.join("floor.results"));
     let copy = |sql: &str, to: &str, path: &Path| {
         postgres.psql(url, &format!("\\copy {sql} {to} '{}'", path.display()));
     };
-    let copy_to = timed(|| copy(&format!("(select {COLUMNS} from source order by id)"), "to", &rows));
-    let copy_from = timed(|| copy(&format!("target ({COLUMNS})"), "from", &rows));
     let said = "(select 1, id, id, account, amount_fen, case when id % 50 = 0 then 'failed' else 'paid' end, \
                 case when id % 50 = 0 then 'ACCT_NOT_FOUND' else '' end, '', case when id % 50 = 0 then 'CB1004' else '00000000' end, '' from source)";
     copy(said, "to", &results);
-    let copy_results = timed(|| copy("result", "from", &results));
+    let (put, get) = errands(sshd, root);
+    let mut times: [Vec<Duration>; 5] = Default::default();
+    for _ in 0..ROUNDS {
+        postgres.psql(url, "drop table if exists target, result");
+        postgres.psql(url, "create table target (like source, primary key (id))");
+        postgres.psql(
+            url,
+            "create table result (file_in bigint, line bigint, instruction_id bigint, account text, amount_fen bigint, outcome text, \
+             reason text, class text, raw_code text, raw_text text, primary key (file_in, line))",
+        );
+        times[0].push(timed(|| copy(&format!("(select {COLUMNS} from source order by id)"), "to", &rows)));
+        times[1].push(timed(|| copy(&format!("target ({COLUMNS})"), "from", &rows)));
+        times[2].push(timed(|| copy("result", "from", &results)));
+        times[3].push(timed(|| sftp(sshd, root, &put)));
+        times[4].push(timed(|| sftp(sshd, root, &get)));
+    }
+    let [copy_to, copy_from, copy_results, sftp_put, sftp_get] = times.map(median);
+    Floors { copy_to, copy_from, copy_results, sftp_put, sftp_get }
+}
 
-    let sent = bank::requests(&sshd.root);
+fn median(mut of: Vec<Duration>) -> Duration {
+    of.sort_unstable();
+    of[of.len() / 2]
+}
+
+/// What `sftp` is to put and to get: the files that the product sent, and those that the bank answered.
+fn errands(sshd: &Sshd, root: &Path) -> (String, String) {
+    let mailbox = sshd.root.join(BANK);
+    let sent = bank::requests(&mailbox);
     let mine = root.join("floor.sftp");
     std::fs::create_dir_all(&mine).unwrap();
     std::fs::create_dir_all(sshd.root.join("floor")).unwrap();
     open_to_all(&sshd.root.join("floor"));
     let (mut put, mut get) = (String::new(), String::new());
     for (at, name) in sent.iter().enumerate() {
-        std::fs::copy(sshd.root.join("inbox").join(name), mine.join(at.to_string())).unwrap();
+        std::fs::copy(mailbox.join("inbox").join(name), mine.join(at.to_string())).unwrap();
         put.push_str(&format!("put {}/{at} floor/{at}\n", mine.display()));
-        get.push_str(&format!("get outbox/{} {}/back-{at}\n", name.display(), mine.display()));
+        get.push_str(&format!("get {BANK}/outbox/{} {}/back-{at}\n", name.display(), mine.display()));
     }
-    Floors { copy_to, copy_from, copy_results, sftp_put: timed(|| sftp(sshd, root, &put)), sftp_get: timed(|| sftp(sshd, root, &get)) }
+    (put, get)
 }
 
 fn open_to_all(folder: &Path) {
@@ -136,7 +158,6 @@ pub fn python(postgres: &Postgres, url: &str, sshd: &Sshd, root: &Path) -> Pytho
 /// One file of 200 MB there and back, medians of three, each time by both. Both put it on the disk: what we send and what we keep
 /// is flushed, and so theirs is asked to flush (`-f`).
 pub fn wire(sshd: &Sshd, root: &Path, runtime: &tokio::runtime::Runtime) -> Wire {
-    const ROUNDS: usize = 3;
     let source: PathBuf = root.join("wire");
     std::fs::write(&source, vec![b'7'; 200 << 20]).unwrap();
     let transport = Transport::Sftp(sshd.endpoint());
@@ -152,9 +173,6 @@ pub fn wire(sshd: &Sshd, root: &Path, runtime: &tokio::runtime::Runtime) -> Wire
         times[2].push(timed(|| sftp(sshd, root, &format!("put -f {} {up}-theirs\n", source.display()))));
         times[3].push(timed(|| sftp(sshd, root, &format!("get -f {up}-theirs {}-theirs\n", down.display()))));
     }
-    let [a, b, c, d] = times.map(|mut of| {
-        of.sort_unstable();
-        of[ROUNDS / 2]
-    });
+    let [a, b, c, d] = times.map(median);
     Wire { ours: [a, b], theirs: [c, d] }
 }

@@ -12,6 +12,7 @@
 
 mod bank;
 mod city;
+mod cpu;
 mod floor;
 #[expect(dead_code, reason = "shared with the tests, which use more of it")]
 #[path = "../../tests/it/harness/mod.rs"]
@@ -57,13 +58,15 @@ struct Options {
     leg: Option<String>,
     #[arg(long, hide = true)]
     config: Option<PathBuf>,
+    #[arg(long, hide = true, value_delimiter = ',')]
+    servers: Vec<u32>,
 }
 
 fn main() {
     let options = Options::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     if let (Some(leg), Some(config)) = (&options.leg, &options.config) {
-        runtime.block_on(product::leg(leg, config));
+        runtime.block_on(product::leg(leg, config, &options.servers));
         return;
     }
     let root = harness::folder("scale");
@@ -75,10 +78,20 @@ fn main() {
         Engine::Sqlite => format!("sqlite:{}", root.join("bankgate.db").display()),
     };
     let mut table = report::Report::new(&options);
+    let of_database =
+        postgres.psql(&floor_url, "select pid from pg_stat_activity where backend_type = 'checkpointer'").trim().parse().unwrap();
+    let servers = [cpu::parent_of(of_database), cpu::started("sshd")];
 
     step("making up the city");
-    let config = city::settings(&root, &url, &sshd);
-    runtime.block_on(city::found(&config, options.payments));
+    let config = city::settings(&root, &url, &sshd, 1, "");
+    runtime.block_on(async {
+        let store = city::found(&config, 1).await;
+        let (number, pay_on) = ("2019-NY-0001".to_owned(), "2019-03-14".parse().unwrap());
+        let list = city::List { number, bank: city::BANK.to_owned(), people: 0..options.payments, pay_on };
+        city::release(&store, &list, city::at("2019-03-13", "09:00:00")).await;
+        store.close().await;
+    });
+    let mailbox = sshd.root.join(city::BANK);
     let wal = || (options.engine == Engine::Postgres).then(|| postgres.psql(&url, "select pg_current_wal_lsn()").trim().to_owned());
     let wal_between = |from: Option<String>, to: Option<String>| -> Option<u64> {
         let (from, to) = (from?, to?);
@@ -94,14 +107,18 @@ fn main() {
         if let Some(what) = before {
             step(what);
             match leg {
-                "in" => bank::answer(&sshd.root),
-                _ => bank::state(&sshd.root),
+                "in" => bank::answer(&mailbox, "20190315"),
+                _ => bank::state(&mailbox),
             }
         }
         step(&format!("the product, leg {leg}"));
         let start = wal();
-        let said = product::run_leg(leg, &config);
+        let said = product::run_leg(leg, &config, servers);
         table.leg(leg, said, wal_between(start, wal()));
+    }
+
+    if options.engine == Engine::Postgres {
+        table.size(postgres.psql(&url, "select pg_database_size(current_database())").trim().parse().unwrap());
     }
 
     step("the floors");

@@ -14,6 +14,7 @@ use bankgate::passes::{
 };
 
 use crate::city::{BANK, at};
+use crate::cpu;
 
 /// One pass, run until nothing is left for it.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
@@ -24,6 +25,8 @@ pub struct Timed {
     pub micros: u64,
     /// The most memory that the process ever held by then, in KiB.
     pub peak_kib: u64,
+    /// Processor time in milliseconds: the product's own, its database server's, the bank's server's.
+    pub cpu_millis: [u64; 3],
 }
 
 impl Timed {
@@ -33,11 +36,12 @@ impl Timed {
     }
 }
 
-/// Runs a leg in a process of its own and reads what it says.
-pub fn run_leg(leg: &str, config: &Path) -> Vec<Timed> {
+/// Runs a leg in a process of its own and reads what it says. The servers are the database's and the bank's.
+pub fn run_leg(leg: &str, config: &Path, servers: [u32; 2]) -> Vec<Timed> {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--leg", leg, "--config"])
+        .args(["--leg", leg, "--servers", &format!("{},{}", servers[0], servers[1]), "--config"])
         .arg(config)
+        .envs(bankgate::cli::ALLOCATOR)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -49,38 +53,39 @@ pub fn run_leg(leg: &str, config: &Path) -> Vec<Timed> {
 }
 
 /// A leg of the way; one line of JSON a stage.
-pub async fn leg(leg: &str, config: &Path) {
+pub async fn leg(leg: &str, config: &Path, servers: &[u32]) {
     let gateway = assemble(Config::load(config).unwrap()).await.unwrap();
     let g = &gateway;
+    let timed = Timer { pids: [std::process::id(), servers[0], servers[1]] };
     match leg {
         "out" => {
             let now = at("2019-03-14", "10:00:00");
-            timed("admit", || admit::admit(g, now)).await;
-            timed("plan", || plan::plan(g, BANK, now)).await;
-            timed("seal", || seal::seal(g, BANK, now)).await;
-            timed("publish", || publish_all(g, now)).await;
+            timed.run("admit", || admit::admit(g, now)).await;
+            timed.run("plan", || plan::plan(g, BANK, now)).await;
+            timed.run("seal", || seal::seal(g, BANK, now)).await;
+            timed.run("publish", || publish_all(g, now)).await;
             must_be(g, FileOutState::Sent).await;
         }
         "in" => {
             let now = at("2019-03-15", "10:00:00");
-            timed("collect", || collect::collect(g, BANK, now)).await;
-            timed("stage", || stage::stage(g, now)).await;
-            timed("apply", || apply::apply(g, now)).await;
+            timed.run("collect", || collect::collect(g, BANK, now)).await;
+            timed.run("stage", || stage::stage(g, now)).await;
+            timed.run("apply", || apply::apply(g, now)).await;
             must_be(g, FileOutState::Answered).await;
-            timed("remedy", || remedy::remedy(g, now)).await;
-            timed("report", || report::report(g, now)).await;
+            timed.run("remedy", || remedy::remedy(g, now)).await;
+            timed.run("report", || report::report(g, now)).await;
         }
         "after" => {
             // Size and time of a statement must be seen twice.
             let morning = at("2019-03-16", "08:00:00");
             collect::collect(g, BANK, morning).await.unwrap();
             let now = morning.plus_minutes(5);
-            timed("collect statement", || collect::collect(g, BANK, now)).await;
-            timed("stage statement", || stage::stage(g, now)).await;
-            timed("reconcile", || reconcile::reconcile(g, now)).await;
-            timed("look at what is due", || due(g, now)).await;
+            timed.run("collect statement", || collect::collect(g, BANK, now)).await;
+            timed.run("stage statement", || stage::stage(g, now)).await;
+            timed.run("reconcile", || reconcile::reconcile(g, now)).await;
+            timed.run("look at what is due", || due(g, now)).await;
             let evening = at("2019-03-20", "17:30:00");
-            timed("close the month", || close::close(g, evening)).await;
+            timed.run("close the month", || close::close(g, evening)).await;
         }
         other => panic!("no leg {other}"),
     }
@@ -104,11 +109,22 @@ async fn due(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
     Ok(done)
 }
 
-async fn timed<F: Future<Output = Result<Done, PassError>>>(stage: &str, mut pass: impl FnMut() -> F) {
-    let watch = Stopwatch::start();
-    while pass().await.unwrap_or_else(|e| panic!("{stage}: {e}")).changed > 0 {}
-    let micros = u64::try_from(watch.elapsed().as_micros()).unwrap();
-    println!("{}", serde_json::to_string(&Timed { stage: stage.to_owned(), micros, peak_kib: peak_kib() }).unwrap());
+/// Whose time is taken: the product's, its database server's, the bank's server's.
+struct Timer {
+    pids: [u32; 3],
+}
+
+impl Timer {
+    async fn run<F: Future<Output = Result<Done, PassError>>>(&self, stage: &str, mut pass: impl FnMut() -> F) {
+        let before = self.pids.map(cpu::millis_of);
+        let watch = Stopwatch::start();
+        while pass().await.unwrap_or_else(|e| panic!("{stage}: {e}")).changed > 0 {}
+        let micros = u64::try_from(watch.elapsed().as_micros()).unwrap();
+        let after = self.pids.map(cpu::millis_of);
+        let cpu_millis = std::array::from_fn(|at| after[at].saturating_sub(before[at]));
+        let timed = Timed { stage: stage.to_owned(), micros, peak_kib: peak_kib(), cpu_millis };
+        println!("{}", serde_json::to_string(&timed).unwrap());
+    }
 }
 
 /// A leg that did nothing would be a fast one.

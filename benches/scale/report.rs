@@ -15,6 +15,7 @@ pub struct Report {
     payments: usize,
     engine: Engine,
     legs: Vec<(String, Vec<Timed>, Option<u64>)>,
+    size: Option<u64>,
     floors: Option<Floors>,
     python: Option<Python>,
     wire: Option<Wire>,
@@ -23,12 +24,17 @@ pub struct Report {
 impl Report {
     /// An empty one.
     pub const fn new(options: &Options) -> Self {
-        Self { payments: options.payments, engine: options.engine, legs: Vec::new(), floors: None, python: None, wire: None }
+        Self { payments: options.payments, engine: options.engine, legs: Vec::new(), size: None, floors: None, python: None, wire: None }
     }
 
     /// A leg of the product, with what it wrote to the log.
     pub fn leg(&mut self, name: &str, stages: Vec<Timed>, wal: Option<u64>) {
         self.legs.push((name.to_owned(), stages, wal));
+    }
+
+    /// How many bytes the database is at the end, with the list that it began with.
+    pub fn size(&mut self, bytes: u64) {
+        self.size = Some(bytes);
     }
 
     /// The bare work.
@@ -118,10 +124,13 @@ impl Report {
         object.insert("peak_mib".to_owned(), self.peak_mib().round().into());
         let wal: Option<u64> = self.legs.iter().map(|(_, _, wal)| *wal).sum();
         object.insert("wal_bytes_per_payment".to_owned(), wal.map(|w| w / self.payments as u64).into());
+        object.insert("database_bytes_per_payment".to_owned(), self.size.map(|s| s / self.payments as u64).into());
         let stages = self.legs.iter().flat_map(|(leg, timed, _)| {
             timed.iter().map(move |t| {
                 serde_json::json!({ "leg": leg, "stage": t.stage, "seconds": t.time().as_secs_f64(),
-                    "rows_per_s": (self.payments as f64 / t.time().as_secs_f64()).round(), "peak_mib": (t.peak_kib as f64 / 1024.0).round() })
+                    "rows_per_s": (self.payments as f64 / t.time().as_secs_f64()).round(), "peak_mib": (t.peak_kib as f64 / 1024.0).round(),
+                    "cpu_s": { "product": t.cpu_millis[0] as f64 / 1000.0, "database": t.cpu_millis[1] as f64 / 1000.0,
+                        "bank": t.cpu_millis[2] as f64 / 1000.0 } })
             })
         });
         object.insert("stages".to_owned(), stages.collect());
@@ -148,7 +157,9 @@ impl Report {
         };
         for (leg, stages, wal) in &self.legs {
             for stage in stages {
-                line(&format!("{leg}: {}", stage.stage), stage.time(), &format!("peak {} MiB", stage.peak_kib / 1024));
+                let [own, database, bank] = stage.cpu_millis.map(|ms| ms as f64 / 1000.0);
+                let more = format!("peak {} MiB, processor {own:.1} s, database's {database:.1}, bank's {bank:.1}", stage.peak_kib / 1024);
+                line(&format!("{leg}: {}", stage.stage), stage.time(), &more);
             }
             if let Some(wal) = wal {
                 line(
@@ -172,6 +183,9 @@ impl Report {
         if let Some(p) = &self.python {
             line("script: out", p.out, "");
             line("script: back", p.back, "");
+        }
+        if let Some(size) = self.size {
+            text.push_str(&format!("{:<34}{:>9} bytes a payment\n", "the database at the end", size / self.payments as u64));
         }
         text.push('\n');
         let (baseline, shown) = (self.baseline(), |r: Option<f64>| r.map_or_else(|| "-".to_owned(), |r| format!("{r:.2}")));
