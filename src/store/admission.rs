@@ -266,33 +266,34 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn batches_at_gate(&mut self, now: Timestamp) -> Result<Vec<BatchRow>, StoreError> {
+        let here = self.rows("select batch from at_gate where released_at <= $1 order by released_at, batch", args![now]).await?;
+        // One by one: a plan that joined them could as well go through all batches that ever were.
         let sql = "select b.number, b.kind, b.department, b.project, b.period, b.pay_on, b.declared_count, b.declared_fen, b.maker, b.approver, \
                    b.finance_reviewer, b.released_by, b.digest, coalesce(a.state, ''), coalesce(a.digest, '') \
-                   from batch b left join admission a on a.batch = b.number \
-                   where b.released_at is not null and b.released_at <= $1 \
-                   and (a.batch is null or a.state = 'held' or (a.state = 'returned' and b.released_at > a.decided_at)) order by b.released_at, b.number";
-        let rows = self.rows(sql, args![now]).await?;
-        rows.iter()
-            .map(|r| {
-                Ok(BatchRow {
-                    number: r.string(0)?,
-                    kind: r.string(1)?,
-                    department: r.string(2)?,
-                    project: r.string(3)?,
-                    period: r.string(4)?,
-                    pay_on: r.string(5)?,
-                    declared_count: r.int(6)?,
-                    declared: r.fen(7)?,
-                    maker: r.string(8)?,
-                    approver: r.string(9)?,
-                    finance_reviewer: r.string(10)?,
-                    released_by: r.string(11)?,
-                    digest: r.string(12)?,
-                    admission: r.string(13)?,
-                    admission_digest: r.string(14)?,
-                })
-            })
-            .collect()
+                   from batch b left join admission a on a.batch = b.number where b.number = $1 and b.released_at is not null and b.released_at <= $2 \
+                   and (a.batch is null or a.state = 'held' or (a.state = 'returned' and b.released_at > a.decided_at))";
+        let mut found = Vec::with_capacity(here.len());
+        for row in here {
+            let Some(r) = self.opt(sql, args![row.text(0)?, now]).await? else { continue };
+            found.push(BatchRow {
+                number: r.string(0)?,
+                kind: r.string(1)?,
+                department: r.string(2)?,
+                project: r.string(3)?,
+                period: r.string(4)?,
+                pay_on: r.string(5)?,
+                declared_count: r.int(6)?,
+                declared: r.fen(7)?,
+                maker: r.string(8)?,
+                approver: r.string(9)?,
+                finance_reviewer: r.string(10)?,
+                released_by: r.string(11)?,
+                digest: r.string(12)?,
+                admission: r.string(13)?,
+                admission_digest: r.string(14)?,
+            });
+        }
+        Ok(found)
     }
 
     /// A page of a batch's payments, in order, behind this number.
@@ -367,9 +368,9 @@ impl Tx {
                    where t.next_id <= t.last_id and t.kind = 'first' and b.department = $1 and b.project = $2 and a.year = $3";
         let first = self.one(sql, args![department, project, year]).await?.fen(0)?;
         // A reissue takes money that is in suspense, but for what was carried over the year's end: that is paid from new funds.
-        let sql = "select cast(coalesce(sum(i.amount_fen), 0) as bigint) from tranche t join batch b on b.number = t.batch join admission a on a.batch = t.batch \
-                   join instruction i on i.id >= t.next_id and i.id <= t.last_id join instruction_state s on s.instruction_id = i.previous_id and s.state = 'carried' \
-                   where t.next_id <= t.last_id and t.kind = 'reissue' and b.department = $1 and b.project = $2 and a.year = $3";
+        let sql = "select cast(coalesce(sum((select sum(i.amount_fen) from instruction i where i.id >= t.next_id and i.id <= t.last_id and exists \
+                   (select 1 from instruction_state s where s.instruction_id = i.previous_id and s.state = 'carried'))), 0) as bigint) \
+                   from tranche t join batch b on b.number = t.batch join admission a on a.batch = t.batch where t.next_id <= t.last_id and t.kind = 'reissue' and b.department = $1 and b.project = $2 and a.year = $3";
         let carried = self.one(sql, args![department, project, year]).await?.fen(0)?;
         first.checked_add(carried).ok_or_else(|| StoreError::Broken("what is spoken for does not fit".to_owned()))
     }
@@ -384,23 +385,30 @@ impl Tx {
                    year = excluded.year, reasons = excluded.reasons, admitted_count = excluded.admitted_count, admitted_fen = excluded.admitted_fen, \
                    rejected_count = excluded.rejected_count, rejected_fen = excluded.rejected_fen, decided_at = excluded.decided_at \
                    where admission.state <> 'admitted' and admission.state = $11";
-        self.exec_one(
-            sql,
-            args![
-                batch,
-                verdict.state,
-                &verdict.digest,
-                verdict.year,
-                &verdict.reasons,
-                verdict.admitted.0,
-                verdict.admitted.1,
-                verdict.rejected.0,
-                verdict.rejected.1,
-                now,
-                before
-            ],
-        )
-        .await
+        let is_set = self
+            .exec_one(
+                sql,
+                args![
+                    batch,
+                    verdict.state,
+                    &verdict.digest,
+                    verdict.year,
+                    &verdict.reasons,
+                    verdict.admitted.0,
+                    verdict.admitted.1,
+                    verdict.rejected.0,
+                    verdict.rejected.1,
+                    now,
+                    before
+                ],
+            )
+            .await?;
+        if is_set && verdict.state != "held" {
+            // One that was released again in the meantime stays.
+            let sql = "delete from at_gate where batch = $1 and ($2 = 'admitted' or released_at <= $3)";
+            self.exec(sql, args![batch, verdict.state, now]).await?;
+        }
+        Ok(is_set)
     }
 
     /// Batches that went back and are here again as this one: itself, and those of its project and period that name a person

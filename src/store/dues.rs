@@ -117,10 +117,7 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn files_to_see(&mut self, of: &PayerAccount) -> Result<Vec<FileRow>, StoreError> {
-        let sql = format!(
-            "{FILES} and not exists (select 1 from reconciled r where r.kind = 'file' and r.subject = f.id and r.entry >= \
-             coalesce((select max(e.id) from entry e where e.file_out = f.id), 0)) order by f.id"
-        );
+        let sql = format!("{FILES} and f.id in (select r.subject from reconciled r where r.kind = 'file' and r.unseen = 1) order by f.id");
         self.rows(sqlx::AssertSqlSafe(sql), args![&of.bank, &of.account]).await?.iter().map(file_row).collect()
     }
 
@@ -203,7 +200,8 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn settle_file(&mut self, file: i64, entry: i64) -> Result<(), StoreError> {
-        let sql = "insert into reconciled (kind, subject, entry) values ('file', $1, $2) on conflict (kind, subject) do update set entry = excluded.entry";
+        let sql = "insert into reconciled (kind, subject, entry) values ('file', $1, $2) on conflict (kind, subject) do update set \
+                   entry = excluded.entry, unseen = case when reconciled.newest > excluded.entry then 1 else 0 end";
         self.exec(sql, args![file, entry]).await.map(|_| ())
     }
 

@@ -48,7 +48,8 @@ fn enquiry(r: &Row) -> Result<Enquiry, StoreError> {
     })
 }
 
-const OPEN_LINES: &str = "from instruction i left join instruction_state s on s.instruction_id = i.id where i.id >= $1 and i.id <= $2 \
+const OPEN_LINES: &str = "from instruction i left join instruction_state s on s.instruction_id = i.id and s.instruction_id >= $1 \
+                          and s.instruction_id <= $2 where i.id >= $1 and i.id <= $2 \
                           and coalesce(s.state, $3) in ('sent', 'accepted', 'unknown')";
 
 impl Tx {

@@ -213,7 +213,8 @@ impl Tx {
         let sql = "select count(*), cast(coalesce(sum(total_fen), 0) as bigint) from file_out where sent_at >= $1 and sent_at < $2";
         let out = self.one(sql, args![from, before]).await?;
         let came = self.one("select count(*) from file_in where seen_at >= $1 and seen_at < $2", args![from, before]).await?;
-        let sql = "select count(*) from incident where first_at < $1 and (state = 'open' or last_at >= $1)";
+        let sql = "select (select count(*) from incident where state = 'open' and first_at < $1) \
+                   + (select count(*) from incident where state <> 'open' and last_at >= $1 and first_at < $1)";
         let incidents = self.one(sql, args![before]).await?.int(0)?;
         let sql = "select count(distinct e.id), cast(coalesce(sum(case when p.amount_fen > 0 then p.amount_fen else 0 end), 0) as bigint) \
                    from entry e join posting p on p.entry = e.id where e.at >= $1 and e.at < $2";

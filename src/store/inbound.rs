@@ -408,6 +408,9 @@ impl Tx {
                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id";
         let values = args![&file.bank, &head.account, dates.0, dates.1, head.opening, head.closing, entries.len(), file.id, problems];
         let id = self.one(sql, values).await?.int(0)?;
+        if problems.is_empty() {
+            self.exec("insert into reconciled (kind, subject, unseen) values ('statement', $1, 1)", args![id]).await?;
+        }
         let rows = entries.iter().map(|e| {
             args![
                 id,

@@ -86,7 +86,13 @@ impl Tx {
                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id";
         let values =
             args![now, kind.code(), &of.batch, of.file_out, of.file_in, of.funding, of.lines, of.refund_order, of.opening, of.statement];
-        self.one(sql, values).await?.int(0)
+        let entry = self.one(sql, values).await?.int(0)?;
+        if let Some(file) = of.file_out {
+            let sql = "insert into reconciled (kind, subject, entry, newest, unseen) values ('file', $1, -1, $2, 1) on conflict (kind, subject) \
+                       do update set unseen = 1, newest = case when excluded.newest > reconciled.newest then excluded.newest else reconciled.newest end";
+            self.exec(sql, args![file, entry]).await?;
+        }
+        Ok(entry)
     }
 
     /// The balance of an account; nothing where there is none.

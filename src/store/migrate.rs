@@ -69,6 +69,13 @@ const VERSIONS: &[Version] = &[
     },
     Version { number: 12, name: "history", both: &[include_str!("migrations/0012_history.sql")], postgres: &[], sqlite: &[] },
     Version { number: 13, name: "seal", both: &[include_str!("migrations/0013_seal.sql")], postgres: &[], sqlite: &[] },
+    Version {
+        number: 14,
+        name: "due",
+        both: &[include_str!("migrations/0014_due.sql")],
+        postgres: &[include_str!("migrations/0014_postgres.sql")],
+        sqlite: &[include_str!("migrations/0014_sqlite.sql")],
+    },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

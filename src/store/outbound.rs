@@ -344,7 +344,7 @@ impl Tx {
     pub async fn tranche_of(&mut self, instruction: i64) -> Result<Tranche, StoreError> {
         let sql = "select t.id, t.batch, t.agreement, t.kind, t.next_id, t.last_id, b.pay_on, t.not_before, b.department, b.project, a.year, t.bank \
                    from tranche t join batch b on b.number = t.batch join admission a on a.batch = t.batch \
-                   where t.first_id <= $1 and t.last_id >= $1 order by t.first_id desc limit 1";
+                   where t.first_id = (select max(first_id) from tranche where first_id <= $1) and t.last_id >= $1";
         let r = self.one(sql, args![instruction]).await?;
         let purse = Purse { department: r.string(8)?, project: r.string(9)?, year: year(&r, 10)?, bank: r.string(11)? };
         Ok(Tranche {

@@ -225,7 +225,8 @@ impl Tx {
     ) -> Result<(Option<i64>, Vec<PublicRow>), StoreError> {
         let sql = "select i.id, coalesce(s.state, ''), p.seq, p.township, p.village, p.village_group, p.household_no, p.entitled_name, i.payee_name, i.payee_id, \
                    i.account, p.payee_role, coalesce(s.amount_fen, i.amount_fen) from instruction i join payment p on p.id = i.payment_id \
-                   left join instruction_state s on s.instruction_id = i.id where i.id > $1 and i.id <= $2 order by i.id limit $3";
+                   left join instruction_state s on s.instruction_id = i.id and s.instruction_id > $1 and s.instruction_id <= $2 \
+                   where i.id > $1 and i.id <= $2 order by i.id limit $3";
         let rows = self.rows(sql, args![after, last_id, limit]).await?;
         let last = rows.last().map(|r| r.int(0)).transpose()?;
         let mut paid = Vec::new();
@@ -264,7 +265,7 @@ impl Tx {
              join answer_line l on l.file_in = x.id and l.outcome = 'paid' and l.is_final = 1 and l.instruction_id is not null where f.batch = $1";
         let each = "select i.id as id, p.seq as seq, coalesce(s.amount_fen, i.amount_fen) as fen, coalesce(s.state, f.lines_state) as state \
              from file_out f join instruction i on i.id >= f.first_id and i.id <= f.last_id join payment p on p.id = i.payment_id \
-             left join instruction_state s on s.instruction_id = i.id where f.batch = $1 and f.kind = 'instruction' and f.state not in ('voided', 'abandoned')";
+             left join instruction_state s on s.instruction_id = i.id and s.batch = $1 where f.batch = $1 and f.kind = 'instruction' and f.state not in ('voided', 'abandoned')";
         let sql = format!(
             "select count(*), cast(coalesce(sum(e.fen), 0) as bigint), cast(coalesce(sum(case when a.id is null then 0 else 1 end), 0) as bigint), \
              cast(coalesce(sum(case when a.id is null then 0 else e.fen end), 0) as bigint) from ({each}) e left join ({said}) a on a.id = e.id where e.state = 'paid'"

@@ -319,7 +319,8 @@ impl Tx {
     ) -> Result<Vec<ListedPayment>, StoreError> {
         let sql = "select i.id, p.township, p.village, i.payee_name, i.payee_id, i.account, p.seq, i.amount_fen, coalesce(s.state, ''), \
                    coalesce(s.reason, ''), coalesce(s.returned_fen, 0), coalesce(l.on_date, '') \
-                   from instruction i join payment p on p.id = i.payment_id left join instruction_state s on s.instruction_id = i.id \
+                   from instruction i join payment p on p.id = i.payment_id \
+                   left join instruction_state s on s.instruction_id = i.id and s.instruction_id > $1 and s.instruction_id <= $2 \
                    left join answer_line l on l.file_in = s.file_in and l.line = s.line where i.id > $1 and i.id <= $2 order by i.id limit $3";
         let rows = self.rows(sql, args![after, block.1, limit]).await?;
         rows.iter()

@@ -417,12 +417,13 @@ impl Tx {
     /// The database refused.
     pub async fn meet_returns(&mut self, file: &FileOut, twice: &[i64], now: Timestamp) -> Result<Vec<SentBack>, StoreError> {
         let sql = format!(
-            "select x.instruction_id, x.payment_id, x.root_payment_id, x.own_fen, x.reason, x.class, x.raw_text, x.money_on, coalesce(p.on_date, ''), x.id \
-             from ({}) x join transition t on t.state = x.own_state and t.event = 'bank_returned' and t.next <> t.state left join \
-             (select l.instruction_id, max(l.on_date) as on_date from answer_line l join waiting_return w on w.instruction_id = l.instruction_id \
+            // Once for all of them, and not again for each: a file's answers are as many as its lines.
+            "with p as materialized (select l.instruction_id, max(l.on_date) as on_date from answer_line l join waiting_return w on w.instruction_id = l.instruction_id \
              where l.file_in in (select f.id from file_in f where f.file_out = $1 and f.kind in ('result', 'enquiry') and f.state = 'applied') and l.outcome = 'paid' \
-             and l.is_final = 1 and l.on_date <> '' and w.file_out = $1 and w.settled_at is null group by l.instruction_id) p on p.instruction_id = x.instruction_id \
-             order by x.instruction_id",
+             and l.is_final = 1 and l.on_date <> '' and w.file_out = $1 and w.settled_at is null group by l.instruction_id) \
+             select x.instruction_id, x.payment_id, x.root_payment_id, x.own_fen, x.reason, x.class, x.raw_text, x.money_on, coalesce(p.on_date, ''), x.id \
+             from ({}) x join transition t on t.state = x.own_state and t.event = 'bank_returned' and t.next <> t.state \
+             left join p on p.instruction_id = x.instruction_id order by x.instruction_id",
             meeting(twice)
         );
         let lines = self

@@ -118,7 +118,7 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn days_chosen(&mut self, of: &PayerAccount) -> Result<Vec<NaiveDate>, StoreError> {
-        let sql = "select distinct from_date, to_date from statement where bank = $1 and account = $2 and problems like 'set aside%'";
+        let sql = "select distinct from_date, to_date from statement where bank = $1 and account = $2 and problems <> '' and problems like 'set aside%'";
         let mut days = Vec::new();
         for row in self.rows(sql, args![&of.bank, &of.account]).await? {
             let (from, to) = (row.date(0)?, row.date(1)?);
@@ -132,7 +132,13 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn set_statement(&mut self, id: i64, problems: &str) -> Result<(), StoreError> {
-        self.exec("update statement set problems = $2 where id = $1", args![id, problems]).await.map(|_| ())
+        self.exec("update statement set problems = $2 where id = $1", args![id, problems]).await?;
+        if problems.is_empty() {
+            // From here on it counts, and its lines ask for what explains them.
+            let sql = "insert into reconciled (kind, subject, unseen) values ('statement', $1, 1) on conflict (kind, subject) do update set unseen = 1";
+            self.exec(sql, args![id]).await?;
+        }
+        Ok(())
     }
 }
 

@@ -34,7 +34,7 @@ grant insert on {schema}.payment to bankgate_daemon;
 -- Persons pause a bank and let it go on through the daemon; all else of a bank is the platform's.
 grant update (mode) on {schema}.bank to bankgate_daemon;
 -- What it keeps up to date.
-grant insert, update on {schema}.counter, {schema}.admission, {schema}.tranche, {schema}.file_out, {schema}.instruction_state,
+grant insert, update on {schema}.at_gate, {schema}.counter, {schema}.admission, {schema}.tranche, {schema}.file_out, {schema}.instruction_state,
   {schema}.file_in, {schema}.account, {schema}.failure_case, {schema}.outbox_mail, {schema}.incident, {schema}.proposal,
   {schema}.lease, {schema}.edge, {schema}.sighting, {schema}.remainder, {schema}.waiting_return, {schema}.ineligible_news, {schema}.refund_order, {schema}.refund_line,
   {schema}.break_item, {schema}.reconciled, {schema}.reconcile_mark, {schema}.period_close, {schema}.publication, {schema}.expected_file, {schema}.enquiry,
@@ -45,6 +45,8 @@ grant insert, update (live, ordinal) on {schema}.instruction to bankgate_daemon;
 grant insert on {schema}.answer_line, {schema}.final_answer, {schema}.event, {schema}.entry, {schema}.posting, {schema}.audit,
   {schema}.statement, {schema}.statement_line, {schema}.statement_match, {schema}.reconcile_run, {schema}.correction,
   {schema}.legacy_payment, {schema}.opening_balance, {schema}.period_item to bankgate_daemon;
+-- A batch that was decided leaves the gate.
+grant delete on {schema}.at_gate to bankgate_daemon;
 -- The code's own table of transitions, loaded anew when a new program starts.
 grant insert, delete on {schema}.transition to bankgate_daemon;
 

@@ -257,24 +257,27 @@ impl Tx {
     /// The database refused.
     pub async fn accounts_to_reconcile(&mut self) -> Result<Vec<PayerAccount>, StoreError> {
         let sql = "select a.bank, a.payer_account, max(case when a.funds_model = 'cash' then 1 else 0 end) from agreement a \
-                   where exists (select 1 from statement s where s.bank = a.bank and s.account = a.payer_account) \
+                   where (select s.id from statement s where s.account = a.payer_account and s.bank = a.bank limit 1) is not null \
                    group by a.bank, a.payer_account order by a.bank, a.payer_account";
         let rows = self.rows(sql, args![]).await?;
         rows.iter().map(|r| Ok(PayerAccount { bank: r.string(0)?, account: r.string(1)?, is_cash: r.int(2)? == 1 })).collect()
     }
 
-    /// What of an account there is that could change a verdict: newest statement, entry, match, order, case, funding.
+    /// What of an account there is that could change a verdict: newest statement, match, order, case, funding, entry of no file; files of
+    /// its bank with an entry that was not seen. What moves at another bank's files is no reason to look here.
     ///
     /// # Errors
     /// The database refused.
     pub async fn account_pulse(&mut self, of: &PayerAccount) -> Result<String, StoreError> {
         let sql = "select coalesce((select max(id) from statement where bank = $1 and account = $2), 0), \
-                   coalesce((select max(id) from statement_match), 0), coalesce((select max(id) from entry), 0), \
+                   coalesce((select max(id) from statement_match), 0), coalesce((select max(id) from entry where file_out is null), 0), \
                    (select count(*) from refund_order where bank = $1 and state in ('sent', 'accepted', 'executed')), \
                    (select count(*) from failure_case where state = 'open' and kind = 'recovery'), coalesce((select max(id) from funding), 0), \
-                   (select count(*) from file_in where bank = $1 and kind = 'statement' and state = 'conflict')";
+                   (select count(*) from file_in where bank = $1 and kind = 'statement' and state = 'conflict'), \
+                   u.n, u.newest from (select count(*) as n, cast(coalesce(sum(r.newest), 0) as bigint) as newest from reconciled r \
+                   join file_out f on f.id = r.subject where r.kind = 'file' and r.unseen = 1 and f.bank = $1) u";
         let row = self.one(sql, args![&of.bank, &of.account]).await?;
-        let parts = (0..7).map(|at| row.int(at).map(|n| n.to_string())).collect::<Result<Vec<_>, _>>()?;
+        let parts = (0..9).map(|at| row.int(at).map(|n| n.to_string())).collect::<Result<Vec<_>, _>>()?;
         Ok(parts.join("/"))
     }
 
@@ -303,7 +306,7 @@ impl Tx {
     pub async fn lines_unexplained(&mut self, of: &PayerAccount) -> Result<Vec<Line>, StoreError> {
         let sql = "select l.statement, l.line, l.on_date, l.side, l.amount_fen, l.reference, l.words, l.counter_account, l.counter_name \
                    from statement s join statement_line l on l.statement = s.id where s.bank = $1 and s.account = $2 and s.problems = '' \
-                   and not exists (select 1 from reconciled r where r.kind = 'statement' and r.subject = s.id) \
+                   and s.id in (select r.subject from reconciled r where r.kind = 'statement' and r.unseen = 1) \
                    and not exists (select 1 from statement_match m where m.statement = l.statement and m.line = l.line) order by l.statement, l.line";
         self.rows(sql, args![&of.bank, &of.account]).await?.iter().map(line).collect()
     }
@@ -325,9 +328,9 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn settle_statements(&mut self, of: &PayerAccount) -> Result<u64, StoreError> {
-        let sql = "insert into reconciled (kind, subject) select 'statement', s.id from statement s where s.bank = $1 and s.account = $2 and s.problems = '' \
-                   and not exists (select 1 from reconciled r where r.kind = 'statement' and r.subject = s.id) \
-                   and not exists (select 1 from statement_line l where l.statement = s.id and not exists \
+        let sql = "update reconciled set unseen = 0 where kind = 'statement' and unseen = 1 \
+                   and subject in (select s.id from statement s where s.bank = $1 and s.account = $2 and s.problems = '') \
+                   and not exists (select 1 from statement_line l where l.statement = reconciled.subject and not exists \
                    (select 1 from statement_match m where m.statement = l.statement and m.line = l.line))";
         self.exec(sql, args![&of.bank, &of.account]).await
     }
@@ -521,7 +524,7 @@ impl Tx {
     /// The database refused.
     pub async fn statements(&mut self, account: &str, limit: i64) -> Result<Vec<StatementView>, StoreError> {
         let sql = "select s.id, s.bank, s.account, s.from_date, s.to_date, s.opening_fen, s.closing_fen, s.entries, \
-                   case when exists (select 1 from reconciled r where r.kind = 'statement' and r.subject = s.id) then 0 else \
+                   case when exists (select 1 from reconciled r where r.kind = 'statement' and r.subject = s.id and r.unseen = 0) then 0 else \
                    (select count(*) from statement_line l where l.statement = s.id and not exists \
                    (select 1 from statement_match m where m.statement = l.statement and m.line = l.line)) end, s.problems \
                    from statement s where ($1 = '' or s.account = $1) order by s.to_date desc, s.id desc limit $2";

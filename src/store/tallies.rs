@@ -139,7 +139,7 @@ impl Tx {
     /// The database refused.
     pub async fn bank_side(&mut self, range: BankRange, after: i64, limit: i64) -> Result<Vec<BankSide>, StoreError> {
         let sql = "select i.id, i.amount_fen, coalesce(s.state, $4) from instruction i left join instruction_state s on s.instruction_id = i.id \
-                   where i.id >= $1 and i.id <= $2 and i.id > $3 order by i.id limit $5";
+                   and s.instruction_id >= $1 and s.instruction_id <= $2 where i.id >= $1 and i.id <= $2 and i.id > $3 order by i.id limit $5";
         let rows = self.rows(sql, args![range.first_id, range.last_id, after, range.base.code(), limit]).await?;
         rows.iter()
             .map(|r| {

@@ -150,7 +150,7 @@ impl Tx {
     /// The database refused.
     pub async fn runs_since(&mut self, of: &PayerAccount, since: NaiveDate) -> Result<Vec<RunRow>, StoreError> {
         let sql = format!(
-            "{RUN} where id in (select max(id) from reconcile_run where bank = $1 and account = $2 and on_date >= $3 group by on_date) order by on_date"
+            "{RUN} where account = $2 and on_date >= $3 and id in (select max(id) from reconcile_run where bank = $1 and account = $2 and on_date >= $3 group by on_date) order by on_date"
         );
         self.rows(sqlx::AssertSqlSafe(sql), args![&of.bank, &of.account, since]).await?.iter().map(run_row).collect()
     }

@@ -66,6 +66,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
         (11, "extra values"),
         (12, "history"),
         (13, "seal"),
+        (14, "due"),
     ]
     .map(|(n, name)| (n, name.to_owned()))
     .to_vec();
@@ -75,7 +76,10 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
     assert!(matches!(w.store.check_schema().await, Err(StoreError::SchemaOlder { wanted: 1 })));
     assert_eq!(w.store.migrate().await.unwrap(), dry);
     let again = w.store.migrate().await.unwrap();
-    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13].as_slice(), [].as_slice()));
+    assert_eq!(
+        (again.had.as_slice(), again.applied.as_slice()),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14].as_slice(), [].as_slice())
+    );
     w.store.check_schema().await.unwrap();
     assert!(w.tables().await.contains("instruction_state"));
 }
@@ -90,9 +94,9 @@ async fn a_newer_or_altered_schema_is_refused(w: World) {
     }
     w.must("update _sqlx_migrations set checksum = (select checksum from kept where kept.version = _sqlx_migrations.version)").await;
     w.store.check_schema().await.unwrap();
-    w.must("update _sqlx_migrations set version = 99 where version = 13").await;
+    w.must("update _sqlx_migrations set version = 99 where version = 14").await;
     for said in [w.store.migrate().await.err(), w.store.check_schema().await.err(), w.store.migration_plan().await.err()] {
-        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 13 })), "{said:?}");
+        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 14 })), "{said:?}");
     }
 }
 
@@ -129,8 +133,18 @@ async fn sample_rows_survive_every_migration(w: World) {
     w.must("update failure_case set kind = 'failed', part = 0").await;
     let mut after = w.counts().await;
     after.retain(|table, _| before.contains_key(table));
-    before.remove("transition");
-    after.remove("transition");
+    for filled in ["transition", "reconciled"] {
+        before.remove(filled);
+        after.remove(filled);
+    }
+    let unseen = w
+        .row("select (select count(*) from reconciled where unseen = 1), (select count(*) from reconciled), (select count(*) from at_gate)")
+        .await;
+    assert_eq!(
+        (unseen.int(0).unwrap(), unseen.int(1).unwrap(), unseen.int(2).unwrap()),
+        (2, 2, 0),
+        "a file and a statement are still to be seen"
+    );
     assert_eq!(after, before);
     let same = w.row("select name || path_taken || exchange_key || state || lines_state || first_id || last_id || created_at from file_out where kind = 'instruction'").await;
     assert_eq!(same.text(0).unwrap(), files.text(0).unwrap());

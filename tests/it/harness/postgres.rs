@@ -119,6 +119,13 @@ impl Postgres {
         self.try_psql(url, sql).unwrap_or_else(|said| panic!("{sql}: {said}"))
     }
 
+    /// Waits until nobody else is connected to this database.
+    pub fn until_alone(&self, url: &str) {
+        let others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() \
+                      and backend_type = 'client backend'";
+        super::until("everybody to leave", || (self.psql(url, others).trim() == "0").then_some(()));
+    }
+
     /// The same for SQL that may be refused; then what it was refused with.
     pub fn try_psql(&self, url: &str, sql: &str) -> Result<String, String> {
         let mut psql = Command::new(self.bin.join("psql"));

@@ -22,7 +22,7 @@ use super::bank::{LOST, Word};
 use super::world::{COUNTER, World, at, draft, on_both, reissue};
 
 /// Nobody may keep it.
-const DEAD: Word = Word::Failed("持卡人已死亡");
+pub(super) const DEAD: Word = Word::Failed("持卡人已死亡");
 
 fn operator(login: &str, role: &str) -> Operator {
     Operator { login: login.to_owned(), name: login.to_owned(), role: role.to_owned(), department: String::new() }
@@ -45,7 +45,7 @@ impl World {
     }
 
     /// Somebody else approves every order, it goes out, and the treasury's receipt comes.
-    async fn refund_all(&self) -> usize {
+    pub(super) async fn refund_all(&self) -> usize {
         self.approve_all().await;
         let ids = self.rows("select id from refund_order where state = 'approved' order by id").await;
         for row in &ids {

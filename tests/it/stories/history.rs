@@ -8,7 +8,6 @@ use bankgate::daemon::{DeskPass, edge_round};
 use super::bank::Word;
 use super::world::{BANKS, COUNTER, World, at, draft};
 use crate::harness::postgres::Postgres;
-use crate::harness::until;
 
 /// A working day of each month, and the day of its close.
 const MONTHS: [&str; 10] = [
@@ -30,10 +29,7 @@ const PEOPLE: usize = 12;
 /// Rows of a table of a few rows, such as one for each bank, that one round reads more than another by chance.
 const CHANCE: i64 = 6;
 /// What may grow, and why.
-const MAY_GROW: [(&str, &str); 3] = [
-    // A batch is the platform's row and bears no mark of ours: each released one is asked for through indexes, some ten thousand a year.
-    ("admit", "admission"),
-    ("admit", "batch"),
+const MAY_GROW: [(&str, &str); 1] = [
     // The last five hundred publications of this node's journal, and never more.
     ("remember", "file_out"),
 ];
@@ -42,10 +38,9 @@ const MAY_GROW: [(&str, &str); 3] = [
 type Read = BTreeMap<String, i64>;
 
 fn read_so_far(w: &World) -> Read {
-    let others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
     let psql = |sql: &str| Postgres::shared().psql(&w.url, sql);
     // What a session read is counted when it ends.
-    until("the passes' sessions to end", || (psql(others).trim() == "0").then_some(()));
+    Postgres::shared().until_alone(&w.url);
     let sql = "select t.relname, t.seq_tup_read + coalesce((select sum(i.idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid), 0) \
                from pg_stat_user_tables t where t.schemaname = 'bankgate'";
     psql(sql).lines().filter_map(|line| line.split_once('|')).map(|(t, n)| (t.to_owned(), n.trim().parse().unwrap())).collect()

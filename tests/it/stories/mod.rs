@@ -16,6 +16,7 @@ mod files;
 mod forgotten;
 mod funds;
 mod gate;
+mod growth;
 mod history;
 mod incidents;
 mod iso;

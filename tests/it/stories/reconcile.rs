@@ -59,12 +59,13 @@ impl World {
     /// The bank puts out the statement of a day. Gives the closing balance.
     pub fn state(&self, bank: &str, day: &str, opening: i64, entries: &[Entry]) -> i64 {
         let sum = |side: char| entries.iter().filter(|e| e.side == side).map(|e| e.fen).sum::<i64>();
-        self.state_as(bank, day, (opening, opening + sum('C') - sum('D')), entries)
+        self.state_over(bank, (day, day), (opening, opening + sum('C') - sum('D')), entries)
     }
 
-    fn state_as(&self, bank: &str, day: &str, (opening, closing): (i64, i64), entries: &[Entry]) -> i64 {
-        let day = day.replace('-', "");
-        let mut text = format!("H|{ACCOUNT}|{day}|{day}|{}|{}|{}\n", yuan(opening), yuan(closing), entries.len());
+    /// The same of some days in one statement, with all that is in it on the last.
+    pub(super) fn state_over(&self, bank: &str, (from, day): (&str, &str), (opening, closing): (i64, i64), entries: &[Entry]) -> i64 {
+        let (from, day) = (from.replace('-', ""), day.replace('-', ""));
+        let mut text = format!("H|{ACCOUNT}|{from}|{day}|{}|{}|{}\n", yuan(opening), yuan(closing), entries.len());
         for (at, e) in entries.iter().enumerate() {
             let (side, fen) = (e.side, yuan(e.fen));
             text.push_str(&format!("D|{day}|{side}|{fen}|{}|{bank}{day}{at:06}|{}|某户|{}\n", e.reference, e.account, e.words));
