@@ -4,23 +4,25 @@
 /// Money that arrived.
 mod funds;
 mod lanes;
+/// What a row must be by itself.
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 
+use self::rules::{Checked, Counted, Rules};
+
 use super::{Done, Gateway, PassError, Tried, expect, guard, switch};
-use crate::domain::batch::{BatchDigest, Hands, Persons, fiscal_year, is_period};
+use crate::domain::batch::{Hands, fiscal_year, is_period};
 use crate::domain::calendar::CalendarError;
-use crate::domain::exchange::PaymentLine;
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::Words;
 use crate::domain::ledger::{AccountKind, Purse};
 use crate::domain::money::Fen;
 use crate::domain::reason::{Reason, ReasonClass};
 use crate::domain::time::Timestamp;
-use crate::format::Profile;
 use crate::store::admission::{Agreement, BatchRow, NewCase, NewInstruction, NewTranche, PaymentRow, Verdict};
 use crate::store::desk::NewIncident;
 use crate::store::sql::Tx;
@@ -69,22 +71,13 @@ struct Gate<'a> {
     today: NaiveDate,
     batch: BatchRow,
     pay_on: Option<NaiveDate>,
-    project_short: String,
-    pays_households: bool,
-    several: bool,
-    /// Who pays a card of this bank; `""` for banks without an agreement.
-    payers: BTreeMap<String, usize>,
+    rules: Arc<Rules>,
     lanes: Vec<Lane>,
-    clearing: BTreeMap<String, String>,
-    ineligible: BTreeMap<i64, Reason>,
-    /// Rows of people whom a correction made the payee of another entitlement.
-    corrected: BTreeSet<i64>,
 }
 
 /// An agreement that pays rows of the batch, and the block of numbers that it fills.
 struct Lane {
     agreement: Agreement,
-    profile: Arc<Profile>,
     first_id: i64,
     count: i64,
     total: Fen,
@@ -110,39 +103,16 @@ struct Accepted {
 /// What a scan of the rows found.
 #[derive(Default)]
 struct Scan {
-    digest: BatchDigest,
-    rows: i64,
-    total: Fen,
+    counted: Counted,
     admitted: (u64, Fen),
     rejected: (u64, Fen),
-}
-
-impl Scan {
-    fn count(&mut self, row: &PaymentRow) {
-        self.digest.row(&row.digest_line());
-        self.rows += 1;
-        self.total = self.total.checked_add(row.amount).unwrap_or(self.total);
-    }
 }
 
 impl<'a> Gate<'a> {
     fn new(gateway: &'a Gateway, batch: BatchRow, now: Timestamp) -> Self {
         let pay_on = batch.pay_on.parse().ok();
-        Self {
-            gateway,
-            now,
-            today: gateway.today(now),
-            batch,
-            pay_on,
-            project_short: String::new(),
-            pays_households: false,
-            several: false,
-            payers: BTreeMap::new(),
-            lanes: Vec::new(),
-            clearing: BTreeMap::new(),
-            ineligible: BTreeMap::new(),
-            corrected: BTreeSet::new(),
-        }
+        let rules = Rules { project: batch.project.clone(), period: batch.period.clone(), ..Rules::default() };
+        Self { gateway, now, today: gateway.today(now), batch, pay_on, rules: Arc::new(rules), lanes: Vec::new() }
     }
 
     async fn pass(mut self) -> Result<Done, PassError> {
@@ -157,7 +127,7 @@ impl<'a> Gate<'a> {
         }
         let mut tx = self.gateway.store.begin().await?;
         let scan = self.scan(&mut tx).await?;
-        let digest = scan.digest.clone().finish();
+        let digest = scan.counted.digest.clone().finish();
         let faults = self.totals_faults(&scan, &digest);
         if !faults.is_empty() {
             drop(tx);
@@ -209,6 +179,7 @@ impl<'a> Gate<'a> {
     /// Everything that can be said before the rows are read. Returns what is wrong with the batch as a whole.
     async fn prepare(&mut self) -> Result<Vec<Words>, PassError> {
         let b = &self.batch;
+        let rules = Arc::make_mut(&mut self.rules);
         let hands = Hands { maker: &b.maker, approver: &b.approver, finance_reviewer: &b.finance_reviewer, released_by: &b.released_by };
         let mut faults = hands.faults();
         let Some(pay_on) = self.pay_on else {
@@ -223,7 +194,7 @@ impl<'a> Gate<'a> {
         let mut tx = self.gateway.store.read().await?;
         match tx.project_on(&b.project, &b.pay_on).await? {
             Some((short, kind, several)) => {
-                (self.project_short, self.pays_households, self.several) = (short, kind == "household", several);
+                (rules.project_short, rules.pays_households, rules.several) = (short, kind == "household", several);
             }
             None => faults.push(Words::new(
                 format!("项目{}在{}无效", b.project, b.pay_on),
@@ -237,16 +208,16 @@ impl<'a> Gate<'a> {
                 format!("department {} has no agreement valid on {}", b.department, b.pay_on),
             ));
         }
-        self.clearing = tx.banks().await?.into_iter().map(|r| (r.code, r.clearing_no)).collect();
+        rules.clearing = tx.banks().await?.into_iter().map(|r| (r.code, r.clearing_no)).collect();
         let counts = tx.batch_by_bank(&b.number).await?;
-        self.ineligible = tx
+        rules.ineligible = tx
             .ineligible_in_batch(&b.number, &b.project, &b.pay_on)
             .await?
             .into_iter()
             .map(|(seq, reason)| (seq, Reason::from_code(&reason).unwrap_or(Reason::Ineligible)))
             .collect();
-        if b.kind == "first" && !self.several {
-            self.corrected = tx.corrected_into(&b.number, &b.project, &b.period).await?.into_iter().collect();
+        if b.kind == "first" && !rules.several {
+            rules.corrected = tx.corrected_into(&b.number, &b.project, &b.period).await?.into_iter().collect();
         }
         drop(tx);
         self.open_lanes(agreements, &counts).await?;
@@ -316,33 +287,29 @@ impl<'a> Gate<'a> {
             let Some(last) = page.last() else { break };
             after = last.seq;
             for row in page {
-                scan.count(&row);
+                scan.counted.count(&row);
             }
         }
-        let digest = scan.digest.clone().finish();
+        let digest = scan.counted.digest.clone().finish();
         Ok((scan, digest))
     }
 
-    /// Reads the rows page by page over a connection of its own: the next comes while one is checked and written.
+    /// Takes the rows page by page: the next is read and checked while one is written.
     async fn scan(&mut self, tx: &mut Tx) -> Result<Scan, PassError> {
         let mut scan = Scan::default();
-        let mut reader = self.gateway.store.read().await?;
-        let number = self.batch.number.clone();
-        let mut page = reader.payments_after(&number, i64::MIN, PAGE).await?;
-        while let Some(last) = page.last() {
-            let after = last.seq;
-            let (passed, next) = tokio::join!(self.pass_page(tx, page, &mut scan), reader.payments_after(&number, after, PAGE));
-            passed?;
-            page = next?;
+        let mut pages = rules::read_ahead(self.gateway.store.clone(), self.batch.number.clone(), Arc::clone(&self.rules));
+        while let Some(page) = pages.recv().await {
+            let page = page?;
+            scan.counted = page.counted;
+            self.pass_page(tx, page.rows, &mut scan).await?;
         }
         Ok(scan)
     }
 
-    async fn pass_page(&mut self, tx: &mut Tx, page: Vec<PaymentRow>, scan: &mut Scan) -> Result<(), PassError> {
+    async fn pass_page(&mut self, tx: &mut Tx, page: Vec<Checked>, scan: &mut Scan) -> Result<(), PassError> {
         let (mut accepted, mut refused) = (Vec::with_capacity(page.len()), Vec::new());
-        for row in page {
-            scan.count(&row);
-            match self.check(tx, &row).await? {
+        for (row, checked) in page {
+            match self.check(tx, &row, checked).await? {
                 Ok((lane, new)) => accepted.push(Accepted { lane, row, new }),
                 Err(refusal) => refused.push((row, refusal)),
             }
@@ -424,112 +391,43 @@ impl<'a> Gate<'a> {
         Ok(tx.insert_cases(&cases, self.now).await?)
     }
 
-    /// One row: the lane that pays it and its instruction, or why not.
-    async fn check(&self, tx: &mut Tx, row: &PaymentRow) -> Result<Result<(usize, NewInstruction), Refusal>, PassError> {
-        let persons = Persons {
-            entitled_name: &row.entitled_name,
-            entitled_id: &row.entitled_id,
-            payee_name: &row.payee_name,
-            payee_id: &row.payee_id,
-            role: &row.payee_role,
-            mandate_no: &row.mandate_no,
-            household_no: &row.household_no,
-            pays_households: self.pays_households,
+    /// What of a row only the books can say: a reissue names what it pays again. The lane that pays the row and its instruction, or why not.
+    async fn check(
+        &self,
+        tx: &mut Tx,
+        row: &PaymentRow,
+        checked: Result<(usize, NewInstruction), Refusal>,
+    ) -> Result<Result<(usize, NewInstruction), Refusal>, PassError> {
+        let (lane, mut new) = match checked {
+            Ok(checked) if self.batch.kind == "reissue" => checked,
+            Ok(_) | Err(_) => return Ok(checked),
         };
-        if let Some((reason, words)) = persons.fault() {
-            return Ok(Err(Refusal { reason, words }));
-        }
-        if let Some(reason) = self.ineligible.get(&row.seq) {
-            return Ok(Err(refuse(
-                *reason,
-                format!("在不予发放名单中：{}", reason.zh()),
-                "stands on the list of those who may not be paid",
-            )));
-        }
-        if self.corrected.contains(&row.seq) {
-            return Ok(Err(repeat(false)));
-        }
-        let Some((lane_no, lane)) = self.payers.get(&row.bank).and_then(|at| self.lanes.get(*at).map(|l| (*at, l))) else {
-            let en = format!("no agreement pays cards of bank {:?}", row.bank);
-            return Ok(Err(refuse(Reason::BankCodeWrong, format!("开户行“{}”没有可用的代发协议", row.bank), en)));
-        };
-        let line = PaymentLine {
-            reference: EndToEndId(0).to_string(),
-            seq: 1,
-            payee_name: row.payee_name.clone(),
-            id_number: row.payee_id.clone(),
-            account: row.account.clone(),
-            bank_code: self.clearing.get(&row.bank).cloned().unwrap_or_default(),
-            amount: row.amount,
-            mobile: row.mobile.clone(),
-            project_short: self.project_short.clone(),
-            remark: row.remark.clone(),
-            ordinal: 1,
-        };
-        if let Some(refusal) = self.check_line(lane, &line) {
+        let own = new.claim_key;
+        if let Err(refusal) = succeed(tx, &self.batch, self.year(), row, &mut new).await? {
             return Ok(Err(refusal));
         }
-        let mut new = NewInstruction {
-            id: 0,
-            payment_id: row.id,
-            root_payment_id: row.id,
-            previous_id: None,
-            part: 0,
-            attempt: 1,
-            claim_key: persons.claim_key(&self.batch.project, &self.batch.period, self.several.then_some(row.id)),
-            payee_name: line.payee_name,
-            payee_id: line.id_number,
-            account: line.account,
-            bank_code: line.bank_code,
-            mobile: line.mobile,
-            amount: row.amount,
-            remark: line.remark,
-            ordinal: 1,
-        };
-        if self.batch.kind == "reissue" {
-            let own = new.claim_key;
-            if let Err(refusal) = succeed(tx, &self.batch, self.year(), row, &mut new).await? {
-                return Ok(Err(refusal));
-            }
-            // A corrected identity number may be that of somebody who is paid already.
-            let (project, period) = (&self.batch.project, &self.batch.period);
-            let named = new.previous_id.unwrap_or_default();
-            if own != new.claim_key && !self.several && tx.is_paid_elsewhere(&row.entitled_id, project, period, named).await? {
-                return Ok(Err(repeat(false)));
-            }
+        // A corrected identity number may be that of somebody who is paid already.
+        let (project, period) = (&self.batch.project, &self.batch.period);
+        let named = new.previous_id.unwrap_or_default();
+        if own != new.claim_key && !self.rules.several && tx.is_paid_elsewhere(&row.entitled_id, project, period, named).await? {
+            return Ok(Err(repeat(false)));
         }
-        Ok(Ok((lane_no, new)))
-    }
-
-    fn check_line(&self, lane: &Lane, line: &PaymentLine) -> Option<Refusal> {
-        if !line.amount.is_positive() {
-            return Some(refuse(Reason::AmountInvalid, "金额必须大于零", "the amount must be more than nothing"));
-        }
-        let most =
-            if lane.agreement.amount_max.is_positive() { lane.agreement.amount_max } else { self.gateway.config.admission.amount_max };
-        if line.amount > most {
-            return Some(refuse(Reason::AmountLimit, format!("超过单笔限额{most}元"), format!("more than the limit of {most}")));
-        }
-        if !line.account.is_card_like() {
-            return Some(refuse(Reason::AcctNoInvalid, "卡号缺失或不是12至32位数字", "the card number is missing or not 12 to 32 digits"));
-        }
-        let fault = lane.profile.check_line(line).into_iter().next()?;
-        Some(refuse(fault.reason, fault.reason.zh(), format!("{}: {}", fault.field, fault.detail)))
+        Ok(Ok((lane, new)))
     }
 
     fn totals_faults(&self, scan: &Scan, digest: &str) -> Vec<Words> {
         let b = &self.batch;
         let mut faults = Vec::new();
-        if scan.rows != b.declared_count {
+        if scan.counted.rows != b.declared_count {
             faults.push(Words::new(
-                format!("申报{}笔，实有{}笔", b.declared_count, scan.rows),
-                format!("declares {} rows, has {}", b.declared_count, scan.rows),
+                format!("申报{}笔，实有{}笔", b.declared_count, scan.counted.rows),
+                format!("declares {} rows, has {}", b.declared_count, scan.counted.rows),
             ));
         }
-        if scan.total != b.declared {
+        if scan.counted.total != b.declared {
             faults.push(Words::new(
-                format!("申报金额{}元，实为{}元", b.declared, scan.total),
-                format!("declares {}, its rows sum to {}", b.declared, scan.total),
+                format!("申报金额{}元，实为{}元", b.declared, scan.counted.total),
+                format!("declares {}, its rows sum to {}", b.declared, scan.counted.total),
             ));
         }
         if b.digest.is_empty() {

@@ -11,6 +11,9 @@ use super::sql::{Tx, TxEngine, Value};
 /// SQLite keeps room for every value of a prepared statement as long as the statement is cached: few values, little room.
 const SQLITE_VALUES_MAX: usize = 2_000;
 
+/// Bytes that are handed to PostgreSQL at a time: it takes in what it has while the next rows are written out.
+const SENT_AT_ONCE: usize = 1 << 16;
+
 impl Tx {
     /// Inserts rows into a table. The rows' values stand in the order of the columns.
     ///
@@ -31,10 +34,10 @@ impl Tx {
                 let sql = format!("copy {table} ({}) from stdin", columns.join(", "));
                 let fail = |e| StoreError::sql(&sql, e);
                 let mut copy = tx.copy_in_raw(&sql).await.map_err(fail)?;
-                let mut text = String::with_capacity(1 << 20);
+                let mut text = String::with_capacity(SENT_AT_ONCE + 4096);
                 for row in &rows {
                     copy_line(&mut text, row);
-                    if text.len() > (1 << 20) - 4096 {
+                    if text.len() > SENT_AT_ONCE {
                         copy.send(text.as_bytes()).await.map_err(fail)?;
                         text.clear();
                     }
@@ -65,7 +68,7 @@ fn copy_line(out: &mut String, row: &[Value]) {
             out.push('\t');
         }
         match value {
-            Value::Int(i) => _ = write!(out, "{i}"),
+            Value::Int(i) => out.push_str(itoa::Buffer::new().format(*i)),
             Value::NoInt | Value::NoText => out.push_str("\\N"),
             Value::Bytes(b) => {
                 out.push_str("\\\\x");
@@ -73,6 +76,7 @@ fn copy_line(out: &mut String, row: &[Value]) {
                     _ = write!(out, "{byte:02x}");
                 }
             }
+            Value::Text(text) if text.bytes().all(|b| !matches!(b, b'\\' | b'\t' | b'\n' | b'\r')) => out.push_str(text),
             Value::Text(text) => {
                 for c in text.chars() {
                     match c {

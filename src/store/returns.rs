@@ -7,7 +7,7 @@
 //! waits. The rules are the table's (`bank_returned`): a state without that cell waits, one whose cell leads nowhere new
 //! keeps the record, so that a success that comes after it is known for one that was sent back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
@@ -417,21 +417,17 @@ impl Tx {
     /// The database refused.
     pub async fn meet_returns(&mut self, file: &FileOut, twice: &[i64], now: Timestamp) -> Result<Vec<SentBack>, StoreError> {
         let sql = format!(
-            // Once for all of them, and not again for each: a file's answers are as many as its lines.
-            "with p as materialized (select l.instruction_id, max(l.on_date) as on_date from answer_line l join waiting_return w on w.instruction_id = l.instruction_id \
-             where l.file_in in (select f.id from file_in f where f.file_out = $1 and f.kind in ('result', 'enquiry') and f.state = 'applied') and l.outcome = 'paid' \
-             and l.is_final = 1 and l.on_date <> '' and w.file_out = $1 and w.settled_at is null group by l.instruction_id) \
-             select x.instruction_id, x.payment_id, x.root_payment_id, x.own_fen, x.reason, x.class, x.raw_text, x.money_on, coalesce(p.on_date, ''), x.id \
-             from ({}) x join transition t on t.state = x.own_state and t.event = 'bank_returned' and t.next <> t.state \
-             left join p on p.instruction_id = x.instruction_id order by x.instruction_id",
+            "select x.instruction_id, x.payment_id, x.root_payment_id, x.own_fen, x.reason, x.class, x.raw_text, x.money_on, '', x.id \
+             from ({}) x join transition t on t.state = x.own_state and t.event = 'bank_returned' and t.next <> t.state order by x.instruction_id",
             meeting(twice)
         );
-        let lines = self
+        let mut lines = self
             .rows(sqlx::AssertSqlSafe(sql), args![file.id])
             .await?
             .iter()
             .map(|r| sent_back(r, 0, r.int(9)?))
             .collect::<Result<Vec<_>, _>>()?;
+        self.date_credits(file, &mut lines).await?;
         let sql = format!(
             "insert into instruction_state (instruction_id, file_out, batch, state, amount_fen, paid_fen, returned_fen, reason, class, raw_code, raw_text, \
              bank_ref, file_in, line, since) select x.instruction_id, x.file_out, x.batch, t.next, x.own_fen, x.own_fen, x.own_fen, x.reason, x.class, x.raw_code, \
@@ -454,6 +450,28 @@ impl Tx {
             self.exec(sqlx::AssertSqlSafe(sql), args![now]).await?;
         }
         Ok(lines)
+    }
+
+    /// Finds when the bank said that lines were credited. A file's answers are as many as its lines: they are gone through once for
+    /// some thousand of them, which a join with so few rows would not promise.
+    async fn date_credits(&mut self, file: &FileOut, lines: &mut [SentBack]) -> Result<(), StoreError> {
+        let sql = "select id from file_in where file_out = $1 and kind in ('result', 'enquiry') and state = 'applied'";
+        let answers: Vec<i64> = self.rows(sql, args![file.id]).await?.iter().map(|r| r.int(0)).collect::<Result<_, _>>()?;
+        if answers.is_empty() {
+            return Ok(());
+        }
+        for some in lines.chunks_mut(5000) {
+            let sql = format!(
+                "select instruction_id, max(on_date) from answer_line where file_in in ({}) and outcome = 'paid' and is_final = 1 and on_date <> '' \
+                 and instruction_id in ({}) group by instruction_id",
+                list(&answers),
+                list(&some.iter().map(|l| l.instruction_id).collect::<Vec<_>>())
+            );
+            let rows = self.rows(sqlx::AssertSqlSafe(sql), args![]).await?;
+            let dates = rows.iter().map(|r| Ok((r.int(0)?, r.date(1)?))).collect::<Result<BTreeMap<_, _>, StoreError>>()?;
+            some.iter_mut().for_each(|line| line.credited_on = dates.get(&line.instruction_id).copied());
+        }
+        Ok(())
     }
 
     /// Writes beside their cases the day on which the money was with us again.

@@ -15,7 +15,7 @@ impl Gate<'_> {
         let mut lanes: Vec<(usize, u64)> = Vec::new();
         for (bank, count, _) in counts {
             let own = agreements.iter().position(|a| a.bank == *bank);
-            let other = || agreements.iter().position(|a| a.other_banks && self.clearing.contains_key(bank));
+            let other = || agreements.iter().position(|a| a.other_banks && self.rules.clearing.contains_key(bank));
             let Some((at, agreement)) = own.or_else(other).and_then(|at| Some((at, agreements.get(at)?))) else { continue };
             let is_apart = self.gateway.profile(&agreement.profile)?.exchange().one_receiving_bank;
             let open = lanes.iter().position(|(of, _)| *of == at && !is_apart);
@@ -23,7 +23,7 @@ impl Gate<'_> {
                 lanes.push((at, 0));
                 lanes.len() - 1
             });
-            self.payers.insert(bank.clone(), number);
+            Arc::make_mut(&mut self.rules).payers.insert(bank.clone(), number);
             if let Some((_, rows)) = lanes.get_mut(number) {
                 *rows += count;
             }
@@ -34,7 +34,9 @@ impl Gate<'_> {
             let mut tx = self.gateway.store.begin().await?;
             let first_id = tx.take_numbers("instruction", rows).await?;
             tx.commit().await?;
-            self.lanes.push(Lane { agreement, profile, first_id, count: 0, total: Fen::ZERO });
+            let most = if agreement.amount_max.is_positive() { agreement.amount_max } else { self.gateway.config.admission.amount_max };
+            Arc::make_mut(&mut self.rules).lanes.push((profile, most));
+            self.lanes.push(Lane { agreement, first_id, count: 0, total: Fen::ZERO });
         }
         Ok(())
     }
