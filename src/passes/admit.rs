@@ -297,12 +297,14 @@ impl<'a> Gate<'a> {
     /// Takes the rows page by page: the next is read and checked while one is written.
     async fn scan(&mut self, tx: &mut Tx) -> Result<Scan, PassError> {
         let mut scan = Scan::default();
-        let mut pages = rules::read_ahead(self.gateway.store.clone(), self.batch.number.clone(), Arc::clone(&self.rules));
+        let (mut pages, reading) = rules::read_ahead(self.gateway.store.clone(), self.batch.number.clone(), Arc::clone(&self.rules));
         while let Some(page) = pages.recv().await {
             let page = page?;
             scan.counted = page.counted;
             self.pass_page(tx, page.rows, &mut scan).await?;
         }
+        // A reader that stopped in the middle is no batch that ended there.
+        reading.await.map_err(|e| PassError::Broken(format!("reading batch {} stopped: {e}", self.batch.number)))?;
         Ok(scan)
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::{PAGE, Refusal, refuse, repeat};
 use crate::domain::batch::{BatchDigest, Persons};
@@ -61,14 +62,14 @@ pub(super) struct Page {
 
 /// Reads a batch over a connection of its own and checks its rows, a page ahead of whoever takes them. Ends with them, or once
 /// nobody takes them any more.
-pub(super) fn read_ahead(store: Store, batch: String, rules: Arc<Rules>) -> mpsc::Receiver<Result<Page, StoreError>> {
+pub(super) fn read_ahead(store: Store, batch: String, rules: Arc<Rules>) -> (mpsc::Receiver<Result<Page, StoreError>>, JoinHandle<()>) {
     let (sender, pages) = mpsc::channel(1);
-    tokio::spawn(async move {
+    let reading = tokio::spawn(async move {
         if let Err(e) = read(&store, &batch, &rules, &sender).await {
             _ = sender.send(Err(e)).await;
         }
     });
-    pages
+    (pages, reading)
 }
 
 async fn read(store: &Store, batch: &str, rules: &Rules, to: &mpsc::Sender<Result<Page, StoreError>>) -> Result<(), StoreError> {
