@@ -13,8 +13,6 @@ use crate::city::PAYER;
 const FAILS: usize = 50;
 /// On the statement every so many credited payments one came back.
 const COMES_BACK: usize = 1000;
-/// A statement is held whole while it is read; beyond this many lines the bank debits one sum a file.
-const ITEMS_MAX: usize = 1_900_000;
 const HEADER: usize = 276;
 const OPENING: i64 = 1_000_000_000_000_000;
 
@@ -104,7 +102,6 @@ fn yuan(fen: i64) -> String {
 /// States the account's day.
 pub fn state(root: &Path) {
     let files = requests(root);
-    let lines: usize = files.iter().map(|f| usize::try_from(root.join("inbox").join(f).metadata().unwrap().len() / 573).unwrap()).sum();
     let (mut entries, mut count, mut sums) = (BufWriter::new(tempfile::tempfile().unwrap()), 0_usize, [(0_usize, 0_i64); 2]);
     let mut entry = |side: usize, fen: i64, reference: &str, words: &str| {
         let letter = ["D", "C"][side];
@@ -114,21 +111,14 @@ pub fn state(root: &Path) {
     };
     let mut paid = 0_usize;
     for name in files {
-        let mut of_file = 0;
         each_line(&root.join("inbox").join(&name), |at, line| {
             let Some(o) = order(at, line).filter(|o| o.is_paid) else { return };
-            of_file += o.fen;
             paid += 1;
-            if lines <= ITEMS_MAX {
-                entry(0, o.fen, &o.reference, "代发");
-            }
+            entry(0, o.fen, &o.reference, "代发");
             if paid.is_multiple_of(COMES_BACK) {
                 entry(1, o.fen, &o.reference, "退票:账户已销户");
             }
         });
-        if lines > ITEMS_MAX {
-            entry(0, of_file, name.file_name().unwrap().to_str().unwrap(), "代发");
-        }
     }
     let folder = root.join("outbox/statement");
     std::fs::create_dir_all(&folder).unwrap();

@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::instruction::coded;
 use super::masked::{Account, IdNumber, Mobile, Name};
 use super::money::Fen;
 use super::reason::Reason;
@@ -206,6 +207,8 @@ pub enum Side {
     /// Money went out.
     Debit,
 }
+
+coded!(Side { Credit = "credit", Debit = "debit" });
 
 /// One entry of an account statement (流水).
 #[derive(Clone, Debug, PartialEq, Eq)]

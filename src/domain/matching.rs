@@ -310,11 +310,31 @@ pub fn is_fee(words: &str) -> bool {
 /// Finds what each line is; what is found is taken from the books, so that nothing explains two lines.
 #[must_use]
 pub fn match_lines(lines: &[Line], books: &mut Books) -> Vec<Found> {
+    let mut found = match_debits(lines, books);
+    let left: Vec<Line> = lines.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(line, _)| line.clone()).collect();
+    let mut rest = match_rest(&left, books).into_iter();
+    found.iter_mut().filter(|found| found.is_none()).for_each(|found| *found = rest.next());
+    found.into_iter().flatten().collect()
+}
+
+/// Finds the debits that name their instruction or file and are just what is open of it: nearly all that a statement shows.
+/// Each is decided by what came before it, so that a long statement may be taken page by page, in its order.
+#[must_use]
+pub fn match_debits(lines: &[Line], books: &mut Books) -> Vec<Option<Found>> {
+    let names: Vec<Option<Named>> = lines.iter().map(|line| named(line, books)).collect();
+    let mut found: Vec<Option<Found>> = vec![None; lines.len()];
+    take_named(lines, &names, books, &mut found, |line, name, _| line.side == Side::Debit && !matches!(name, Named::Refund(_)));
+    found
+}
+
+/// Finds what the lines are that `match_debits` left, all of them at once, in their order.
+#[must_use]
+pub fn match_rest(lines: &[Line], books: &mut Books) -> Vec<Found> {
     let names: Vec<Option<Named>> = lines.iter().map(|line| named(line, books)).collect();
     let mut found: Vec<Option<Found>> = vec![None; lines.len()];
     // What a bank's file said comes back goes before what the statement is the first to say.
     take_named(lines, &names, books, &mut found, was_said);
-    take_named(lines, &names, books, &mut found, |line, _, _| line.side == Side::Debit);
+    take_named(lines, &names, books, &mut found, |line, name, _| line.side == Side::Debit && matches!(name, Named::Refund(_)));
     reversal::pair(lines, &names, books, &mut found);
     take_named(lines, &names, books, &mut found, |_, _, _| true);
     by_sum(lines, &names, books, &mut found);

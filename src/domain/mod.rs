@@ -44,6 +44,8 @@ pub mod refund;
 pub mod report;
 /// A bank's words without the identities in them.
 pub mod scrub;
+/// Sums of statements' entries.
+pub mod statement;
 /// How each state is left: by itself, or by which commands.
 pub mod stuck;
 /// Instants and business dates.

@@ -24,6 +24,7 @@ use crate::store::desk::NewIncident;
 use crate::store::sql::Tx;
 use crate::store::statements::{NewMatch, NewRun, PayerAccount, RunRow};
 
+use books::Opened;
 use breaks::Wanted;
 use report::{Inputs, OpenItem};
 
@@ -31,6 +32,8 @@ pub(crate) use books::load;
 
 /// Days back that are looked at for a missing statement.
 const DAYS_BACK: u64 = 60;
+/// Lines of a statement that are looked at together.
+const PAGE: i64 = 4000;
 
 /// Reconciles every account of which something is new: a statement, an entry, a decision, a day.
 ///
@@ -58,12 +61,14 @@ async fn account(gateway: &Gateway, of: &PayerAccount, now: Timestamp) -> Result
     // The mark's row is the lock; its pulse is read before anything else, so that what comes meanwhile is looked at again.
     tx.mark_account(of, "").await?;
     let at = pulse(tx.account_pulse(of).await?);
-    let lines = tx.lines_unexplained(of).await?;
-    let (mut books, files) = load(gateway, &mut tx, of, &lines).await?;
-    let mut found = matching::match_lines(&lines, &mut books);
-    let matched = follow_and_keep(gateway, &mut tx, &lines, &mut found, now).await?;
+    let Plain { mut opened, lines, days: mut touched, matched } = plain(gateway, &mut tx, of, now).await?;
+    opened.name(gateway, &mut tx, of, &lines).await?;
+    opened.complete(&mut tx, of, &lines).await?;
+    let Opened { mut books, files, .. } = opened;
+    let mut found = matching::match_rest(&lines, &mut books);
+    let matched = matched + follow_and_keep(gateway, &mut tx, &lines, &mut found, now).await?;
     let disputed = matching::disputed(&lines, &found, &books);
-    for file in &files {
+    for file in files.values() {
         if books.files.get(&file.id).is_some_and(|f| is_seen_whole(f) && !disputed.contains(&file.id)) {
             tx.settle_file(file.id, file.entry).await?;
         }
@@ -73,7 +78,7 @@ async fn account(gateway: &Gateway, of: &PayerAccount, now: Timestamp) -> Result
     let missing = matching::missing(&books, &disputed);
     let wanted = breaks::wanted(gateway, of, &lines, &found, &missing, (stated.map(|s| s.1), today))?;
     let (moved, breaks_changed) = breaks::keep(&mut tx, of, &wanted, now).await?;
-    let mut touched: BTreeSet<NaiveDate> = moved;
+    touched.extend(moved);
     touched.extend(lines.iter().zip(&found).filter(|(_, f)| matches!(f, Found::Match(..))).map(|(l, _)| l.on));
     touched.extend(wanted.pending.iter().map(|p| p.0));
     touched.extend(tx.days_chosen(of).await?);
@@ -89,6 +94,46 @@ async fn account(gateway: &Gateway, of: &PayerAccount, now: Timestamp) -> Result
     Ok(Done { changed: matched + breaks_changed + runs, ..Done::default() })
 }
 
+/// What is left of an account's lines once the plain ones are explained.
+struct Plain {
+    opened: Opened,
+    lines: Vec<Line>,
+    /// Days of lines that were explained.
+    days: BTreeSet<NaiveDate>,
+    matched: u64,
+}
+
+/// Explains the debits that name theirs, page by page: a statement may be as long as the payments are many, what is odd in it
+/// is little.
+async fn plain(gateway: &Gateway, tx: &mut Tx, of: &PayerAccount, now: Timestamp) -> Result<Plain, PassError> {
+    let mut done = Plain { opened: Opened::begin(gateway, tx, of).await?, lines: Vec::new(), days: BTreeSet::new(), matched: 0 };
+    for statement in tx.statements_unexplained(of).await? {
+        let mut after = i64::MIN;
+        while let Some(last) = tx.page_of_lines(statement, after, PAGE).await? {
+            let page = tx.lines_unexplained(statement, (after, last)).await?;
+            after = last;
+            if page.is_empty() {
+                continue;
+            }
+            done.opened.name(gateway, tx, of, &page).await?;
+            let found = matching::match_debits(&page, &mut done.opened.books);
+            let mut matches = Vec::with_capacity(page.len());
+            for (line, found) in page.into_iter().zip(found) {
+                if let Some(Found::Match(kind, subject, how)) = found {
+                    done.days.insert(line.on);
+                    let at = (line.statement, line.line);
+                    matches.push(NewMatch { at, kind, subject, amount: line.amount, how, proposal: None, reason: "" });
+                } else {
+                    done.lines.push(line);
+                }
+            }
+            done.matched += u64::try_from(matches.len()).unwrap_or(u64::MAX);
+            tx.insert_matches(&matches, now).await?;
+        }
+    }
+    Ok(done)
+}
+
 fn is_seen_whole(file: &matching::FileDue) -> bool {
     let is_even = !file.open().is_positive() && !file.return_open().is_positive();
     file.is_settled && is_even && (!file.back_due.is_positive() || !file.debited.is_positive())
@@ -96,7 +141,7 @@ fn is_seen_whole(file: &matching::FileDue) -> bool {
 
 /// Does what each match proves, then writes the matches. A match that the books refuse becomes a break.
 async fn follow_and_keep(gateway: &Gateway, tx: &mut Tx, lines: &[Line], found: &mut [Found], now: Timestamp) -> Result<u64, PassError> {
-    let (mut matches, mut noted) = (Vec::new(), Noted::new());
+    let (mut matches, mut noted) = (Vec::new(), Noted::default());
     for (line, found) in lines.iter().zip(found) {
         let Found::Match(kind, subject, how) = *found else { continue };
         if let Some(refused) = follow::follow(gateway, tx, line, (kind, subject), &mut noted, now).await? {

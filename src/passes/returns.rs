@@ -4,7 +4,8 @@
 //! finds its success take effect: new entries in the open period, never a change to old ones; the state; a case for the
 //! department. A return without a success waits, with the money where it is, and is chased once the result is overdue.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::apply::Booking;
 use super::publish::result_due;
@@ -33,8 +34,14 @@ pub(super) struct Evidence {
 /// A return's end: nothing came of it.
 const NOTHING: i64 = -1;
 
-/// Returns that a statement shows and that are noted, to take effect together: the file, the statement that proves it.
-pub(crate) type Noted = BTreeSet<(i64, i64)>;
+/// Returns that a statement shows and that are noted, to take effect together.
+#[derive(Debug, Default)]
+pub(crate) struct Noted {
+    /// The file, the statement that proves it.
+    due: BTreeSet<(i64, i64)>,
+    /// Files that are locked: once, not for each of thousands of credits.
+    files: BTreeMap<i64, FileOut>,
+}
 
 /// A statement shows money of a paid instruction coming back. Says whether that explains the credit: as a return made now,
 /// as one that a file said before, or as one that waits for its success. The same credit again is explained as before;
@@ -51,7 +58,7 @@ pub async fn credited_back(
     at: (i64, i64),
     now: Timestamp,
 ) -> Result<bool, PassError> {
-    let mut noted = Noted::new();
+    let mut noted = Noted::default();
     let is_explained = note_credit(gateway, tx, (instruction, amount, words), at, &mut noted, now).await?;
     meet_noted(gateway, tx, &mut noted, now).await?;
     Ok(is_explained)
@@ -62,7 +69,7 @@ pub async fn credited_back(
 /// # Errors
 /// As `credited_back`.
 pub(crate) async fn meet_noted(gateway: &Gateway, tx: &mut Tx, noted: &mut Noted, now: Timestamp) -> Result<(), PassError> {
-    for (file, statement) in std::mem::take(noted) {
+    for (file, statement) in std::mem::take(noted).due {
         let file = tx.file(file).await?;
         meet(gateway, tx, &file, Evidence { file_in: None, statement: Some(statement) }, now).await?;
     }
@@ -83,8 +90,13 @@ pub(crate) async fn note_credit(
 ) -> Result<bool, PassError> {
     let Some(standing) = tx.standing(instruction).await? else { return Ok(false) };
     let Some(file) = standing.file_out else { return Ok(false) };
-    tx.lock_file(file, now).await?;
-    let file = tx.file(file).await?;
+    let file = match noted.files.entry(file) {
+        Entry::Occupied(locked) => locked.into_mut(),
+        Entry::Vacant(new) => {
+            tx.lock_file(file, now).await?;
+            new.insert(tx.file(file).await?)
+        }
+    };
     let known = tx.returns_on_record(instruction).await?;
     if known.iter().any(|it| it.statement == Some((statement, line))) {
         return Ok(true);
@@ -121,8 +133,8 @@ pub(crate) async fn note_credit(
         gateway.profile(&file.profile)?.reason_of(words).filter(|r| r.class() != ReasonClass::Enquire).unwrap_or(Reason::LateReturn);
     let on = tx.booked_on(statement, line).await?;
     let credit = CreditBack { instruction, amount, reason: (reason.code(), reason.class().code()), words, at: (statement, line), on };
-    tx.note_credit_back(&file, &credit, unpaid, now).await?;
-    noted.insert((file.id, statement));
+    tx.note_credit_back(file, &credit, unpaid, now).await?;
+    noted.due.insert((file.id, statement));
     Ok(true)
 }
 

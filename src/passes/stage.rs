@@ -15,6 +15,7 @@ use crate::domain::file::{FileInState, FileKind, FileOutState};
 use crate::domain::ids::EndToEndId;
 use crate::domain::language::Words;
 use crate::domain::money::Fen;
+use crate::domain::statement::EntriesSum;
 use crate::domain::time::Timestamp;
 use crate::format::{BindingKey, Contents, LeftOut, ParseSummary, Parsed, Profile, Tallier, Tally, Totals, left_out};
 use crate::store::desk::NewIncident;
@@ -28,8 +29,6 @@ use super::plan::facts_of;
 const PAGE: usize = 2000;
 /// Faults that are written out; the rest is counted.
 const FAULTS_SHOWN: usize = 50;
-/// Entries of one statement that are held at once.
-const STATEMENT_ENTRIES_MAX: usize = 2_000_000;
 /// Sets taken in one run.
 const SETS: i64 = 50;
 
@@ -56,7 +55,8 @@ struct Found {
     /// What flags were held against, by the role of the file.
     digested: Vec<(String, Tally)>,
     summaries: Vec<ParseSummary>,
-    entries: Vec<StatementEntry>,
+    /// What a statement's entries come to.
+    entries: EntriesSum,
     /// The payment file by what stands in it, where a bank's answers are known by that.
     contents: Option<Contents>,
     /// Answers that belong to no payment.
@@ -99,7 +99,7 @@ async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<
         None => None,
     };
     let sent = sent.as_ref().map(|(out, facts)| (*out, facts));
-    for file in data_files.into_iter().filter(|_| !is_torn) {
+    for file in data_files.iter().filter(|_| !is_torn) {
         read(&mut tx, &profile, file, sent, &mut found).await?;
     }
     for file in flag_files.into_iter().filter(|_| !is_torn) {
@@ -123,7 +123,7 @@ async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<
         return quarantine(gateway, set, &found, now).await;
     }
     if first.kind == InboundKind::Statement {
-        keep_statement(gateway, &mut tx, set, &found, now).await?;
+        keep_statement(gateway, &mut tx, (&data_files, &profile), &found, now).await?;
         tx.move_set(set, FileInState::Applied, "", &gateway.holder, now).await?;
     } else if !tx.move_set(set, FileInState::Staged, "", &gateway.holder, now).await? {
         return Ok(Done::default());
@@ -132,7 +132,43 @@ async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<
     Ok(Done { changed: 1, ..Done::default() })
 }
 
-/// Streams one data file into answer lines. Reading runs on a thread of its own, a bounded channel between it and the database.
+/// A data file that is being read, on a thread of its own, with a bounded channel between it and the database.
+struct Reading {
+    pages: tokio::sync::mpsc::Receiver<Vec<Parsed>>,
+    parsing: tokio::task::JoinHandle<std::io::Result<ParseSummary>>,
+}
+
+impl Reading {
+    fn begin(profile: &Arc<Profile>, file: &FileIn, digested: Option<Tally>) -> Result<Self, PassError> {
+        let path = kept(file);
+        let source = std::fs::File::open(&path).map_err(PassError::local("reading", &path))?;
+        let (to, pages) = tokio::sync::mpsc::channel::<Vec<Parsed>>(2);
+        let (kind, role, reader) = (file.kind, file.role.clone(), Arc::clone(profile));
+        let parsing = tokio::task::spawn_blocking(move || {
+            let mut page = Vec::with_capacity(PAGE);
+            let mut sink = |parsed: Parsed| {
+                page.push(parsed);
+                if page.len() >= PAGE {
+                    // A closed channel means that the other side has failed: its error is the one to tell.
+                    _ = to.blocking_send(std::mem::replace(&mut page, Vec::with_capacity(PAGE)));
+                }
+            };
+            let mut source = std::io::BufReader::with_capacity(1 << 20, source);
+            let summary = reader.parse_digested((kind, &role), digested.as_ref(), &mut source, &mut sink);
+            _ = to.blocking_send(page);
+            summary
+        });
+        Ok(Self { pages, parsing })
+    }
+
+    /// What the file says of itself, once it was read.
+    async fn end(self, file: &FileIn) -> Result<ParseSummary, PassError> {
+        let summary = self.parsing.await.map_err(|e| PassError::Broken(format!("reading {} stopped: {e}", file.name)))?;
+        summary.map_err(PassError::local("reading", kept(file)))
+    }
+}
+
+/// Streams one data file into answer lines; of a statement, sums up its entries.
 async fn read(
     tx: &mut Tx,
     profile: &Arc<Profile>,
@@ -141,10 +177,6 @@ async fn read(
     found: &mut Found,
 ) -> Result<(), PassError> {
     let out = sent.map(|(out, _)| out);
-    let path = kept(file);
-    let source = std::fs::File::open(&path).map_err(PassError::local("reading", &path))?;
-    let (pages, mut from_file) = tokio::sync::mpsc::channel::<Vec<Parsed>>(2);
-    let (kind, role, reader) = (file.kind, file.role.clone(), Arc::clone(profile));
     let mut digested = found.digested.iter().filter(|(of, _)| *of == file.role);
     // Two flags of one file may ask for different digests.
     let digested = digested.next().filter(|_| digested.next().is_none()).map(|(_, tally)| tally.clone());
@@ -153,21 +185,8 @@ async fn read(
     let aside = tx.lines_aside(file.id).await?;
     found.is_partial |= known || !aside.is_empty();
     let mut unread = 0;
-    let parsing = tokio::task::spawn_blocking(move || {
-        let mut page = Vec::with_capacity(PAGE);
-        let mut sink = |parsed: Parsed| {
-            page.push(parsed);
-            if page.len() >= PAGE {
-                // A closed channel means that the other side has failed: its error is the one to tell.
-                _ = pages.blocking_send(std::mem::replace(&mut page, Vec::with_capacity(PAGE)));
-            }
-        };
-        let mut source = std::io::BufReader::with_capacity(1 << 20, source);
-        let summary = reader.parse_digested((kind, &role), digested.as_ref(), &mut source, &mut sink);
-        _ = pages.blocking_send(page);
-        summary
-    });
-    while let Some(page) = from_file.recv().await {
+    let mut reading = Reading::begin(profile, file, digested)?;
+    while let Some(page) = reading.pages.recv().await {
         if let Some(out) = out.filter(|out| out.kind == FileKind::Instruction && found.contents.is_none()) {
             let is_left = |p: &Parsed| matches!(p, Parsed::Answer(answer) if bind(profile, answer, out, None).is_none());
             if let Some(mut contents) = Contents::new(&profile.exchange().binding).filter(|_| page.iter().any(is_left)) {
@@ -184,12 +203,7 @@ async fn read(
                     found.unbound += u64::from(instruction.is_none());
                     answers.push((answer, instruction));
                 }
-                Parsed::Entry(entry) => {
-                    if found.entries.len() >= STATEMENT_ENTRIES_MAX {
-                        return Err(PassError::Broken(format!("statement {} has more than {STATEMENT_ENTRIES_MAX} entries", file.name)));
-                    }
-                    found.entries.push(entry);
-                }
+                Parsed::Entry(entry) => found.entries.add((&entry).into()),
                 Parsed::Fault(fault) if aside.contains(&fault.line) => unread += 1,
                 Parsed::Fault(fault) => {
                     found.faults += 1;
@@ -212,10 +226,7 @@ async fn read(
             tx.insert_answers(file.id, answers).await?;
         }
     }
-    let summary = parsing
-        .await
-        .map_err(|e| PassError::Broken(format!("reading {} stopped: {e}", file.name)))?
-        .map_err(PassError::local("reading", &path))?;
+    let summary = reading.end(file).await?;
     let excused = excused(&summary, unread);
     found.problems.extend(summary.problems.iter().filter(|p| !excused.contains(p)).map(|p| format!("{}: {p}", file.name)));
     found.tallies.push((file.role.clone(), summary.tally.clone()));
@@ -367,26 +378,51 @@ fn check_flag(profile: &Profile, flag: &FileIn, found: &mut Found) -> Result<(),
     Ok(())
 }
 
-async fn keep_statement(gateway: &Gateway, tx: &mut Tx, set: &[FileIn], found: &Found, now: Timestamp) -> Result<(), PassError> {
-    let (Some(file), Some(summary)) = (set.first(), found.summaries.first()) else { return Ok(()) };
-    keep_sheet(gateway, tx, file, (&summary.head, &found.entries), now).await
+/// Keeps a statement. It is read a second time: whether it counts is known before its entries are written, and however many
+/// they are, a page of them is held.
+async fn keep_statement(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    (files, profile): (&[&FileIn], &Arc<Profile>),
+    found: &Found,
+    now: Timestamp,
+) -> Result<(), PassError> {
+    let (Some(first), Some(summary)) = (files.first(), found.summaries.first()) else { return Ok(()) };
+    let id = keep_sheet(gateway, tx, first, (&summary.head, &found.entries), now).await?;
+    let mut sum = EntriesSum::default();
+    for file in files {
+        let mut reading = Reading::begin(profile, file, None)?;
+        while let Some(page) = reading.pages.recv().await {
+            let entries: Vec<StatementEntry> = page.into_iter().filter_map(entry).collect();
+            entries.iter().for_each(|entry| sum.add(entry.into()));
+            tx.insert_entries(id, &entries).await?;
+        }
+        reading.end(file).await?;
+    }
+    if sum == found.entries { Ok(()) } else { Err(PassError::Broken(format!("{} is not what it was when it was first read", first.name))) }
 }
 
-/// Keeps one account's statement of some days; tells a person where it does not count.
+fn entry(parsed: Parsed) -> Option<StatementEntry> {
+    match parsed {
+        Parsed::Entry(entry) => Some(entry),
+        Parsed::Answer(_) | Parsed::Fault(_) => None,
+    }
+}
+
+/// Opens one account's statement of some days; tells a person where it does not count. Gives its number.
 async fn keep_sheet(
     gateway: &Gateway,
     tx: &mut Tx,
     file: &FileIn,
-    (head, entries): (&StatementHead, &[StatementEntry]),
+    (head, entries): (&StatementHead, &EntriesSum),
     now: Timestamp,
-) -> Result<(), PassError> {
-    let days = || entries.iter().map(|e| e.date);
-    let from = head.from.or_else(|| days().min()).ok_or_else(|| PassError::Broken(format!("{} names no day", file.name)))?;
-    let to = head.to.or_else(|| days().max()).unwrap_or(from);
-    let (id, problems) = tx.insert_statement(file, head, (from, to), entries).await?;
+) -> Result<i64, PassError> {
+    let from = head.from.or(entries.days.map(|d| d.0)).ok_or_else(|| PassError::Broken(format!("{} names no day", file.name)))?;
+    let to = head.to.or(entries.days.map(|d| d.1)).unwrap_or(from);
+    let (id, problems) = tx.open_statement(file, head, (from, to), entries).await?;
     tx.event("statement", id, ("keep", "", problems.as_str()), "daemon", &file.name, now).await?;
     if problems.is_empty() || problems.starts_with("repeats") {
-        return Ok(());
+        return Ok(id);
     }
     let what = gateway.say(Words::new(
         format!("银行{}的对账单{}（账户{}，{from}至{to}）不予采用：{problems}", file.bank, file.name, head.account),
@@ -400,7 +436,7 @@ async fn keep_sheet(
     ));
     let key = format!("statement:{id}");
     tx.incident(&NewIncident { key: &key, kind: "statement", bank: &file.bank, what: &what, next_step: &next_step }, now).await?;
-    Ok(())
+    Ok(id)
 }
 
 /// Sets a whole answer set aside, once, with every fault: finance IT is told, and in words without identities the bank.

@@ -13,9 +13,27 @@ use crate::domain::matching::{FundingDue, Item, RecoveryDue, RefundDue, Word};
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
 
-/// What of an instruction came back in parts.
-const APART: &str =
-    "(select cast(coalesce(sum(w.amount_fen), 0) as bigint) from waiting_return w where w.instruction_id = x.id and w.part > 0)";
+/// A condition that these numbers, in their order, meet: by their span where they fill it, so that one walk through an index finds
+/// them, and others between them too.
+fn among(column: &str, ids: &[i64]) -> String {
+    match ids {
+        [first, .., last] if usize::try_from(last - first).is_ok_and(|span| span < 8 * ids.len()) => {
+            format!("{column} >= {first} and {column} <= {last}")
+        }
+        _ => format!("{column} in ({})", list(ids)),
+    }
+}
+
+/// A file that lines of a statement name instructions of.
+struct NamedFile {
+    id: i64,
+    first: i64,
+    last: i64,
+    lines_state: String,
+    is_gross: bool,
+    bank: String,
+    payer_account: String,
+}
 
 /// One of our files, with the sums of its entries.
 #[derive(Clone, Debug)]
@@ -210,58 +228,108 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn items_named(&mut self, of: &PayerAccount, ids: &BTreeSet<i64>) -> Result<Vec<(i64, Item)>, StoreError> {
-        let mut found = Vec::new();
         let ids: Vec<i64> = ids.iter().copied().collect();
-        for some in ids.chunks(2000) {
-            let mut unseen = self.returns_unseen(some).await?;
-            let sql = format!(
-                "select x.id, f.id, case when a.debit_model = 'gross' then x.amount_fen else coalesce(s.amount_fen, x.amount_fen) + {APART} end, coalesce(s.state, f.lines_state), coalesce(s.paid_fen, 0), coalesce(s.returned_fen, 0) + {APART}, \
-                 a.debit_model, (select cast(coalesce(sum(m.amount_fen), 0) as bigint) from statement_match m where m.kind = 'instruction' and m.subject = x.id), \
-                 (select cast(coalesce(sum(m.amount_fen), 0) as bigint) from statement_match m where m.kind in ('return', 'credit_back') and m.subject = x.id), coalesce(s.amount_fen, x.amount_fen) from \
-                 (select i.id, i.amount_fen, (select max(f2.first_id) from file_out f2 where f2.first_id <= i.id and f2.last_id >= i.id and f2.kind = 'instruction' \
-                 and f2.state not in ('voided', 'abandoned')) as first_id from instruction i where i.id in ({})) x \
-                 join file_out f on f.first_id = x.first_id and f.last_id >= x.id and f.kind = 'instruction' and f.state not in ('voided', 'abandoned') \
-                 join agreement a on a.number = f.agreement left join instruction_state s on s.instruction_id = x.id \
-                 where a.bank = $1 and a.payer_account = $2",
-                list(some)
-            );
-            for r in self.rows(sqlx::AssertSqlSafe(sql), args![&of.bank, &of.account]).await? {
-                let (state, paid, returned) = (r.string(3)?, r.fen(4)?, r.fen(5)?);
-                let word = match state.as_str() {
-                    "paid" | "returned" | "recovered" => Word::Paid,
-                    "failed" | "failed_final" | "reissued" | "lapsed" | "refunding" | "refunded" | "carried" => {
-                        if paid.is_positive() || returned.is_positive() { Word::Paid } else { Word::Failed }
-                    }
-                    _ => Word::None,
-                };
-                let item = Item {
-                    file: r.int(1)?,
-                    amount: r.fen(2)?,
-                    word,
-                    kept: if matches!(state.as_str(), "paid" | "conflict") { r.fen(9)? } else { Fen::ZERO },
-                    is_gross: r.text(6)? == "gross",
-                    returned,
-                    unseen: unseen.remove(&r.int(0)?).unwrap_or_default(),
-                    debited: r.fen(7)?,
-                    back: r.fen(8)?,
-                };
-                found.push((r.int(0)?, item));
+        let (mut found, mut rest) = (Vec::new(), ids.as_slice());
+        // File by file, each asked for once: a plan that found every instruction's file could as well try each with each.
+        while let Some(&first) = rest.first() {
+            let Some(file) = self.file_from(first).await? else { break };
+            let begin = rest.partition_point(|id| *id < file.first);
+            let end = rest.partition_point(|id| *id <= file.last);
+            let here = rest.get(begin..end).unwrap_or_default();
+            rest = rest.get(end..).unwrap_or_default();
+            if (file.bank.as_str(), file.payer_account.as_str()) != (of.bank.as_str(), of.account.as_str()) {
+                continue;
+            }
+            for some in here.chunks(2000) {
+                self.items_of_file(&file, some, &mut found).await?;
             }
         }
         Ok(found)
     }
 
-    /// Returns of instructions that no statement shows yet.
-    async fn returns_unseen(&mut self, ids: &[i64]) -> Result<BTreeMap<i64, Vec<Fen>>, StoreError> {
+    /// The file that holds this instruction, else the next one behind it.
+    async fn file_from(&mut self, instruction: i64) -> Result<Option<NamedFile>, StoreError> {
+        let sql = "select f.id, f.first_id, f.last_id, f.lines_state, a.debit_model, a.bank, a.payer_account from file_out f \
+                   join agreement a on a.number = f.agreement where f.kind = 'instruction' and f.state not in ('voided', 'abandoned')";
+        let read = |r: Row| {
+            Ok::<_, StoreError>(NamedFile {
+                id: r.int(0)?,
+                first: r.int(1)?,
+                last: r.int(2)?,
+                lines_state: r.string(3)?,
+                is_gross: r.text(4)? == "gross",
+                bank: r.string(5)?,
+                payer_account: r.string(6)?,
+            })
+        };
+        // Files that stand do not overlap: the one that begins last before it holds it, or none does.
+        let before = format!("{sql} and f.first_id <= $1 order by f.first_id desc limit 1");
+        let before = self.opt(sqlx::AssertSqlSafe(before), args![instruction]).await?.map(read).transpose()?;
+        if before.as_ref().is_some_and(|file| file.last >= instruction) {
+            return Ok(before);
+        }
+        let next = format!("{sql} and f.first_id > $1 order by f.first_id limit 1");
+        self.opt(sqlx::AssertSqlSafe(next), args![instruction]).await?.map(read).transpose()
+    }
+
+    async fn items_of_file(&mut self, file: &NamedFile, ids: &[i64], found: &mut Vec<(i64, Item)>) -> Result<(), StoreError> {
         let sql = format!(
-            "select instruction_id, amount_fen from waiting_return where statement is null and coalesce(part, 0) >= 0 and instruction_id in ({}) order by id",
-            list(ids)
+            "select instruction_id, amount_fen from waiting_return where statement is null and coalesce(part, 0) >= 0 and {} order by id",
+            among("instruction_id", ids)
         );
         let mut unseen: BTreeMap<i64, Vec<Fen>> = BTreeMap::new();
         for r in self.rows(sqlx::AssertSqlSafe(sql), args![]).await? {
             unseen.entry(r.int(0)?).or_default().push(r.fen(1)?);
         }
-        Ok(unseen)
+        let apart = format!("select instruction_id, amount_fen from waiting_return where part > 0 and {}", among("instruction_id", ids));
+        let apart = self.sums(apart).await?;
+        let of =
+            |kinds: &str| format!("select subject, amount_fen from statement_match where kind in ({kinds}) and {}", among("subject", ids));
+        let (debited, back) = (self.sums(of("'instruction'")).await?, self.sums(of("'return', 'credit_back'")).await?);
+        let sql = format!(
+            "select x.id, x.amount_fen, coalesce(s.amount_fen, x.amount_fen), coalesce(s.state, $1), coalesce(s.paid_fen, 0), coalesce(s.returned_fen, 0) \
+             from instruction x left join instruction_state s on s.instruction_id = x.id where {}",
+            among("x.id", ids)
+        );
+        for r in self.rows(sqlx::AssertSqlSafe(sql), args![&file.lines_state]).await? {
+            let id = r.int(0)?;
+            if ids.binary_search(&id).is_err() {
+                continue;
+            }
+            let sum = |sums: &BTreeMap<i64, Fen>| sums.get(&id).copied().unwrap_or_default();
+            let (all, amount, state) = (r.fen(1)?, r.fen(2)?, r.string(3)?);
+            let (paid, returned) = (r.fen(4)?, [r.fen(5)?, sum(&apart)].into_iter().sum::<Fen>());
+            let word = match state.as_str() {
+                "paid" | "returned" | "recovered" => Word::Paid,
+                "failed" | "failed_final" | "reissued" | "lapsed" | "refunding" | "refunded" | "carried" => {
+                    if paid.is_positive() || returned.is_positive() { Word::Paid } else { Word::Failed }
+                }
+                _ => Word::None,
+            };
+            let item = Item {
+                file: file.id,
+                amount: if file.is_gross { all } else { [amount, sum(&apart)].into_iter().sum() },
+                word,
+                kept: if matches!(state.as_str(), "paid" | "conflict") { amount } else { Fen::ZERO },
+                is_gross: file.is_gross,
+                returned,
+                unseen: unseen.remove(&id).unwrap_or_default(),
+                debited: sum(&debited),
+                back: sum(&back),
+            };
+            found.push((id, item));
+        }
+        Ok(())
+    }
+
+    /// Sums of amounts by number, of rows of both.
+    async fn sums(&mut self, sql: String) -> Result<BTreeMap<i64, Fen>, StoreError> {
+        let mut sums: BTreeMap<i64, Fen> = BTreeMap::new();
+        for r in self.rows(sqlx::AssertSqlSafe(sql), args![]).await? {
+            let sum = sums.entry(r.int(0)?).or_default();
+            *sum = [*sum, r.fen(1)?].into_iter().sum();
+        }
+        Ok(sums)
     }
 
     /// Refund orders of an account: those that are out and unseen, and those that lines name.

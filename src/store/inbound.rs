@@ -11,6 +11,7 @@ use crate::domain::file::FileInState;
 use crate::domain::instruction::InstructionState;
 use crate::domain::masked::{Account, IdNumber, Name};
 use crate::domain::money::Fen;
+use crate::domain::statement::{EntriesSum, EntryFacts};
 use crate::domain::time::Timestamp;
 
 /// A bank's file about to be registered.
@@ -377,20 +378,20 @@ impl Tx {
         self.exec_one(sql, args![file, now, gives_path_back]).await
     }
 
-    /// Writes a statement and its entries. Gives its number and why it does not count, or an empty text: days that another
-    /// statement covers are not counted twice, and which of two that differ is right is not ours to say.
+    /// Opens a statement of so many entries of these days. Gives its number and why it does not count, or an empty text: days that
+    /// another statement covers are not counted twice, and which of two that differ is right is not ours to say.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn insert_statement(
+    pub async fn open_statement(
         &mut self,
         file: &FileIn,
         head: &StatementHead,
         dates: (NaiveDate, NaiveDate),
-        entries: &[StatementEntry],
+        entries: &EntriesSum,
     ) -> Result<(i64, String), StoreError> {
         let problems = self.statement_problems(&file.bank, head, dates, entries).await?;
-        let id = self.write_statement(file, head, dates, entries, &problems).await?;
+        let id = self.write_statement(file, head, dates, entries.count, &problems).await?;
         Ok((id, problems))
     }
 
@@ -399,34 +400,47 @@ impl Tx {
         file: &FileIn,
         head: &StatementHead,
         dates: (NaiveDate, NaiveDate),
-        entries: &[StatementEntry],
+        entries: u64,
         problems: &str,
     ) -> Result<i64, StoreError> {
-        const COLUMNS: &[&str] =
-            &["statement", "line", "on_date", "side", "amount_fen", "reference", "bank_ref", "counter_account", "counter_name", "words"];
         let sql = "insert into statement (bank, account, from_date, to_date, opening_fen, closing_fen, entries, file_in, problems) \
                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id";
-        let values = args![&file.bank, &head.account, dates.0, dates.1, head.opening, head.closing, entries.len(), file.id, problems];
+        let values = args![&file.bank, &head.account, dates.0, dates.1, head.opening, head.closing, entries, file.id, problems];
         let id = self.one(sql, values).await?.int(0)?;
         if problems.is_empty() {
             self.exec("insert into reconciled (kind, subject, unseen) values ('statement', $1, 1)", args![id]).await?;
         }
-        let rows = entries.iter().map(|e| {
-            args![
-                id,
-                e.line,
-                e.date,
-                side(e.side),
-                e.amount,
-                e.reference.clone().unwrap_or_default(),
-                e.bank_ref.clone().unwrap_or_default(),
-                e.counter_account.as_ref().map_or_else(|| Value::from(""), Value::from),
-                e.counter_name.as_ref().map_or_else(|| Value::from(""), Value::from),
-                &e.text
-            ]
-        });
-        self.bulk("statement_line", COLUMNS, rows.collect()).await?;
         Ok(id)
+    }
+
+    /// Writes entries of a statement.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn insert_entries(&mut self, statement: i64, entries: &[StatementEntry]) -> Result<(), StoreError> {
+        const COLUMNS: &[&str] =
+            &["statement", "line", "on_date", "side", "amount_fen", "reference", "bank_ref", "counter_account", "counter_name", "words"];
+        let rows = |entries: &[StatementEntry]| {
+            let row = |e: &StatementEntry| {
+                args![
+                    statement,
+                    e.line,
+                    e.date,
+                    e.side.code(),
+                    e.amount,
+                    e.reference.clone().unwrap_or_default(),
+                    e.bank_ref.clone().unwrap_or_default(),
+                    e.counter_account.as_ref().map_or_else(|| Value::from(""), Value::from),
+                    e.counter_name.as_ref().map_or_else(|| Value::from(""), Value::from),
+                    &e.text
+                ]
+            };
+            entries.iter().map(row).collect()
+        };
+        for some in entries.chunks(5000) {
+            self.bulk("statement_line", COLUMNS, rows(some)).await?;
+        }
+        Ok(())
     }
 
     /// Keeps what a bank only tells of (通知): it counts nowhere, and never proves a day. Gives its number.
@@ -443,7 +457,10 @@ impl Tx {
         let days = || entries.iter().map(|e| e.date);
         let from = head.from.or_else(|| days().min()).or(head.to).unwrap_or_default();
         let to = head.to.or_else(|| days().max()).unwrap_or(from);
-        self.write_statement(file, head, (from, to), entries, &format!("notice: {form} proves no day")).await
+        let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        let id = self.write_statement(file, head, (from, to), count, &format!("notice: {form} proves no day")).await?;
+        self.insert_entries(id, entries).await?;
+        Ok(id)
     }
 
     /// Registers a further statement of a file over the same kept bytes. `None`: it is registered already.
@@ -494,7 +511,7 @@ impl Tx {
         bank: &str,
         head: &StatementHead,
         (from, to): (NaiveDate, NaiveDate),
-        entries: &[StatementEntry],
+        entries: &EntriesSum,
     ) -> Result<String, StoreError> {
         let account = head.account.reveal();
         let sql = "select count(*) from agreement where bank = $1 and payer_account = $2";
@@ -503,20 +520,7 @@ impl Tx {
         }
         let over = self.statements_over(bank, account, from, to).await?;
         for other in over.iter().filter(|o| (o.from, o.to, o.opening, o.closing) == (from, to, head.opening, head.closing)) {
-            let sql = "select on_date, side, amount_fen, reference, bank_ref from statement_line where statement = $1 order by line";
-            let rows = self.rows(sql, args![other.id]).await?;
-            let mut kept = rows
-                .iter()
-                .map(|r| Ok((r.string(0)?, r.string(1)?, r.fen(2)?, r.string(3)?, r.string(4)?)))
-                .collect::<Result<Vec<_>, StoreError>>()?;
-            let says = |e: &StatementEntry| {
-                let (reference, bank_ref) = (e.reference.clone().unwrap_or_default(), e.bank_ref.clone().unwrap_or_default());
-                (e.date.to_string(), side(e.side).to_owned(), e.amount, reference, bank_ref)
-            };
-            let mut new: Vec<_> = entries.iter().map(says).collect();
-            kept.sort();
-            new.sort();
-            if kept == new {
+            if self.sum_of_entries(other.id).await? == *entries {
                 return Ok(format!("repeats statement {}", other.id));
             }
         }
@@ -525,12 +529,20 @@ impl Tx {
         }
         Ok(String::new())
     }
-}
 
-const fn side(side: Side) -> &'static str {
-    match side {
-        Side::Credit => "credit",
-        Side::Debit => "debit",
+    /// What the entries of a statement come to.
+    async fn sum_of_entries(&mut self, statement: i64) -> Result<EntriesSum, StoreError> {
+        let sql = "select line, on_date, side, amount_fen, reference, bank_ref from statement_line where statement = $1 and line > $2 order by line limit 5000";
+        let (mut sum, mut after) = (EntriesSum::default(), i64::MIN);
+        loop {
+            let rows = self.rows(sql, args![statement, after]).await?;
+            let Some(last) = rows.last() else { return Ok(sum) };
+            after = last.int(0)?;
+            for r in &rows {
+                let side = r.code(2, Side::from_code, "a statement line's side")?;
+                sum.add(EntryFacts { on: r.date(1)?, side, amount: r.fen(3)?, reference: r.text(4)?, bank_ref: r.text(5)? });
+            }
+        }
     }
 }
 

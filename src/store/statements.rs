@@ -224,20 +224,12 @@ pub struct NewRun<'a> {
 
 const SIDE: &str = "a statement line's side";
 
-fn side(text: &str) -> Option<Side> {
-    match text {
-        "credit" => Some(Side::Credit),
-        "debit" => Some(Side::Debit),
-        _ => None,
-    }
-}
-
 fn line(r: &Row) -> Result<Line, StoreError> {
     Ok(Line {
         statement: r.int(0)?,
         line: r.int(1)?,
         on: r.date(2)?,
-        side: r.code(3, side, SIDE)?,
+        side: r.code(3, Side::from_code, SIDE)?,
         amount: r.fen(4)?,
         reference: r.string(5)?,
         words: r.string(6)?,
@@ -299,16 +291,35 @@ impl Tx {
         self.exec(sql, args![&of.bank, &of.account, pulse]).await.map(|_| ())
     }
 
-    /// Lines of an account that nothing explains, of statements that count.
+    /// Statements of an account that count and may have lines that nothing explains, in their order.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn lines_unexplained(&mut self, of: &PayerAccount) -> Result<Vec<Line>, StoreError> {
+    pub async fn statements_unexplained(&mut self, of: &PayerAccount) -> Result<Vec<i64>, StoreError> {
+        let sql = "select s.id from statement s where s.bank = $1 and s.account = $2 and s.problems = '' \
+                   and s.id in (select r.subject from reconciled r where r.kind = 'statement' and r.unseen = 1) order by s.id";
+        self.rows(sql, args![&of.bank, &of.account]).await?.iter().map(|r| r.int(0)).collect()
+    }
+
+    /// The last line of a page of a statement behind this line, if any is left.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn page_of_lines(&mut self, statement: i64, after: i64, most: i64) -> Result<Option<i64>, StoreError> {
+        let sql = "select max(x.line) from (select line from statement_line where statement = $1 and line > $2 order by line limit $3) x";
+        self.one(sql, args![statement, after, most]).await?.opt_int(0)
+    }
+
+    /// Lines of a part of a statement, behind the one up to the other, that nothing explains. Both tables are bounded by it, so that
+    /// no plan reads all matches that ever were.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn lines_unexplained(&mut self, statement: i64, (after, last): (i64, i64)) -> Result<Vec<Line>, StoreError> {
         let sql = "select l.statement, l.line, l.on_date, l.side, l.amount_fen, l.reference, l.words, l.counter_account, l.counter_name \
-                   from statement s join statement_line l on l.statement = s.id where s.bank = $1 and s.account = $2 and s.problems = '' \
-                   and s.id in (select r.subject from reconciled r where r.kind = 'statement' and r.unseen = 1) \
-                   and not exists (select 1 from statement_match m where m.statement = l.statement and m.line = l.line) order by l.statement, l.line";
-        self.rows(sql, args![&of.bank, &of.account]).await?.iter().map(line).collect()
+                   from statement_line l where l.statement = $1 and l.line > $2 and l.line <= $3 and not exists (select 1 from statement_match m \
+                   where m.statement = $1 and m.line > $2 and m.line <= $3 and m.line = l.line) order by l.line";
+        self.rows(sql, args![statement, after, last]).await?.iter().map(line).collect()
     }
 
     /// One line of a statement, with bank and account, if nothing explains it yet.

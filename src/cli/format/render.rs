@@ -10,7 +10,7 @@ use super::{RenderArgs, RenderKind, find, open};
 use crate::cli::out::{Exit, Failure, Out};
 use crate::domain::exchange::{BatchFacts, PaymentLine};
 use crate::domain::masked::Account;
-use crate::format::{Profile, tool};
+use crate::format::{NameError, Profile, RenderError, tool};
 
 /// The batch's facts from `key=value`s.
 pub(super) fn facts(profile: &Profile, set: &[String]) -> Result<BatchFacts, Failure> {
@@ -180,18 +180,34 @@ fn readable() -> std::fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(0o644)
 }
 
+/// What cannot be rendered, and where it is a fact of the file: how it is given here.
+fn with_setting(e: &RenderError) -> String {
+    match e {
+        RenderError::Name(NameError::Missing(name) | NameError::NotAllowed { name, .. }) => {
+            format!("{e}; here it is given by --set {name}=VALUE")
+        }
+        RenderError::Batch { .. } => format!("{e}; here what belongs to the batch is given by --set KEY=VALUE"),
+        RenderError::Name(NameError::SequenceExhausted { .. }) => format!("{e}; here the number is given by --set seq_no=NUMBER"),
+        RenderError::Line { .. }
+        | RenderError::Order { .. }
+        | RenderError::TooManyRows { .. }
+        | RenderError::Totals { .. }
+        | RenderError::Io(_) => e.to_string(),
+    }
+}
+
 fn render_one(profile: &Profile, facts: &BatchFacts, lines: &[PaymentLine], to: &Path, made: &mut Vec<Made>) -> Result<Value, Failure> {
-    let failed = |e: &dyn std::fmt::Display| Failure::failed(e.to_string());
-    let names = profile.instruction_names(facts).map_err(|e| failed(&e))?;
+    let failed = |e: RenderError| Failure::failed(with_setting(&e));
+    let names = profile.instruction_names(facts).map_err(|e| failed(e.into()))?;
     let dir = if names.dir.is_empty() { to.to_path_buf() } else { to.join(&names.dir) };
     let path = dir.join(&names.data);
     let not_written = |path: &Path, e: std::io::Error| Failure::failed(format!("{}: {e}", path.display()));
     let mut data = Made::begin(path.clone()).map_err(|e| not_written(&path, e))?;
-    let mut renderer = profile.renderer(facts, BufWriter::with_capacity(1 << 18, data.bytes.as_file_mut())).map_err(|e| failed(&e))?;
+    let mut renderer = profile.renderer(facts, BufWriter::with_capacity(1 << 18, data.bytes.as_file_mut())).map_err(failed)?;
     for line in lines {
-        renderer.line(line).map_err(|e| failed(&e))?;
+        renderer.line(line).map_err(failed)?;
     }
-    let (bytes, rendered) = renderer.finish().map_err(|e| failed(&e))?;
+    let (bytes, rendered) = renderer.finish().map_err(failed)?;
     bytes.into_inner().map_err(|e| not_written(&path, e.into_error()))?;
     made.push(data);
     let mut flag_path = None;

@@ -65,7 +65,7 @@ pub(super) async fn explain(
     let it = Explained::of(gateway, tx, at, to).await?;
     let effect = it.effect(&proposal.reason);
     is_unchanged(proposal, &effect)?;
-    let mut noted = Noted::new();
+    let mut noted = Noted::default();
     let refused = follow::follow(gateway, tx, &it.line, (it.kind, it.subject), &mut noted, now).await?.is_some();
     returns::meet_noted(gateway, tx, &mut noted, now).await?;
     if refused {
@@ -111,7 +111,7 @@ impl Explained {
         };
         // The target stands where the bank's own reference would.
         let asked = Line { reference: to.to_owned(), words: String::new(), ..line.clone() };
-        let (books, _) = load(gateway, tx, &of, std::slice::from_ref(&asked)).await?;
+        let books = load(gateway, tx, &of, std::slice::from_ref(&asked)).await?;
         let Some((kind, subject)) = target(&books, line.side, to) else {
             let side = if line.side == Side::Debit { ("支出", "debit") } else { ("收入", "credit") };
             return OperateError::refused(

@@ -14,37 +14,75 @@ use crate::store::dues::FileRow;
 use crate::store::sql::Tx;
 use crate::store::statements::PayerAccount;
 
-/// What these lines may be: files with money to be seen, everything that a line names, orders, funds, cases.
-pub(crate) async fn load(gateway: &Gateway, tx: &mut Tx, of: &PayerAccount, lines: &[Line]) -> Result<(Books, Vec<FileRow>), PassError> {
-    let mut files: BTreeMap<i64, FileRow> = BTreeMap::new();
-    let mut keep = |rows: Vec<FileRow>| files.extend(rows.into_iter().map(|f| (f.id, f)));
-    keep(tx.files_to_see(of).await?);
-    let named: BTreeSet<i64> = lines.iter().filter_map(reference).collect();
-    let items = tx.items_named(of, &named).await?;
-    keep(tx.files_numbered(of, &items.iter().map(|(_, i)| i.file).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()).await?);
-    let words: BTreeSet<&str> = lines.iter().filter(|l| reference(l).is_none()).flat_map(tokens).collect();
-    for word in words {
-        keep(tx.files_called(of, word).await?);
+/// What some lines may be: files with money to be seen, everything that a line names, orders, funds, cases.
+pub(crate) async fn load(gateway: &Gateway, tx: &mut Tx, of: &PayerAccount, lines: &[Line]) -> Result<Books, PassError> {
+    let mut opened = Opened::begin(gateway, tx, of).await?;
+    opened.name(gateway, tx, of, lines).await?;
+    opened.complete(tx, of, lines).await?;
+    Ok(opened.books)
+}
+
+/// Books to which is added what lines name. Files stay, with what was taken of them; of instructions and orders only those are
+/// held that the lines at hand name.
+#[derive(Default)]
+pub(super) struct Opened {
+    pub(super) books: Books,
+    pub(super) files: BTreeMap<i64, FileRow>,
+    words: BTreeSet<String>,
+}
+
+impl Opened {
+    /// Files with money to be seen.
+    pub(super) async fn begin(gateway: &Gateway, tx: &mut Tx, of: &PayerAccount) -> Result<Self, PassError> {
+        let mut opened = Self::default();
+        let files = tx.files_to_see(of).await?;
+        opened.add(gateway, tx, files).await?;
+        Ok(opened)
     }
-    let files: Vec<FileRow> = files.into_values().collect();
-    let mut books = Books::default();
-    for file in &files {
-        books.files.insert(file.id, due(gateway, tx, file).await?);
+
+    /// What these lines name.
+    pub(super) async fn name(&mut self, gateway: &Gateway, tx: &mut Tx, of: &PayerAccount, lines: &[Line]) -> Result<(), PassError> {
+        let named: BTreeSet<i64> = lines.iter().filter_map(reference).collect();
+        let items = tx.items_named(of, &named).await?;
+        let unknown: BTreeSet<i64> = items.iter().map(|(_, i)| i.file).filter(|file| !self.files.contains_key(file)).collect();
+        let files = tx.files_numbered(of, &unknown.into_iter().collect::<Vec<_>>()).await?;
+        self.add(gateway, tx, files).await?;
+        for word in lines.iter().filter(|l| reference(l).is_none()).flat_map(tokens) {
+            if self.words.insert(word.to_owned()) {
+                let files = tx.files_called(of, word).await?;
+                self.add(gateway, tx, files).await?;
+            }
+        }
+        self.books.items = items.into_iter().collect();
+        self.books.refunds = tx.refunds_of(of, &named, gateway.zone()).await?.into_iter().collect();
+        for order in self.books.refunds.values_mut() {
+            order.on = gateway.calendar.next_bank_day_on_or_after(order.on)?;
+        }
+        Ok(())
     }
-    books.items = items.into_iter().collect();
-    books.refunds = tx.refunds_of(of, &named, gateway.zone()).await?.into_iter().collect();
-    for order in books.refunds.values_mut() {
-        order.on = gateway.calendar.next_bank_day_on_or_after(order.on)?;
+
+    /// What lines may be that name nothing, and since when statements are missing.
+    pub(super) async fn complete(&mut self, tx: &mut Tx, of: &PayerAccount, lines: &[Line]) -> Result<(), PassError> {
+        if of.is_cash {
+            self.books.fundings = tx.fundings_unseen(of).await?;
+        }
+        self.books.recoveries = tx.recoveries_open(of).await?;
+        if let Some(first) = lines.iter().filter(|line| line.side == Side::Credit).map(|line| line.on).min() {
+            let since = first.checked_sub_days(Days::new(super::DAYS_BACK)).unwrap_or(first);
+            self.books.broken_from = tx.broken_from(of, since).await?;
+        }
+        Ok(())
     }
-    if of.is_cash {
-        books.fundings = tx.fundings_unseen(of).await?;
+
+    async fn add(&mut self, gateway: &Gateway, tx: &mut Tx, files: Vec<FileRow>) -> Result<(), PassError> {
+        for file in files {
+            if !self.files.contains_key(&file.id) {
+                self.books.files.insert(file.id, due(gateway, tx, &file).await?);
+                self.files.insert(file.id, file);
+            }
+        }
+        Ok(())
     }
-    books.recoveries = tx.recoveries_open(of).await?;
-    if let Some(first) = lines.iter().filter(|line| line.side == Side::Credit).map(|line| line.on).min() {
-        let since = first.checked_sub_days(Days::new(super::DAYS_BACK)).unwrap_or(first);
-        books.broken_from = tx.broken_from(of, since).await?;
-    }
-    Ok((books, files))
 }
 
 async fn due(gateway: &Gateway, tx: &mut Tx, file: &FileRow) -> Result<FileDue, PassError> {

@@ -8,6 +8,7 @@ use super::{FileIn, keep_sheet, kept, quarantine_set};
 use crate::domain::exchange::{StatementEntry, StatementHead};
 use crate::domain::file::FileInState;
 use crate::domain::language::Words;
+use crate::domain::statement::EntriesSum;
 use crate::domain::time::Timestamp;
 use crate::format::Profile;
 use crate::format::statement::{Form, Statement, StatementError, entries, head, is_home_currency, whole};
@@ -37,7 +38,10 @@ pub(super) async fn stage(gateway: &Gateway, set: &[FileIn], profile: &Arc<Profi
         if sheet.form.is_notice() {
             tx.insert_notice(&of, &sheet.head, &sheet.entries, sheet.form.code()).await?;
         } else {
-            keep_sheet(gateway, &mut tx, &of, (&sheet.head, &sheet.entries), now).await?;
+            let mut sum = EntriesSum::default();
+            sheet.entries.iter().for_each(|entry| sum.add(entry.into()));
+            let id = keep_sheet(gateway, &mut tx, &of, (&sheet.head, &sum), now).await?;
+            tx.insert_entries(id, &sheet.entries).await?;
         }
         told_and_not_booked(gateway, &mut tx, file, sheet, now).await?;
     }

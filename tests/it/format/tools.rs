@@ -272,7 +272,7 @@ fn a_list_is_split_by_receiving_bank_where_the_profile_says_so() {
     let rows: String = banks.iter().zip(1..).map(|(bank, n)| format!("BG{n:016},王五,62170000{n:011},{bank},{n}.00,耕地补贴\n")).collect();
     std::fs::write(&list, format!("ref,payee_name,account,bank_code,amount_yuan,project\n{rows}")).unwrap();
     let [place, list, to] = [&place, &list, &out].map(|path| path.to_str().unwrap());
-    let (code, said, error) = bankgate(&[
+    let words = [
         "render",
         "--profile",
         place,
@@ -284,14 +284,16 @@ fn a_list_is_split_by_receiving_bank_where_the_profile_says_so() {
         "--set",
         "batch_no=B1",
         "--set",
-        "unit_no=LS0001",
-        "--set",
         "payer_account=5106",
         "--set",
         "payer_name=局",
         "--set",
         "payer_bank=102665000015",
-    ]);
+    ];
+    let (code, said, _) = bankgate(&words);
+    let error = said[0].to_string();
+    assert!(code == 1 && error.contains("企业代码") && error.contains("--set KEY=VALUE"), "{code}: {error}");
+    let (code, said, error) = bankgate(&[&words[..], &["--set", "unit_no=LS0001"]].concat());
     assert_eq!(code, 0, "{error}{said:?}");
     let files: Vec<(Vec<String>, Vec<String>)> = ["03140001.dat", "03140002.dat"]
         .iter()

@@ -1,9 +1,10 @@
 //! Two nodes at the same rows at the same moment.
 
-use bankgate::passes::{apply, plan, publish, remedy, seal};
+use bankgate::passes::{admit, apply, plan, publish, remedy, seal};
+use bankgate::store::sql::Value;
 
 use super::bank::{BUSY, Word};
-use super::world::{SPLIT, at, draft, on_both};
+use super::world::{SPLIT, World, at, draft, on_both};
 
 #[tokio::test]
 async fn i6_q4_a_late_success_and_the_plan_of_its_retry_never_both_win() {
@@ -89,4 +90,66 @@ async fn q10_two_nodes_that_apply_one_answer_count_it_once() {
         w.books_hold().await;
     })
     .await;
+}
+
+/// Waits until another backend of the database is like this.
+async fn until_backends(w: &World, like: &str) {
+    let sql = format!("select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and {like}");
+    let mut asked = 0;
+    while w.int(&sql).await == 0 {
+        asked += 1;
+        assert!(asked < 1500, "no backend is where {like}");
+        w.rows("select cast(pg_sleep(0.02) as text)").await;
+    }
+}
+
+/// The department releases a list again at the very moment in which the gate sends it back: it is judged again.
+#[tokio::test]
+async fn a_list_released_again_while_it_is_being_sent_back_is_taken_again() {
+    let mut w = World::on_postgres().await;
+    let mut d = draft("B", SPLIT, 0..3);
+    d.digest = "another".to_owned();
+    w.release(&d).await;
+    d.seal();
+    let mut department = w.gateway.store.begin().await.unwrap();
+    let again = format!("update batch set digest = '{}', released_at = {} where number = 'B'", d.digest, w.now.millis() + 60_000);
+    department.exec(sqlx::AssertSqlSafe(again), Vec::<Value>::new()).await.unwrap();
+    let (node, now) = (w.another_node(), w.now);
+    let gate = tokio::spawn(async move { admit::admit(&node.gateway, now).await });
+    until_backends(&w, "wait_event_type = 'Lock'").await;
+    department.commit().await.unwrap();
+    gate.await.unwrap().unwrap();
+    assert_eq!(w.states("B").await, vec!["returned"; 3]);
+    w.settle().await;
+    assert_eq!(w.states("B").await, vec!["sent"; 3]);
+    assert_eq!(w.incidents("batch_returned").await, 0);
+}
+
+/// What reads a list ahead of what writes it loses its connection in the middle: the list is neither admitted in part nor sent
+/// back for the rows that nobody read.
+#[tokio::test]
+async fn a_list_whose_reader_dies_in_the_middle_is_read_again() {
+    let w = World::on_postgres().await;
+    let d = draft("B", SPLIT, 0..9000);
+    w.fund(d.declared).await;
+    w.release(&d).await;
+    let mut other = w.gateway.store.begin().await.unwrap();
+    other.exec("lock table instruction in share mode", Vec::<Value>::new()).await.unwrap();
+    let (node, now) = (w.another_node(), w.now);
+    let gate = tokio::spawn(async move { admit::admit(&node.gateway, now).await });
+    // One page waits to be written, one to be taken, and a third is read: the reader waits, and the rest is not read.
+    let reader = "state = 'idle in transaction' and query like '%from payment where batch%'";
+    until_backends(&w, "wait_event_type = 'Lock'").await;
+    until_backends(&w, reader).await;
+    let end = format!("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and {reader}");
+    assert_eq!(w.int(&end).await, 1);
+    drop(other);
+    let ended = gate.await.unwrap();
+    assert!(ended.as_ref().is_err_and(bankgate::passes::PassError::is_transient), "{ended:?}");
+    assert_eq!(
+        w.int("select (select count(*) from instruction) + (select count(*) from admission) + (select count(*) from incident)").await,
+        0
+    );
+    assert_eq!(w.admit().await, 1);
+    assert_eq!(w.int("select count(*) from instruction").await, 9000);
 }

@@ -539,3 +539,48 @@ async fn returns_of_one_statement_take_effect_together_file_by_file() {
     })
     .await;
 }
+
+/// A statement longer than what is looked at together: a payment debited on one page and again on another is seen, and so is
+/// money that came back between them.
+#[tokio::test]
+async fn a_long_statement_is_explained_page_by_page_as_if_it_were_one() {
+    on_both(async |w| {
+        let d = draft("L", CLEARING, 0..4100);
+        w.fund(d.declared).await;
+        w.release(&d).await;
+        w.settle().await;
+        let slip = w.take_one(CLEARING);
+        w.answer(&slip, &[Word::Paid; 4100]);
+        w.settle().await;
+        let item = |at: usize| debit(slip.orders[at].fen, &slip.orders[at].reference, "代发");
+        let mut entries: Vec<Entry> = (0..4100).map(item).collect();
+        entries.insert(2000, credit(slip.orders[7].fen, &slip.orders[7].reference, "退汇 账号不存在"));
+        entries.push(item(0));
+        w.state(CLEARING, "2019-03-14", 500_000_000, &entries);
+        w.morning("2019-03-15").await;
+        assert_eq!(w.int("select count(*) from statement_line").await, 4102);
+        assert_eq!(w.int("select count(*) from statement_match where kind = 'instruction'").await, 4100);
+        assert_eq!(w.int("select count(*) from statement_match where kind = 'return' and line = 2002").await, 1);
+        assert_eq!(w.open_breaks().await, ["duplicate_debit"]);
+        assert_eq!(w.residual(CLEARING, "2019-03-14").await, -slip.orders[0].fen);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_statement_that_says_the_same_again_in_another_order_is_kept_and_counts_nothing() {
+    on_both(async |w| {
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(100, "", "转账"), credit(300, "", "结息")]);
+        let path = format!("statement/STMT_{ACCOUNT}_20190314.txt");
+        let text = std::fs::read_to_string(w.mailbox(SPLIT).join("outbox").join(&path)).unwrap();
+        w.morning("2019-03-15").await;
+        let lines: Vec<&str> = text.lines().collect();
+        let [head, one, two, tail] = lines[..] else { panic!("{text}") };
+        w.put(SPLIT, &path, [head, two, one, tail, ""].join("\n").as_bytes());
+        w.settle_at("2019-03-15", "10:00:00").await;
+        assert_eq!(w.texts("select problems from statement order by id").await, ["", "repeats statement 1"]);
+        assert_eq!(w.incidents("statement").await, 0);
+        assert_eq!(w.int("select count(*) from statement_line").await, 4);
+    })
+    .await;
+}

@@ -113,7 +113,7 @@ impl Draft {
 
 /// Somebody's identity number, sound by its check character.
 pub fn id_number(who: usize) -> String {
-    let body = format!("51112319700101{:03}", who % 1000);
+    let body = format!("511123{}0101{:03}", 1970 + who / 1000, who % 1000);
     let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
     let sum: u32 = body.chars().zip(weights).map(|(c, w)| c.to_digit(10).unwrap() * w).sum();
     let check = ["1", "0", "X", "9", "8", "7", "6", "5", "4", "3", "2"][usize::try_from(sum % 11).unwrap()];
