@@ -171,11 +171,11 @@ const PERIOD: &str = "select id, scope, period, department, project, close_on, f
 const ITEMS: &str = "select case when s.state in ('unknown', 'conflict') then 'unknown' when s.state in ('planned', 'sent', 'accepted') then 'in_flight' \
      when s.state = 'lapsed' then 'lapsed' when s.state = 'recovered' or s.class = 'IR' then 'ineligible' else 'correctable' end as kind, a.year as year, \
      s.file_out as file_out, s.instruction_id as instruction_id, 0 as part, 1 as lines, s.amount_fen as amount_fen, s.state as state, s.reason as reason, \
-     s.class as class, s.batch as batch, coalesce((select max(c.id) from failure_case c where c.instruction_id = s.instruction_id and c.kind <> 'partial' and c.state = 'open'), 0) as case_id \
+     s.class as class, s.batch as batch, coalesce((select max(case when c.state = 'open' then c.id end) from failure_case c where c.instruction_id = s.instruction_id and c.kind <> 'partial'), 0) as case_id \
      from batch b join admission a on a.batch = b.number join instruction_state s on s.batch = b.number where b.department = $1 and b.project = $2 \
      and s.state in ('planned', 'sent', 'accepted', 'failed', 'failed_final', 'returned', 'recovered', 'unknown', 'conflict', 'lapsed') \
      union all select case when m.state = 'lapsed' then 'lapsed' when m.state = 'recovered' or m.class = 'IR' then 'ineligible' else 'correctable' end, a.year, m.file_out, m.instruction_id, m.part, 1, \
-     m.amount_fen, m.state, m.reason, m.class, m.batch, coalesce((select max(c.id) from failure_case c where c.instruction_id = m.instruction_id and c.part = m.part and c.kind = 'partial' and c.state = 'open'), 0) \
+     m.amount_fen, m.state, m.reason, m.class, m.batch, coalesce((select max(case when c.state = 'open' then c.id end) from failure_case c where c.instruction_id = m.instruction_id and c.part = m.part and c.kind = 'partial'), 0) \
      from batch b join admission a on a.batch = b.number join remainder m on m.batch = b.number where b.department = $1 and b.project = $2 \
      and m.state in ('failed', 'failed_final', 'returned', 'recovered', 'lapsed') \
      union all select y.kind, y.year, y.file_out, 0, 0, y.lines, y.amount_fen, y.state, '', '', y.batch, 0 from (select case when f.lines_state in ('unknown', 'conflict') \
