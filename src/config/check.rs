@@ -195,6 +195,9 @@ fn sftp_faults(sftp: &Sftp) -> Vec<(&'static str, String)> {
             found.push((key, format!("{key} is between 1 and 600")));
         }
     }
+    if sftp.session_keep.as_secs() > 3600 {
+        found.push(("session_keep_s", "session_keep_s is between 0 and 3600".to_owned()));
+    }
     found
 }
 

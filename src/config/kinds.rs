@@ -45,6 +45,8 @@ pub struct Sftp {
     pub connect_timeout: Duration,
     /// How long a single call may take.
     pub io_timeout: Duration,
+    /// How long a session waits for its next use; zero: each look logs in anew.
+    pub session_keep: Duration,
 }
 
 /// What a rename is on the bank's server.
@@ -132,6 +134,8 @@ struct ConnectionFields {
     connect_timeout_s: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     io_timeout_s: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session_keep_s: Option<u32>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -168,8 +172,20 @@ impl TryFrom<ConnectionFields> for Connection {
     type Error = String;
 
     fn try_from(fields: ConnectionFields) -> Result<Self, String> {
-        let ConnectionFields { kind, root, host, port, user, key, passphrase, password, host_keys, connect_timeout_s, io_timeout_s } =
-            fields;
+        let ConnectionFields {
+            kind,
+            root,
+            host,
+            port,
+            user,
+            key,
+            passphrase,
+            password,
+            host_keys,
+            connect_timeout_s,
+            io_timeout_s,
+            session_keep_s,
+        } = fields;
         match kind {
             ConnectionKind::Dir => {
                 none_of(
@@ -184,6 +200,7 @@ impl TryFrom<ConnectionFields> for Connection {
                         ("host_keys", host_keys.is_some()),
                         ("connect_timeout_s", connect_timeout_s.is_some()),
                         ("io_timeout_s", io_timeout_s.is_some()),
+                        ("session_keep_s", session_keep_s.is_some()),
                     ],
                 )?;
                 Ok(Self::Dir { root: needed("dir", "root", root)? })
@@ -200,6 +217,7 @@ impl TryFrom<ConnectionFields> for Connection {
                     host_keys: needed("sftp", "host_keys", host_keys)?,
                     connect_timeout: Duration::from_secs(u64::from(connect_timeout_s.unwrap_or(10))),
                     io_timeout: Duration::from_secs(u64::from(io_timeout_s.unwrap_or(60))),
+                    session_keep: Duration::from_secs(u64::from(session_keep_s.unwrap_or(120))),
                 }))
             }
         }
@@ -220,6 +238,7 @@ impl From<Connection> for ConnectionFields {
             host_keys: None,
             connect_timeout_s: None,
             io_timeout_s: None,
+            session_keep_s: None,
         };
         match connection {
             Connection::Dir { root } => Self { root: Some(root), ..empty(ConnectionKind::Dir) },
@@ -233,6 +252,7 @@ impl From<Connection> for ConnectionFields {
                 host_keys: Some(sftp.host_keys),
                 connect_timeout_s: u32::try_from(sftp.connect_timeout.as_secs()).ok(),
                 io_timeout_s: u32::try_from(sftp.io_timeout.as_secs()).ok(),
+                session_keep_s: u32::try_from(sftp.session_keep.as_secs()).ok(),
                 ..empty(ConnectionKind::Sftp)
             },
         }

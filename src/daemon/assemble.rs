@@ -12,7 +12,7 @@ use crate::format::{Profile, ProfileError};
 use crate::mail::{self, Mailer, SettingsError, SmtpMailer, SmtpSettings};
 use crate::passes::{Edge, Gateway};
 use crate::store::{Address, Store, StoreError};
-use crate::transport::{Auth, DirEndpoint, HostKeyPin, PinError, SftpEndpoint, Timeouts, Transport};
+use crate::transport::{Auth, DirEndpoint, HostKeyPin, Kept, PinError, SftpEndpoint, Timeouts, Transport};
 
 /// How long a step with the mail server may take; the letter itself may take ten times as long (RFC 5321, 4.5.3.2).
 const MAIL_STEP: Duration = Duration::from_secs(60);
@@ -153,7 +153,8 @@ pub fn edge(bank: &BankConfig) -> Result<Edge, AssembleError> {
                 user: sftp.user.clone(),
                 auth,
                 host_keys: sftp.host_keys.iter().map(pin).collect::<Result<_, _>>()?,
-                timeouts: Timeouts { connect: sftp.connect_timeout, io: sftp.io_timeout, ..Timeouts::default() },
+                timeouts: Timeouts { connect: sftp.connect_timeout, io: sftp.io_timeout, keep: sftp.session_keep, ..Timeouts::default() },
+                kept: Kept::default(),
             })
         }
     };

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::dir::DirSession;
 use super::sftp::SftpSession;
-use super::{Entry, Received, Sent, Transport, TransportError, Visit, connect};
+use super::{Entry, Kept, Received, Sent, Transport, TransportError, Visit, connect};
 
 /// A session idle for this long looks whether the server is still there, which also keeps it there.
 const IDLE: Duration = Duration::from_secs(15);
@@ -25,18 +25,26 @@ const GRACE: Duration = Duration::from_secs(5);
 
 type Job = Box<dyn FnOnce(&Wire) + Send>;
 
-/// A session with a mailbox. Dropping it ends the session; nobody waits for the goodbye.
+/// A session is used so often before another takes its place: keys age, and servers leak.
+const USES_MAX: u32 = 200;
+
+/// A session with a mailbox. Dropping it ends the session, nobody waits for the goodbye, unless it may be kept for another use.
 #[derive(Debug)]
 pub struct Mailbox {
     jobs: mpsc::Sender<Job>,
     life: Arc<Life>,
     step_max: Duration,
+    /// Where it waits for its next use; nowhere while it does, or if it is not to be used again.
+    kept: Option<Kept>,
+    uses: u32,
 }
 
 /// What the caller and the session's thread share: the way to end the session from outside, and a sign that it moves.
 #[derive(Debug, Default)]
 pub struct Life {
     ended: AtomicBool,
+    /// Nobody uses the session just now.
+    waits: AtomicBool,
     steps: AtomicU64,
     socket: Mutex<Option<std::net::TcpStream>>,
 }
@@ -50,6 +58,19 @@ enum Wire {
 
 impl Mailbox {
     pub(super) async fn open(transport: &Transport) -> Result<Self, TransportError> {
+        let (kept, keep) = match transport {
+            Transport::Sftp(at) if !at.timeouts.keep.is_zero() => (Some(at.kept.clone()), at.timeouts.keep),
+            Transport::Sftp(_) | Transport::Dir(_) | Transport::Given(_) => (None, Duration::ZERO),
+        };
+        if let Some(mut waiting) = kept.as_ref().and_then(Kept::take) {
+            waiting.life.waits.store(false, Ordering::SeqCst);
+            (waiting.kept, waiting.uses) = (kept.clone(), waiting.uses + 1);
+            // Its server may have gone, or sent it away, and a session that is no more says so only when it is asked.
+            if waiting.stat("").await.is_ok() {
+                return Ok(waiting);
+            }
+            waiting.kept = None;
+        }
         let (jobs, queue) = mpsc::channel::<Job>();
         let (ready, opened) = oneshot::channel();
         let life = Arc::new(Life::default());
@@ -67,7 +88,7 @@ impl Mailbox {
                 Ok(wire) => {
                     // If nobody waits any more, the queue is closed as well, and serving ends at once.
                     drop(ready.send(Ok(())));
-                    serve(wire, &queue, &its_life);
+                    serve(wire, &queue, &its_life, keep);
                 }
                 Err(error) => {
                     its_life.end();
@@ -76,7 +97,7 @@ impl Mailbox {
             })
             .map_err(|source| TransportError::Local { path: PathBuf::from("thread"), source })?;
         wait(opened, &life, step_max, "open the mailbox").await?;
-        Ok(Self { jobs, life, step_max })
+        Ok(Self { jobs, life, step_max, kept, uses: 1 })
     }
 
     /// All names in a directory but `.` and `..`, in no order.
@@ -210,7 +231,22 @@ impl Mailbox {
         if queued.is_err() {
             return Err(gone(during));
         }
-        wait(answer, &self.life, self.step_max, during).await
+        let answer = wait(answer, &self.life, self.step_max, during).await;
+        if let Err(error) = &answer
+            && (error.is_uncertain() || error.is_of_the_way())
+        {
+            self.kept = None;
+        }
+        answer
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        let Some(kept) = self.kept.take().filter(|_| !self.life.is_ended() && self.uses < USES_MAX) else { return };
+        self.life.waits.store(true, Ordering::SeqCst);
+        let (jobs, life) = (self.jobs.clone(), Arc::clone(&self.life));
+        kept.put(Self { jobs, life, step_max: self.step_max, kept: None, uses: self.uses });
     }
 }
 
@@ -259,13 +295,22 @@ impl Wire {
     }
 }
 
-fn serve(wire: Wire, queue: &mpsc::Receiver<Job>, life: &Life) {
+fn serve(wire: Wire, queue: &mpsc::Receiver<Job>, life: &Life, keep: Duration) {
+    let turn = if keep.is_zero() { IDLE } else { IDLE.min(keep) };
+    let mut idle = Duration::ZERO;
     while !life.is_ended() {
-        match queue.recv_timeout(IDLE) {
-            Ok(job) => job(&wire),
+        match queue.recv_timeout(turn) {
+            Ok(job) => {
+                idle = Duration::ZERO;
+                job(&wire);
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) if life.waits.load(Ordering::SeqCst) && idle + turn >= keep => break,
             Err(mpsc::RecvTimeoutError::Timeout) => match &wire {
                 // Its failure ends the session; the next job will be told.
-                Wire::Sftp(session) => session.keep_alive(),
+                Wire::Sftp(session) => {
+                    idle += turn;
+                    session.keep_alive();
+                }
                 Wire::Dir(_) | Wire::Given(_) => {}
             },
             Err(mpsc::RecvTimeoutError::Disconnected) => break,

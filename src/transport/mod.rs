@@ -7,6 +7,7 @@
 //! - `None` from `stat` means that the other side said "no such file", nothing less;
 //! - nothing is ever overwritten: files are created exclusively, renames ask for no replacement;
 //! - every call ends within its time-out, and a call that was dropped ends its session;
+//! - a session with which nothing went wrong is kept for the next `open`, which first asks whether it is still there;
 //! - a host key is accepted only if it is pinned. None is trusted on first use.
 //!
 //! This room is the only user of ssh2 and notify.
@@ -15,6 +16,7 @@ mod connect;
 mod dir;
 mod error;
 mod given;
+mod kept;
 mod mailbox;
 mod path;
 mod pin;
@@ -29,6 +31,7 @@ use std::time::Duration;
 
 pub use error::TransportError;
 pub use given::{Mailroom, Visit};
+pub use kept::Kept;
 pub use mailbox::Mailbox;
 pub use pin::{HostKeyPin, PinError};
 use secrecy::SecretString;
@@ -60,6 +63,8 @@ pub struct SftpEndpoint {
     pub host_keys: Vec<HostKeyPin>,
     /// How long each step may take.
     pub timeouts: Timeouts,
+    /// The session that waits for its next use.
+    pub kept: Kept,
 }
 
 /// How we prove to a server who we are.
@@ -89,6 +94,8 @@ pub struct Timeouts {
     pub io: Duration,
     /// For saying goodbye, which nobody waits for.
     pub disconnect: Duration,
+    /// How long a session waits for its next use; zero: it ends with its first.
+    pub keep: Duration,
 }
 
 impl Default for Timeouts {
@@ -99,6 +106,7 @@ impl Default for Timeouts {
             auth: Duration::from_secs(10),
             io: Duration::from_secs(30),
             disconnect: Duration::from_secs(5),
+            keep: Duration::from_secs(120),
         }
     }
 }
@@ -111,7 +119,7 @@ pub struct DirEndpoint {
 }
 
 impl Transport {
-    /// Opens a session.
+    /// Opens a session, or takes the one that waits for its next use.
     ///
     /// # Errors
     /// What stands between us and the mailbox, told apart by who must act: see [`TransportError`].

@@ -50,7 +50,7 @@ fn the_sample_is_read_and_its_values_are_the_defaults() {
     // The values of a connection and of mail that the sample writes out are what a file without them gets.
     let bare: String = SAMPLE
         .lines()
-        .filter(|l| !["port =", "connect_timeout_s", "io_timeout_s", "security ="].iter().any(|key| l.starts_with(key)))
+        .filter(|l| !["port =", "connect_timeout_s", "io_timeout_s", "session_keep_s", "security ="].iter().any(|key| l.starts_with(key)))
         .map(|line| format!("{line}\n"))
         .collect();
     assert!(bare.len() < SAMPLE.len());

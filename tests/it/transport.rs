@@ -15,6 +15,7 @@ use crate::harness::sshd::{Sshd, key_line, keygen};
 use crate::harness::{is_root, run, skip};
 
 /// Lines that are cut, held and slowed.
+mod kept;
 mod line;
 
 /// A mailbox of either kind, with the directory that lies behind it.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use bankgate::transport::{Auth, SftpEndpoint, Timeouts, Transport};
+use bankgate::transport::{Auth, Kept, SftpEndpoint, Timeouts, Transport};
 
 use super::{Keeper, folder, is_root, quoted, run, until};
 
@@ -85,7 +85,7 @@ impl Sshd {
         }
     }
 
-    /// The way to it, with its key pinned and short time-outs.
+    /// The way to it, with its key pinned, short time-outs, and a login for each use.
     pub fn endpoint(&self) -> SftpEndpoint {
         SftpEndpoint {
             host: "127.0.0.1".to_owned(),
@@ -93,7 +93,13 @@ impl Sshd {
             user: self.user.clone(),
             auth: Auth::Key { private_key_pem: self.client_key_pem.clone().into(), passphrase: None },
             host_keys: vec![self.host_key_line.parse().unwrap()],
-            timeouts: Timeouts { io: Duration::from_secs(10), disconnect: Duration::from_secs(1), ..Timeouts::default() },
+            timeouts: Timeouts {
+                io: Duration::from_secs(10),
+                disconnect: Duration::from_secs(1),
+                keep: Duration::ZERO,
+                ..Timeouts::default()
+            },
+            kept: Kept::default(),
         }
     }
 
@@ -129,6 +135,11 @@ impl Sshd {
             kill(pid);
         }
         until("the sessions to end", || descendants(self.server.id()).is_empty().then_some(()));
+    }
+
+    /// How often somebody was let in.
+    pub fn logins(&self) -> usize {
+        std::fs::read_to_string(self.dir.join("log")).unwrap().matches("Accepted publickey").count()
     }
 
     /// How many processes serve sessions.
