@@ -28,7 +28,7 @@ use crate::store::desk::NewIncident;
 use crate::store::sql::Tx;
 
 /// Rows read, checked and written at a time.
-const PAGE: i64 = 2000;
+const PAGE: i64 = 1000;
 
 /// Books funds that arrived, then takes every batch at the gate.
 ///

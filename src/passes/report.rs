@@ -25,8 +25,8 @@ use crate::store::sql::Tx;
 /// Hour and minute at which a day's failures are reported: an hour after the usual cut-off of 16:30, when the banks'
 /// answers of the day are in, and half an hour before the offices close.
 const REPORT_AT: (u32, i64) = (17, 30);
-/// Rows of one workbook. More make a mail that relays refuse (usually beyond 10 MB); the rest goes into the next mail.
-const ROWS_MAX: i64 = 20_000;
+/// Rows of one workbook, which is held while it is written; the rest goes into the next mail.
+const ROWS_MAX: i64 = 10_000;
 
 /// Writes every letter that is due: failures, completed lists, alerts.
 ///
@@ -104,7 +104,7 @@ pub(super) fn contact(gateway: &Gateway) -> String {
     gateway.config.mail.finance_it.first().cloned().unwrap_or_default()
 }
 
-/// Writes a letter aside: a workbook of twenty thousand rows would hold up everything else on this thread.
+/// Writes a letter aside: a workbook of ten thousand rows would hold up everything else on this thread.
 pub(super) async fn written(write: impl FnOnce() -> Result<Letter, LetterError> + Send + 'static) -> Result<Letter, PassError> {
     match tokio::task::spawn_blocking(write).await {
         Ok(letter) => letter.map_err(|e| PassError::Broken(e.to_string())),

@@ -19,7 +19,7 @@ use crate::store::desk::NewIncident;
 use crate::store::outbound::FileOut;
 
 /// Lines read from the database at a time.
-const PAGE: i64 = 2000;
+const PAGE: i64 = 1000;
 
 /// Seals what is planned for one bank.
 ///

@@ -26,7 +26,7 @@ use crate::store::sql::Tx;
 use super::plan::facts_of;
 
 /// Lines handed to the database at a time.
-const PAGE: usize = 2000;
+const PAGE: usize = 1000;
 /// Faults that are written out; the rest is counted.
 const FAULTS_SHOWN: usize = 50;
 /// Sets taken in one run.

@@ -417,12 +417,20 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn came_back_as(&mut self, batch: &str) -> Result<Vec<String>, StoreError> {
-        let sql = "select b.number from batch b where b.number = $1 union select o.number from batch b join batch o on o.department = b.department \
-                   and o.project = b.project and o.period = b.period and o.kind = b.kind join admission a on a.batch = o.number and a.state = 'returned' \
-                   where b.number = $1 and exists (select 1 from incident i where i.key = 'returned:' || o.number and i.state = 'open') \
-                   and exists (select 1 from payment p join payment q on q.batch = b.number and q.entitled_id = p.entitled_id and q.entitled_name = p.entitled_name \
-                   where p.batch = o.number)";
-        self.rows(sql, args![batch]).await?.iter().map(|r| r.string(0)).collect()
+        let sql = "select substr(i.key, 10) from incident i join batch o on o.number = substr(i.key, 10) join admission a on a.batch = o.number and a.state = 'returned' \
+                   join batch b on b.number = $1 and b.department = o.department and b.project = o.project and b.period = o.period and b.kind = o.kind \
+                   where i.kind = 'batch_returned' and i.state = 'open' and o.number <> $1 order by 1";
+        let returned = self.rows(sql, args![batch]).await?.iter().map(|r| r.string(0)).collect::<Result<Vec<_>, _>>()?;
+        // One by one, and mostly none: lists are long, and a plan may as well begin with comparing all their people.
+        let names_one = "select 1 from payment p join payment q on q.batch = $1 and q.entitled_id = p.entitled_id and q.entitled_name = p.entitled_name \
+                         where p.batch = $2 limit 1";
+        let mut found = vec![batch.to_owned()];
+        for other in returned {
+            if self.opt(names_one, args![batch, &other]).await?.is_some() {
+                found.push(other);
+            }
+        }
+        Ok(found)
     }
 
     /// Whether a batch has passed the gate.

@@ -15,7 +15,7 @@ use super::path::{escape, join, parent, unescape};
 use super::{Entry, Received, Sent, Timeouts, TransportError};
 
 /// One piece of a transfer. libssh2 waits for the acknowledgements of a whole write, so small ones leave a long line idle.
-pub const CHUNK: usize = 4 << 20;
+pub const CHUNK: usize = 3 << 20;
 /// One piece of what is read: libssh2 asks for four times as much ahead, and holds it.
 const READ_CHUNK: usize = 1 << 20;
 

@@ -21,7 +21,7 @@ use crate::store::reports::{ListShape, ListedPayment, OpenList};
 use crate::store::sql::Tx;
 
 /// Rows read at a time.
-const PAGE: i64 = 5000;
+const PAGE: i64 = 2000;
 /// Beyond so many payments the workbook has only those that were not paid: 50,000 rows are about 4 MB, a million no
 /// relay takes.
 const ROWS_MAX: usize = 50_000;
