@@ -94,7 +94,9 @@ const COLUMNS: &str = "p.id, p.batch, d.code, d.name, d.mail, j.name, b.period, 
      p.problems, p.made_at, p.checked_at, p.posted_on from publication p join batch b on b.number = p.batch \
      join department d on d.code = b.department join project j on j.code = b.project";
 /// Differences that are named; more say nothing new.
-const NAMED: i64 = 20;
+const NAMED: usize = 20;
+/// Lines that are compared at once.
+const COMPARED_AT_ONCE: i64 = 5000;
 
 fn publication(r: &super::sql::Row) -> Result<Publication, StoreError> {
     let day = |at: usize| -> Result<Option<NaiveDate>, StoreError> { Ok(r.text(at)?.parse().ok()) };
@@ -257,41 +259,94 @@ impl Tx {
 
     /// What is paid by our books beside what the bank's applied answers say was credited, for one batch.
     ///
+    /// File by file, in the order of its lines: a plan that joined a list with its answers could as well try each with each.
+    ///
     /// # Errors
     /// The database refused.
     pub async fn compare_credits(&mut self, batch: &str) -> Result<Compared, StoreError> {
-        // Whether a bank's final word says that it was credited, and where each instruction of the batch stands.
-        let said = "select distinct l.instruction_id as id from file_out f join file_in x on x.file_out = f.id and x.state = 'applied' \
-             join answer_line l on l.file_in = x.id and l.outcome = 'paid' and l.is_final = 1 and l.instruction_id is not null where f.batch = $1";
-        let each = "select i.id as id, p.seq as seq, coalesce(s.amount_fen, i.amount_fen) as fen, coalesce(s.state, f.lines_state) as state \
-             from file_out f join instruction i on i.id >= f.first_id and i.id <= f.last_id join payment p on p.id = i.payment_id \
-             left join instruction_state s on s.instruction_id = i.id and s.batch = $1 where f.batch = $1 and f.kind = 'instruction' and f.state not in ('voided', 'abandoned')";
-        let sql = format!(
-            "select count(*), cast(coalesce(sum(e.fen), 0) as bigint), cast(coalesce(sum(case when a.id is null then 0 else 1 end), 0) as bigint), \
-             cast(coalesce(sum(case when a.id is null then 0 else e.fen end), 0) as bigint) from ({each}) e left join ({said}) a on a.id = e.id where e.state = 'paid'"
-        );
-        let r = self.one(sqlx::AssertSqlSafe(sql), args![batch]).await?;
-        let mut found = Compared {
-            published: Sum { count: r.count(0)?, amount: r.fen(1)? },
-            credited: Sum { count: r.count(2)?, amount: r.fen(3)? },
-            ..Compared::default()
-        };
-        // Settled by two persons: they are the word then.
-        let sql = format!(
-            "select e.seq from ({each}) e left join ({said}) a on a.id = e.id where e.state = 'paid' and a.id is null \
-             and not exists (select 1 from event v where v.subject = 'instruction' and v.subject_id = e.id and v.to_state = 'paid') order by e.seq limit $2"
-        );
-        for r in self.rows(sqlx::AssertSqlSafe(sql), args![batch, NAMED]).await? {
-            found.without_word.push(r.int(0)?);
+        let sql = "select id, first_id, last_id, lines_state from file_out where batch = $1 and kind = 'instruction' \
+                   and state not in ('voided', 'abandoned') order by first_id";
+        let files = self.rows(sql, args![batch]).await?;
+        let mut found = Compared::default();
+        for file in &files {
+            let (first, last) = (file.int(1)?, file.int(2)?);
+            let (said, mut after) = (self.said_paid(batch, (first, last)).await?, first - 1);
+            while after < last {
+                let until = last.min(after + COMPARED_AT_ONCE);
+                self.compare_lines((after, until), file.text(3)?, &said, &mut found).await?;
+                after = until;
+            }
         }
-        let sql = format!(
-            "select e.seq from ({each}) e join ({said}) a on a.id = e.id where e.state in ('planned', 'sent', 'accepted', 'failed', 'failed_final', 'unknown', 'conflict') \
-             and not exists (select 1 from instruction_state s where s.instruction_id = e.id and s.returned_fen > 0) order by e.seq limit $2"
-        );
-        for r in self.rows(sqlx::AssertSqlSafe(sql), args![batch, NAMED]).await? {
-            found.not_published.push(r.int(0)?);
+        for named in [&mut found.without_word, &mut found.not_published] {
+            named.sort_unstable();
+            named.truncate(NAMED);
         }
         Ok(found)
+    }
+
+    /// Instructions of a range that a bank's final word says were credited, in their order; whichever file of theirs it answers.
+    async fn said_paid(&mut self, batch: &str, (first, last): (i64, i64)) -> Result<Vec<i64>, StoreError> {
+        let sql = "select x.id from file_out f join file_in x on x.file_out = f.id and x.state = 'applied' \
+                   where f.batch = $1 and f.kind = 'instruction' and f.first_id <= $3 and f.last_id >= $2 order by x.id";
+        let mut said = Vec::new();
+        for answer in self.rows(sql, args![batch, first, last]).await? {
+            let sql = "select line, case when outcome = 'paid' and is_final = 1 then instruction_id end from answer_line \
+                       where file_in = $1 and line > $2 order by line limit $3";
+            let mut after = i64::MIN;
+            loop {
+                let lines = self.rows(sql, args![answer.int(0)?, after, COMPARED_AT_ONCE]).await?;
+                let Some(end) = lines.last() else { break };
+                after = end.int(0)?;
+                for r in &lines {
+                    said.extend(r.opt_int(1)?);
+                }
+            }
+        }
+        said.sort_unstable();
+        said.dedup();
+        Ok(said)
+    }
+
+    async fn compare_lines(
+        &mut self,
+        (after, until): (i64, i64),
+        base: &str,
+        said: &[i64],
+        found: &mut Compared,
+    ) -> Result<(), StoreError> {
+        let sql = "select i.id, p.seq, coalesce(s.amount_fen, i.amount_fen), coalesce(s.state, $3), coalesce(s.returned_fen, 0) from instruction i \
+                   join payment p on p.id = i.payment_id left join instruction_state s on s.instruction_id = i.id and s.instruction_id > $1 \
+                   and s.instruction_id <= $2 where i.id > $1 and i.id <= $2 order by i.id";
+        let mut without_word = Vec::new();
+        for r in self.rows(sql, args![after, until, base]).await? {
+            let (id, seq, amount) = (r.int(0)?, r.int(1)?, r.fen(2)?);
+            let is_said = said.binary_search(&id).is_ok();
+            match r.text(3)? {
+                "paid" => {
+                    found.published.add(amount);
+                    if is_said {
+                        found.credited.add(amount);
+                    } else {
+                        without_word.push((id, seq));
+                    }
+                }
+                "planned" | "sent" | "accepted" | "failed" | "failed_final" | "unknown" | "conflict"
+                    if is_said && !r.fen(4)?.is_positive() =>
+                {
+                    found.not_published.push(seq);
+                }
+                _ => {}
+            }
+        }
+        // Settled by two persons: they are the word then.
+        for some in without_word.chunks(1000) {
+            let ids = some.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join(",");
+            let sql = format!("select subject_id from event where subject = 'instruction' and to_state = 'paid' and subject_id in ({ids})");
+            let settled = self.rows(sqlx::AssertSqlSafe(sql), args![]).await?;
+            let settled = settled.iter().map(|r| r.int(0)).collect::<Result<std::collections::BTreeSet<_>, _>>()?;
+            found.without_word.extend(some.iter().filter(|(id, _)| !settled.contains(id)).map(|(_, seq)| *seq));
+        }
+        Ok(())
     }
 
     /// Publications for people to look at: the newest first.
