@@ -29,6 +29,8 @@ pub struct Bank {
     pub boasted: BTreeSet<i64>,
     /// What moved on the payer's account.
     pub moves: Vec<Move>,
+    /// The first midnight.
+    pub start_ms: i64,
     order: u64,
 }
 
@@ -81,6 +83,11 @@ pub enum How {
 }
 
 impl Bank {
+    /// Its first day begins at this midnight.
+    pub fn opened(start_ms: i64) -> Self {
+        Self { start_ms, ..Self::default() }
+    }
+
     pub fn plan(&mut self, at: i64, act: Act) {
         self.order += 1;
         self.agenda.insert((at, self.order), act);

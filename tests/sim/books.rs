@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use rand::Rng as _;
 
 use super::bank::{Act, Bank};
-use super::house::{ZONE, start_ms};
+use super::house::ZONE;
 use super::papers::{CLEARING, COUNTER, yuan};
 use super::port::{Fault, Outside};
 
@@ -31,18 +31,26 @@ impl Bank {
     /// Each day has its statement.
     pub fn states_daily(&mut self, days: i64) {
         for day in 0..days {
-            self.plan(start_ms() + day * DAY + STATED, Act::State(day));
+            self.plan(self.start_ms + day * DAY + STATED, Act::State(day));
         }
     }
 
     fn book(&mut self, now_ms: i64, is_debit: bool, fen: i64, reference: &str, words: &str) {
-        let day = (now_ms - start_ms() + DAY - CLOSES).div_euclid(DAY);
+        let day = (now_ms - self.start_ms + DAY - CLOSES).div_euclid(DAY);
         self.moves.push(Move { day, is_debit, fen, reference: reference.to_owned(), words: words.to_owned() });
     }
 
     /// The first day on which anything moved.
     pub fn first_day(&self) -> Option<String> {
-        self.moves.iter().map(|m| m.day).min().map(|day| at(day).format("%F").to_string())
+        self.moves.iter().map(|m| m.day).min().map(|day| self.at(day).format("%F").to_string())
+    }
+
+    fn at(&self, day: i64) -> NaiveDate {
+        bankgate::domain::time::Timestamp::from_millis(self.start_ms + day * DAY).date(ZONE)
+    }
+
+    fn date(&self, day: i64) -> String {
+        self.at(day).format("%Y%m%d").to_string()
     }
 
     /// What left the account less what came back to it, until the end of a day.
@@ -86,7 +94,7 @@ pub fn credit(out: &mut Outside, code: &'static str, fen: i64, reference: &str) 
 pub fn state(out: &mut Outside, code: &'static str, day: i64) {
     err(out, code, day);
     let text = statement(&out.banks[code], code, day);
-    let path = format!("statement/STMT_510601012345678901_{}.txt", date(day));
+    let path = format!("statement/STMT_510601012345678901_{}.txt", out.banks[code].date(day));
     if out.strikes_in(Fault::StatementLate, 6) {
         let at = out.now_ms + out.rng.random_range(1..5) * DAY;
         out.banks.get_mut(code).unwrap().plan(at, Act::Put(path, text.into_bytes()));
@@ -98,7 +106,8 @@ pub fn state(out: &mut Outside, code: &'static str, day: i64) {
 /// Puts the statement of a day out once more.
 pub fn put_statement(out: &mut Outside, code: &'static str, day: i64) {
     let text = statement(&out.banks[code], code, day);
-    out.put(code, &format!("statement/STMT_510601012345678901_{}.txt", date(day)), text.into_bytes());
+    let path = format!("statement/STMT_510601012345678901_{}.txt", out.banks[code].date(day));
+    out.put(code, &path, text.into_bytes());
 }
 
 /// It errs in its own book: debits twice, and puts it right; charges a fee; books a line a day late.
@@ -129,18 +138,10 @@ pub fn day_of(now_ms: i64) -> String {
     bankgate::domain::time::Timestamp::from_millis(now_ms).date(ZONE).to_string()
 }
 
-fn at(day: i64) -> NaiveDate {
-    bankgate::domain::time::Timestamp::from_millis(start_ms() + day * DAY).date(ZONE)
-}
-
-fn date(day: i64) -> String {
-    at(day).format("%Y%m%d").to_string()
-}
-
 fn statement(bank: &Bank, code: &str, day: i64) -> String {
     let (opening, closing) = (OPENING - bank.spent(day - 1), OPENING - bank.spent(day));
     let entries: Vec<&Move> = bank.moves.iter().filter(|m| m.day == day).collect();
-    let date = date(day);
+    let date = bank.date(day);
     let mut text = format!("H|510601012345678901|{date}|{date}|{}|{}|{}\n", yuan(opening), yuan(closing), entries.len());
     for (at, m) in entries.iter().enumerate() {
         let side = if m.is_debit { 'D' } else { 'C' };

@@ -25,10 +25,38 @@ pub const BANKS: [(&str, &str); 3] = [(COUNTER, "pipe-gbk-summary"), (CLEARING, 
 pub const ZONE: Tz = Tz::Asia__Shanghai;
 /// The first day. A month with a holiday follows.
 const START: &str = "2019-03-14";
+/// The first day of every fourth seed: the year ends soon.
+const START_LATE: &str = "2019-12-26";
+/// When the next year's money is here.
+const NEXT_YEAR: &str = "2020-01-02";
 
-/// The first midnight.
-pub fn start_ms() -> i64 {
-    let date: NaiveDate = START.parse().unwrap();
+/// Whether a seed sees the year's end.
+pub fn sees_the_years_end(seed: u64) -> bool {
+    seed.is_multiple_of(4)
+}
+
+/// A seed's first midnight.
+pub fn start_ms(seed: u64) -> i64 {
+    midnight(if sees_the_years_end(seed) { START_LATE } else { START })
+}
+
+/// Quiet days behind so many: ten, and where they end about the spring festival, in which no working day passes, until well after it.
+pub fn calm_days(seed: u64, days: i64) -> i64 {
+    const DAY: i64 = 86_400_000;
+    const CALM: i64 = 10;
+    let end = start_ms(seed) + (days + CALM) * DAY;
+    let (festival, after) = (midnight("2020-01-20"), midnight("2020-02-17"));
+    if (festival..after).contains(&end) { CALM + (after - end) / DAY } else { CALM }
+}
+
+/// The next year's money.
+pub fn funds_of_next_year() -> String {
+    let at = midnight(NEXT_YEAR);
+    format!("insert into funding (department, project, year, amount_fen, arrived_at) values ('D1', '1', 2020, 1000000000, {at})")
+}
+
+fn midnight(day: &str) -> i64 {
+    let date: NaiveDate = day.parse().unwrap();
     Timestamp::from_local(date.and_hms_opt(0, 0, 0).unwrap(), ZONE).millis()
 }
 
@@ -68,7 +96,7 @@ fn template() -> Vec<u8> {
             "insert into project (code, name, short_name) values ('1', '耕地地力保护补贴', '耕地补贴')".to_owned(),
             format!(
                 "insert into funding (department, project, year, amount_fen, arrived_at) values ('D1', '1', 2019, 1000000000, {})",
-                start_ms()
+                midnight(START)
             ),
         ];
         for (bank, profile) in BANKS {

@@ -171,6 +171,8 @@ pub struct Folder {
 /// What is outside.
 pub struct Outside {
     pub now_ms: i64,
+    /// The first midnight.
+    pub start_ms: i64,
     /// Calls and commits so far.
     pub steps: u64,
     pub boxes: BTreeMap<&'static str, Folder>,
@@ -202,6 +204,7 @@ impl Outside {
         let rarity = [120, 250, 600][rng.random_range(0..3)];
         Self {
             now_ms,
+            start_ms: now_ms,
             steps: 0,
             boxes: BTreeMap::new(),
             banks: BTreeMap::new(),

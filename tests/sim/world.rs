@@ -21,7 +21,7 @@ use sqlx::sqlite::SqlitePool;
 
 use super::audit::{Auditor, Verdict, Violation};
 use super::bank::{Bank, due, take};
-use super::house::{BANKS, gateway, house, node_pool, people_pool, start_ms};
+use super::house::{BANKS, calm_days, funds_of_next_year, gateway, house, node_pool, people_pool, sees_the_years_end, start_ms};
 use super::port::{Fault, Folder, Life, Outside, Port, enter};
 
 const MINUTE: i64 = 60_000;
@@ -29,8 +29,6 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 /// When something may be due though nobody did anything: reminders in the morning, reports and results in the evening.
 const HOURS: [(i64, i64); 2] = [(9, 5), (18, 5)];
-/// Quiet days at the end, in which everything must come to rest.
-const CALM_DAYS: i64 = 10;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -68,7 +66,7 @@ pub fn run(plan: &Plan) -> Outcome {
         runtime.block_on(async {
             let mut world = World::new(plan).await;
             *kept.lock().unwrap() = Some(Arc::clone(&world.port));
-            let verdict = world.live(plan.days).await;
+            let verdict = world.live(plan.days, calm_days(plan.seed, plan.days)).await;
             (verdict.err(), world.day(), world.audit.checks, world.passes)
         })
     }));
@@ -91,7 +89,7 @@ pub fn run(plan: &Plan) -> Outcome {
         outcome.credits = out.banks.values().flat_map(|b| &b.taken).flat_map(|t| &t.lines).filter(|l| l.was_credited).count();
         outcome.log = out.log.take().unwrap_or_default();
         if outcome.day == 0 {
-            outcome.day = (out.now_ms - start_ms()) / DAY + 1;
+            outcome.day = (out.now_ms - out.start_ms) / DAY + 1;
         }
     }
     runtime.shutdown_background();
@@ -131,6 +129,8 @@ enum Ended {
 
 pub struct World {
     pub port: Port,
+    /// The first midnight.
+    start: i64,
     nodes: Vec<Node>,
     people: Arc<Gateway>,
     db: SqlitePool,
@@ -168,7 +168,7 @@ impl World {
         }
         let path = root.join("b.db");
         std::fs::write(&path, &house.template).unwrap();
-        let mut out = Outside::new(plan.seed, BTreeSet::new(), start_ms(), plan.keep_log);
+        let mut out = Outside::new(plan.seed, BTreeSet::new(), start_ms(plan.seed), plan.keep_log);
         // Each seed has some faults and not others: where all strike at once, nothing gets far.
         for fault in Fault::ALL {
             if out.rng.random_range(0..100) < 45 && !plan.without.contains(&fault) {
@@ -182,12 +182,13 @@ impl World {
             folder.ignores_exclusive = out.has(Fault::ExclusiveIgnored);
             folder.two_step = out.has(Fault::TwoStep);
             out.boxes.insert(bank, folder);
-            out.banks.insert(bank, Bank::default());
+            out.banks.insert(bank, Bank::opened(out.start_ms));
         }
         let port: Port = Arc::new(Mutex::new(out));
         let db = people_pool(&path).await;
         let people = gateway(&root, Store::over(db.clone()), &port, &Arc::default(), "people");
         let mut world = Self {
+            start: start_ms(plan.seed),
             people: Arc::new(people),
             db,
             audit: Auditor::open(&path).await,
@@ -209,6 +210,9 @@ impl World {
             _dir: dir,
             port,
         };
+        if sees_the_years_end(plan.seed) {
+            world.sql(&funds_of_next_year()).await;
+        }
         for number in 0..nodes {
             let life = Arc::new(Life::default());
             let pool = node_pool(&path, &world.port, &life).await;
@@ -228,13 +232,13 @@ impl World {
     }
 
     fn day(&self) -> i64 {
-        (self.now() - start_ms()) / DAY + 1
+        (self.now() - self.start) / DAY + 1
     }
 
     /// The days of the plan, then quiet ones.
-    async fn live(&mut self, days: i64) -> Verdict {
-        let start = start_ms();
-        for day in 0..days + CALM_DAYS {
+    async fn live(&mut self, days: i64, calm: i64) -> Verdict {
+        let start = self.start;
+        for day in 0..days + calm {
             for (hour, minute) in HOURS {
                 self.wakes.insert(start + day * DAY + hour * HOUR + minute * MINUTE);
             }
@@ -252,10 +256,10 @@ impl World {
         self.plan_restores(days);
         self.out(|out| {
             for bank in out.banks.values_mut() {
-                bank.states_daily(days + CALM_DAYS);
+                bank.states_daily(days + calm);
             }
         });
-        let end = start + (days + CALM_DAYS) * DAY;
+        let end = start + (days + calm) * DAY;
         let mut today = 0;
         while let Some(next) = self.next_moment().filter(|next| *next < end) {
             self.out(|out| out.now_ms = out.now_ms.max(next));
@@ -307,7 +311,7 @@ impl World {
 
     /// Once a day people look at what came of yesterday.
     async fn morning_of(&mut self, today: &mut i64) -> Verdict {
-        let (day, hour) = (self.day(), (self.now() - start_ms()) % DAY / HOUR);
+        let (day, hour) = (self.day(), (self.now() - self.start) % DAY / HOUR);
         if day == *today || hour < 9 {
             return Ok(());
         }

@@ -13,7 +13,7 @@ use rand::Rng as _;
 
 use super::super::audit::Verdict;
 use super::super::books::{STATED, put_statement};
-use super::super::house::{gateway, people_pool, start_ms};
+use super::super::house::{gateway, people_pool};
 use super::super::people::finance;
 use super::super::port::{Fault, Outside};
 use super::{DAY, World};
@@ -98,7 +98,7 @@ impl World {
 
     /// Banks are asked for their statements again; what the database has already is the same once more.
     pub(super) fn ask_for_statements_again(&mut self) {
-        let past = (self.now() - start_ms() + DAY - STATED) / DAY;
+        let past = (self.now() - self.start + DAY - STATED) / DAY;
         self.out(|out| {
             for code in out.banks.keys().copied().collect::<Vec<_>>() {
                 for day in 0..past {
