@@ -1,6 +1,8 @@
 //! Files of the banks: seen, kept, read into lines, proven, applied. The heavy statements here move a million lines at
 //! once, by the same transition table as one.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 
 use super::StoreError;
@@ -188,6 +190,26 @@ impl Tx {
         let row =
             self.opt("select bytes, modified_s, seen_at, file_in from sighting where bank = $1 and path = $2", args![bank, path]).await?;
         row.map(|r| Ok((r.int(0)?, r.int(1)?, Timestamp::from_millis(r.int(2)?), r.opt_int(3)?))).transpose()
+    }
+
+    /// Of these paths those of which a listing showed the file that was taken: its size and time.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn taken_as(&mut self, bank: &str, paths: &[String]) -> Result<BTreeMap<String, (i64, i64)>, StoreError> {
+        let mut found = BTreeMap::new();
+        for some in paths.chunks(500) {
+            let marks: Vec<String> = (2..some.len() + 2).map(|n| format!("${n}")).collect();
+            let sql = format!(
+                "select path, bytes, modified_s from sighting where bank = $1 and file_in is not null and path in ({})",
+                marks.join(",")
+            );
+            let values = std::iter::once(Value::from(bank)).chain(some.iter().map(Value::from)).collect();
+            for r in self.rows(sqlx::AssertSqlSafe(sql), values).await? {
+                found.insert(r.string(0)?, (r.int(1)?, r.int(2)?));
+            }
+        }
+        Ok(found)
     }
 
     /// Remembers what a listing shows.
