@@ -252,8 +252,10 @@ pub struct CompletedList {
     pub workbook_id: String,
     /// Whom to ask; left out if empty.
     pub contact: String,
-    /// The payments.
-    pub rows: Vec<CompletedRow>,
+    /// The payments by result, best first; results that did not occur are left out.
+    pub sums: Vec<ResultSum>,
+    /// How many payments the workbook has, and how much they are: all, or of a long list those that were not paid.
+    pub listed: (u64, Fen),
 }
 
 /// How soon somebody must look.
@@ -400,21 +402,22 @@ impl FailureReport {
 }
 
 impl CompletedList {
+    /// How many payments the batch has.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.sums.iter().map(|sum| sum.count).sum()
+    }
+
     /// How much the batch is in all.
     #[must_use]
     pub fn amount(&self) -> Fen {
-        self.rows.iter().map(|row| row.amount).sum()
+        self.sums.iter().map(|sum| sum.amount).sum()
     }
 
-    /// The payments by result, best first; results that did not occur are left out.
+    /// How many of them were paid.
     #[must_use]
-    pub fn by_result(&self) -> Vec<ResultSum> {
-        let sum = |result| {
-            let of_it = || self.rows.iter().filter(move |row| row.result == result);
-            let count = u64::try_from(of_it().count()).unwrap_or(u64::MAX);
-            ResultSum { result, count, amount: of_it().map(|row| row.amount).sum() }
-        };
-        PaymentResult::ALL.into_iter().map(sum).filter(|sum| sum.count > 0).collect()
+    pub fn paid(&self) -> u64 {
+        self.sums.iter().filter(|sum| sum.result == PaymentResult::Paid).map(|sum| sum.count).sum()
     }
 }
 

@@ -143,15 +143,20 @@ fn failure_cells(row: &FailureRow, seq: u64, language: Language) -> Vec<Cell> {
     ]
 }
 
-/// The workbook of a completed list (发放完成清单): every payment of a batch with its result.
+/// The workbook of a completed list (发放完成清单): the listed payments with their results, as they come.
 ///
 /// # Errors
 /// More rows than a sheet holds, or no room for temporary files.
-pub fn completed_workbook(list: &CompletedList, language: Language) -> Result<Vec<u8>, WorkbookError> {
-    fits(list.rows.len())?;
+pub fn completed_workbook(
+    list: &CompletedList,
+    rows: impl Iterator<Item = CompletedRow>,
+    language: Language,
+) -> Result<Vec<u8>, WorkbookError> {
+    let (count, amount) = list.listed;
+    let listed = usize::try_from(count).unwrap_or(usize::MAX);
+    fits(listed)?;
     let mut book = Book::new(list.generated_at, language)?;
     let made = list.generated_at.local(list.zone).format("%Y-%m-%d %H:%M");
-    let (count, amount) = (list.rows.len(), list.amount());
     let title = match language {
         Language::Zh => format!(
             "{} {}（{}）发放完成清单　批次 {}　共{count}笔 {amount}元　数据截至 {made}",
@@ -162,12 +167,11 @@ pub fn completed_workbook(list: &CompletedList, language: Language) -> Result<Ve
             list.department, list.project, list.period, list.batch_no
         ),
     };
-    let rows = list.rows.iter().zip(1..).map(|(row, seq)| completed_cells(row, seq, language));
+    let rows = rows.zip(1..).map(|(row, seq)| completed_cells(&row, seq, language));
     book.sheet(language.pick("发放完成清单", "Completed list"), &title, "", &COMPLETED_COLUMNS, rows)?;
-    let sums =
-        list.by_result().into_iter().map(|sum| vec![text(sum.result.words(language)), Cell::Count(sum.count), Cell::Money(sum.amount)]);
+    let sums = list.sums.iter().map(|sum| vec![text(sum.result.words(language)), Cell::Count(sum.count), Cell::Money(sum.amount)]);
     book.sheet(language.pick("按结果汇总", "By result"), &title, "", &RESULT_COLUMNS, sums)?;
-    book.about("completed_list", &list.workbook_id, count, &COMPLETED_COLUMNS)?;
+    book.about("completed_list", &list.workbook_id, listed, &COMPLETED_COLUMNS)?;
     book.bytes()
 }
 

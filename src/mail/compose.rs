@@ -87,28 +87,28 @@ impl Draft {
 ///
 /// # Errors
 /// Says what in the draft cannot stand in a letter.
-pub fn compose(draft: &Draft) -> Result<Vec<u8>, ComposeError> {
+pub fn compose(mut draft: Draft) -> Result<Vec<u8>, ComposeError> {
     let mark = hex::encode(Sha256::digest(draft.message_id.as_bytes()));
     let mark = mark.get(..32).unwrap_or_default();
     let bodies = MultiPart::alternative()
         .boundary(format!("bankgate-alt-{mark}"))
-        .singlepart(SinglePart::plain(draft.text.clone()))
-        .singlepart(SinglePart::html(draft.html.clone()));
+        .singlepart(SinglePart::plain(std::mem::take(&mut draft.text)))
+        .singlepart(SinglePart::html(std::mem::take(&mut draft.html)));
     let mut letter = MultiPart::mixed().boundary(format!("bankgate-mix-{mark}")).multipart(bodies);
-    for attachment in &draft.attachments {
+    for attachment in draft.attachments.drain(..) {
         letter = letter.singlepart(attached(attachment)?);
     }
-    head(draft, letter.headers_mut())?;
+    head(&draft, letter.headers_mut())?;
     Ok(letter.formatted())
 }
 
-fn attached(attachment: &Attachment) -> Result<SinglePart, ComposeError> {
-    one_line("attachment's name", &attachment.name)?;
-    let wrong = |_| ComposeError::MimeType { name: attachment.name.clone(), mime: attachment.mime.clone() };
-    let mime = ContentType::parse(&attachment.mime).map_err(wrong)?;
+fn attached(attachment: Attachment) -> Result<SinglePart, ComposeError> {
+    let Attachment { name, mime, bytes } = attachment;
+    one_line("attachment's name", &name)?;
+    let Ok(content_type) = ContentType::parse(&mime) else { return Err(ComposeError::MimeType { name, mime }) };
     // lettre writes the name by RFC 2231, which is what carries Chinese names.
-    let part = SinglePart::builder().header(ContentDisposition::attachment(&attachment.name)).header(mime);
-    Ok(part.body(attachment.bytes.clone()))
+    let part = SinglePart::builder().header(ContentDisposition::attachment(&name)).header(content_type);
+    Ok(part.body(bytes))
 }
 
 fn head(draft: &Draft, headers: &mut Headers) -> Result<(), ComposeError> {
@@ -188,8 +188,8 @@ mod tests {
 
     #[test]
     fn the_same_draft_gives_the_same_bytes_in_ascii() {
-        let eml = compose(&draft()).unwrap();
-        assert_eq!(eml, compose(&draft()).unwrap());
+        let eml = compose(draft()).unwrap();
+        assert_eq!(eml, compose(draft()).unwrap());
         assert!(eml.is_ascii());
         assert_eq!(header(&eml, "date").as_deref(), Some("Wed, 20 Mar 2019 16:30:00 +0800"));
         assert_eq!(header(&eml, "message-id").as_deref(), Some("<report-17@bankgate.example>"));
@@ -209,7 +209,7 @@ mod tests {
         for poison in poisoned {
             let mut letter = draft();
             poison(&mut letter);
-            assert!(compose(&letter).is_err(), "{letter:?}");
+            assert!(compose(letter.clone()).is_err(), "{letter:?}");
         }
     }
 }

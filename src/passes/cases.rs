@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use chrono::{Days, NaiveDate};
 
 use super::letters::overdue::{overdue, recovery};
-use super::report::{Addressed, contact, id_of, written};
+use super::report::{Addressed, contact, id_of, settle_address, written};
 use super::{Done, Gateway, PassError, Tried};
 use crate::domain::instruction::{Event, Figure, InstructionState, step};
 use crate::domain::language::Words;
@@ -200,12 +200,13 @@ async fn recoveries_told(gateway: &Gateway, now: Timestamp) -> Result<Done, Pass
         let language = gateway.config.language;
         let letter = written(move || recovery(&report, language)).await?;
         let addressed = Addressed::department(gateway, &department, letter);
+        let is_known = addressed.is_known;
         let post = addressed.post(gateway, key, "recovery", now)?;
         let mut tx = gateway.store.begin().await?;
         if let Some(mail) = post.enqueue(&mut tx, now).await?
             && tx.cases_told(&cases, mail).await?
         {
-            addressed.settle_address(gateway, &mut tx, &department, now).await?;
+            settle_address(gateway, &mut tx, &department, is_known, now).await?;
             tx.commit().await?;
             done.changed += 1;
         }
@@ -257,6 +258,7 @@ async fn tell(gateway: &Gateway, which: Overdue, groups: &[OverdueGroup], now: T
         let above = gateway.config.mail.finance_it.iter().filter(|to| !addressed.to.contains(to)).cloned().collect::<Vec<_>>();
         addressed.to.extend(above);
     }
+    let is_known = addressed.is_known;
     let post = addressed.post(gateway, key, word, now)?;
     let again_at = gateway.at_hour(gateway.calendar.add_working_days(today, gateway.config.cases.due_days)?, REMIND_AT);
     let mut tx = gateway.store.begin().await?;
@@ -274,7 +276,7 @@ async fn tell(gateway: &Gateway, which: Overdue, groups: &[OverdueGroup], now: T
         return Ok(0);
     }
     if !is_ours {
-        addressed.settle_address(gateway, &mut tx, department, now).await?;
+        settle_address(gateway, &mut tx, department, is_known, now).await?;
     }
     tx.commit().await?;
     tracing::info!(department = department.code, cases = count, escalates, "reminded of overdue cases");

@@ -158,16 +158,20 @@ fn department_steps(file: &str, language: Language) -> Block {
     Block::Steps { title, steps: steps.into_iter().map(|words| (words, None)).collect() }
 }
 
-/// To a department: a batch is done, with every payment's result (发放完成清单); also when nothing failed.
+/// To a department: a batch is done, with every payment's result (发放完成清单); also when nothing failed. The rows go into the
+/// workbook as they come.
 ///
 /// # Errors
 /// The workbook cannot be written.
-pub fn completed_list(list: &CompletedList, language: Language) -> Result<Letter, LetterError> {
-    let (count, amount, capitals) = (list.rows.len(), yuan(list.amount()), list.amount().capitals());
-    let CompletedList { department, batch_no, project, period, .. } = list;
-    let sums = list.by_result();
-    let paid = sums.iter().filter(|sum| sum.result == PaymentResult::Paid).map(|sum| sum.count).sum::<u64>();
-    let other = u64::try_from(count).unwrap_or(u64::MAX).saturating_sub(paid);
+pub fn completed_list(
+    list: &CompletedList,
+    rows_listed: impl Iterator<Item = CompletedRow>,
+    language: Language,
+) -> Result<Letter, LetterError> {
+    let (count, amount, capitals) = (list.count(), yuan(list.amount()), list.amount().capitals());
+    let CompletedList { department, batch_no, project, period, sums, .. } = list;
+    let paid = list.paid();
+    let other = count.saturating_sub(paid);
     let (subject, lead) = match language {
         Language::Zh => (
             format!("【发放完成】{department} {project}（{period}）批次{batch_no} 共{count}笔 {amount}元，成功{paid}笔，未成功{other}笔"),
@@ -199,7 +203,7 @@ pub fn completed_list(list: &CompletedList, language: Language) -> Result<Letter
         foot(list.generated_at, list.zone, &list.workbook_id, &list.contact, language),
     ];
     let title = language.pick("补贴发放完成清单", "Completed list of subsidy payments").to_owned();
-    let attachments = vec![Attachment { name: file, mime: XLSX.to_owned(), bytes: completed_workbook(list, language)? }];
+    let attachments = vec![Attachment { name: file, mime: XLSX.to_owned(), bytes: completed_workbook(list, rows_listed, language)? }];
     letter(subject, &Page { language, title, blocks }, attachments)
 }
 

@@ -17,7 +17,7 @@ use super::letters::{self, LetterError};
 use super::operate::OperateError;
 use super::operate::duty::{self, Duty};
 use super::page::{Block, Page};
-use super::report::{Addressed, contact, written};
+use super::report::{Addressed, contact, settle_address, written};
 use super::{Done, Gateway, PassError, Tried};
 use crate::domain::language::{Language, Words};
 use crate::domain::publication::{PublicList, Sum, due_on};
@@ -105,6 +105,7 @@ async fn make(gateway: &Gateway, one: &Publication, now: Timestamp) -> Result<Do
     let contact = contact(gateway);
     let letter = written(move || letter(&list, edition, &contact, language)).await?;
     let addressed = Addressed::department(gateway, &one.department, letter);
+    let is_known = addressed.is_known;
     let post = addressed.post(gateway, format!("publication:{}:{edition}", one.batch), "publication", now)?;
     let mut tx = gateway.store.begin().await?;
     if !tx.publication_made(one, sum, &sha256, now).await? {
@@ -112,7 +113,7 @@ async fn make(gateway: &Gateway, one: &Publication, now: Timestamp) -> Result<Do
     }
     if sum.count > 0 {
         post.enqueue(&mut tx, now).await?;
-        addressed.settle_address(gateway, &mut tx, &one.department, now).await?;
+        settle_address(gateway, &mut tx, &one.department, is_known, now).await?;
     }
     let detail = format!("edition {edition}, {} rows, {} yuan, sha256 {sha256}", sum.count, sum.amount);
     tx.event("publication", one.id, ("make", &one.state, "made"), &gateway.holder, &detail, now).await?;

@@ -82,13 +82,14 @@ async fn failures_of(gateway: &Gateway, group: &FailureGroup, today: NaiveDate, 
         let language = gateway.config.language;
         let letter = written(move || letters::failure_report(&report, language)).await?;
         let addressed = Addressed::department(gateway, &group.department, letter);
+        let is_known = addressed.is_known;
         let post = addressed.post(gateway, key, "failure_report", now)?;
         let mut tx = gateway.store.begin().await?;
         let Some(mail) = post.enqueue(&mut tx, now).await? else { return Ok(done) };
         if !tx.cases_told(&cases, mail).await? {
             return Ok(done);
         }
-        addressed.settle_address(gateway, &mut tx, &group.department, now).await?;
+        settle_address(gateway, &mut tx, &group.department, is_known, now).await?;
         tx.commit().await?;
         tracing::info!(department = group.department.code, bank = group.bank, date = %group.date, cases = cases.len(), mail, "failures reported");
         done.changed += 1;
@@ -141,7 +142,7 @@ pub(super) struct Addressed {
     pub(super) to: Vec<String>,
     letter: Letter,
     /// Whether every address of the addressee's list is one, and there is one at all.
-    is_known: bool,
+    pub(super) is_known: bool,
 }
 
 /// A letter as it goes into the outbox.
@@ -174,55 +175,57 @@ impl Addressed {
         Self { to: gateway.config.mail.finance_it.clone(), letter, is_known: true }
     }
 
-    pub(super) fn post(&self, gateway: &Gateway, dedup_key: String, kind: &'static str, now: Timestamp) -> Result<Post, PassError> {
+    pub(super) fn post(self, gateway: &Gateway, dedup_key: String, kind: &'static str, now: Timestamp) -> Result<Post, PassError> {
+        let Letter { subject, text, html, attachments } = self.letter;
         let from = &gateway.config.mail.from;
         let broken = |e: &dyn std::fmt::Display| PassError::Broken(e.to_string());
         let envelope = Envelope::new(from, &self.to).map_err(|e| broken(&e))?;
         let domain = envelope.from.rsplit('@').next().unwrap_or_default();
         let left = id_of(gateway, &dedup_key);
+        let message_id = format!("<{}@{domain}>", left.get(..32).unwrap_or_default());
         let draft = Draft {
-            message_id: format!("<{}@{domain}>", left.get(..32).unwrap_or_default()),
+            message_id: message_id.clone(),
             date: now,
             zone: gateway.zone(),
             from: from.clone(),
-            to: self.to.clone(),
+            to: self.to,
             reply_to: None,
             in_reply_to: None,
-            subject: self.letter.subject.clone(),
-            text: self.letter.text.clone(),
-            html: self.letter.html.clone(),
-            attachments: self.letter.attachments.clone(),
+            subject: subject.clone(),
+            text,
+            html,
+            attachments,
         };
-        let eml = compose(&draft).map_err(|e| broken(&e))?;
+        let eml = compose(draft).map_err(|e| broken(&e))?;
         // Bare addresses: a name in front of one may hold a comma, and the outbox joins them by commas.
-        Ok(Post { dedup_key, message_id: draft.message_id, kind, recipients: envelope.to, subject: draft.subject, eml })
+        Ok(Post { dedup_key, message_id, kind, recipients: envelope.to, subject, eml })
     }
+}
 
-    /// Finance IT hears once of a department without an address, until it has one.
-    pub(super) async fn settle_address(
-        &self,
-        gateway: &Gateway,
-        tx: &mut Tx,
-        department: &Addressee,
-        now: Timestamp,
-    ) -> Result<(), PassError> {
-        let key = format!("address:{}", department.code);
-        if self.is_known {
-            tx.close_incident(&key, now).await?;
-            return Ok(());
-        }
-        let (code, name) = (&department.code, &department.name);
-        let what = gateway.say(Words::new(
-            format!("部门{name}（{code}）没有可用的邮箱，或其中有无效地址；无地址时报告改发财政信息部门"),
-            format!("department {name} ({code}) has no mail address or a wrong one; without any, its reports come to finance IT"),
-        ));
-        let next_step = gateway.say(Words::new(
-            "在部门表 department.mail 中登记邮箱（多个以逗号分隔），并转交已收到的报告",
-            "enter the address in department.mail (several: by commas) and pass on the reports that came here",
-        ));
-        tx.incident(&NewIncident { key: &key, kind: "no_address", bank: "", what: &what, next_step: &next_step }, now).await?;
-        Ok(())
+/// Finance IT hears once of a department without an address, until it has one.
+pub(super) async fn settle_address(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    department: &Addressee,
+    is_known: bool,
+    now: Timestamp,
+) -> Result<(), PassError> {
+    let key = format!("address:{}", department.code);
+    if is_known {
+        tx.close_incident(&key, now).await?;
+        return Ok(());
     }
+    let (code, name) = (&department.code, &department.name);
+    let what = gateway.say(Words::new(
+        format!("部门{name}（{code}）没有可用的邮箱，或其中有无效地址；无地址时报告改发财政信息部门"),
+        format!("department {name} ({code}) has no mail address or a wrong one; without any, its reports come to finance IT"),
+    ));
+    let next_step = gateway.say(Words::new(
+        "在部门表 department.mail 中登记邮箱（多个以逗号分隔），并转交已收到的报告",
+        "enter the address in department.mail (several: by commas) and pass on the reports that came here",
+    ));
+    tx.incident(&NewIncident { key: &key, kind: "no_address", bank: "", what: &what, next_step: &next_step }, now).await?;
+    Ok(())
 }
 
 impl Post {

@@ -324,7 +324,8 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn has_answers(&mut self, file: i64) -> Result<bool, StoreError> {
-        Ok(self.opt("select line from answer_line where file_in = $1 limit 1", args![file]).await?.is_some())
+        // The least line, not any: for any one PostgreSQL reads the whole table where it has no statistics of it yet.
+        Ok(self.one("select min(line) from answer_line where file_in = $1", args![file]).await?.opt_int(0)?.is_some())
     }
 
     /// Sets in this state, as their members: the oldest set first.

@@ -13,6 +13,7 @@ use crate::args;
 use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::{Figure, InstructionState};
 use crate::domain::masked::{Account, IdNumber, Name};
+use crate::domain::money::Fen;
 use crate::domain::reason::{Reason, ReasonClass};
 use crate::domain::report::{CompletedRow, FailureKind, FailureRow, PaymentResult};
 use crate::domain::time::Timestamp;
@@ -66,21 +67,32 @@ pub struct OpenList {
 pub struct ListShape {
     /// First and last instruction, and the bank's name.
     pub blocks: Vec<(i64, i64, String)>,
-    /// Our files: key, first and last instruction, the state of their lines.
+    /// Our files, by their numbers: key, first and last instruction, the state of their lines.
     pub files: Vec<(i64, i64, i64, InstructionState)>,
     /// Instructions that were tried again within the batch: the last try counts.
     pub tried_again: BTreeSet<i64>,
 }
 
-/// A payment of a batch and its number there.
-#[derive(Clone, Debug)]
-pub struct ListedPayment {
-    /// The instruction; 0 for a rejected row.
-    pub id: i64,
+/// A row of a completed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listed {
+    /// Refused at the gate: its case.
+    Refused(i64),
+    /// Sent, or to be: its instruction.
+    Instruction(i64),
+}
+
+/// How a payment of a batch stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
     /// Its number in the batch.
     pub seq: i64,
-    /// What the list says of it.
-    pub row: CompletedRow,
+    /// Where its row is read.
+    pub of: Listed,
+    /// How much.
+    pub amount: Fen,
+    /// What became of it.
+    pub result: PaymentResult,
 }
 
 /// A file of a bank that was set aside.
@@ -100,8 +112,15 @@ impl ListShape {
     /// The file that an instruction is in, and where it stands if it has no row of its own.
     #[must_use]
     pub fn base(&self, id: i64) -> (Option<i64>, InstructionState) {
-        let found = self.files.iter().find(|(_, first, last, _)| (*first..=*last).contains(&id));
+        let behind = self.files.partition_point(|(_, first, ..)| *first <= id);
+        let found = behind.checked_sub(1).and_then(|at| self.files.get(at)).filter(|(_, _, last, _)| id <= *last);
         found.map_or((None, InstructionState::Pending), |(file, _, _, state)| (Some(*file), *state))
+    }
+
+    /// The name of the bank that an instruction goes to.
+    #[must_use]
+    pub fn bank(&self, id: i64) -> &str {
+        self.blocks.iter().find(|(first, last, _)| (*first..=*last).contains(&id)).map_or("", |(.., bank)| bank)
     }
 }
 
@@ -128,6 +147,15 @@ fn result_of(state: InstructionState, came_back: bool) -> PaymentResult {
         Figure::Voided => PaymentResult::Cancelled,
         Figure::Pending | Figure::InFlight | Figure::Unknown => PaymentResult::Unknown,
     }
+}
+
+/// Where an instruction stands: by its own row, of which these two columns are state and what came back, or as its file does.
+fn standing(shape: &ListShape, id: i64, r: &Row, (state, returned): (usize, usize)) -> Result<PaymentResult, StoreError> {
+    let state = match r.text(state)? {
+        "" => shape.base(id).1,
+        _ => r.code(state, InstructionState::from_code, "an instruction's state")?,
+    };
+    Ok(result_of(state, r.int(returned)? > 0))
 }
 
 /// By what people call one payment of a batch.
@@ -268,12 +296,12 @@ impl Tx {
             "select count(*) from instruction_state s where s.batch = $1 and s.class = 'BT' and s.state in ('failed', 'failed_final') \
              and not exists (select 1 from failure_case c where c.instruction_id = s.instruction_id and c.kind in ('failed', 'returned'))"
                 .to_owned(),
-            // Numbers that are in no file and have no row of their own: pending.
+            // Numbers that are in no file and have no row of their own: pending. Rows of their own are counted file by file, by their range.
             format!(
                 "select cast((select coalesce(sum(t.last_id - t.first_id + 1), 0) from tranche t where t.batch = $1) \
-                 - (select coalesce(sum(f.rows), 0) from file_out f where {LIVE}) \
-                 - (select count(*) from instruction_state s where s.batch = $1 and not exists \
-                 (select 1 from file_out f where {LIVE} and f.first_id <= s.instruction_id and f.last_id >= s.instruction_id)) as bigint)"
+                 - (select count(*) from instruction_state s where s.batch = $1) \
+                 - (select coalesce(sum(f.rows - (select count(*) from instruction_state s where s.instruction_id >= f.first_id \
+                 and s.instruction_id <= f.last_id)), 0) from file_out f where {LIVE}) as bigint)"
             ),
         ];
         for sql in questions {
@@ -292,7 +320,8 @@ impl Tx {
         let sql =
             "select t.first_id, t.last_id, b.name from tranche t join bank b on b.code = t.bank where t.batch = $1 order by t.first_id";
         let blocks = self.rows(sql, args![batch]).await?;
-        let sql = "select f.id, f.first_id, f.last_id, f.lines_state from file_out f where f.batch = $1 and f.state not in ('voided', 'abandoned')";
+        let sql = "select f.id, f.first_id, f.last_id, f.lines_state from file_out f where f.batch = $1 and f.state not in ('voided', 'abandoned') \
+                   order by f.first_id";
         let files = self.rows(sql, args![batch]).await?;
         let sql = "select i.previous_id from tranche t join instruction i on i.id >= t.first_id and i.id <= t.last_id \
                    where t.batch = $1 and t.kind = 'retry' and i.previous_id is not null";
@@ -305,32 +334,73 @@ impl Tx {
         })
     }
 
-    /// A page of a block, behind this instruction: as each stands, or as its file stands.
+    /// Some instructions of a block: as each stands, or as its file stands.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn list_page(
-        &mut self,
-        batch: &str,
-        shape: &ListShape,
-        block: &(i64, i64, String),
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<ListedPayment>, StoreError> {
-        let sql = "select i.id, p.township, p.village, i.payee_name, i.payee_id, i.account, p.seq, i.amount_fen, coalesce(s.state, ''), \
-                   coalesce(s.reason, ''), coalesce(s.returned_fen, 0), coalesce(l.on_date, '') \
+    pub async fn standings(&mut self, shape: &ListShape, (first, last): (i64, i64)) -> Result<Vec<Standing>, StoreError> {
+        let sql = "select i.id, p.seq, i.amount_fen, coalesce(s.state, ''), coalesce(s.returned_fen, 0) \
                    from instruction i join payment p on p.id = i.payment_id \
-                   left join instruction_state s on s.instruction_id = i.id and s.instruction_id > $1 and s.instruction_id <= $2 \
-                   left join answer_line l on l.file_in = s.file_in and l.line = s.line where i.id > $1 and i.id <= $2 order by i.id limit $3";
-        let rows = self.rows(sql, args![after, block.1, limit]).await?;
+                   left join instruction_state s on s.instruction_id = i.id and s.instruction_id >= $1 and s.instruction_id <= $2 \
+                   where i.id >= $1 and i.id <= $2";
+        let rows = self.rows(sql, args![first, last]).await?;
         rows.iter()
             .map(|r| {
                 let id = r.int(0)?;
-                let state = match r.text(8)? {
-                    "" => shape.base(id).1,
-                    _ => r.code(8, InstructionState::from_code, "an instruction's state")?,
-                };
-                let result = result_of(state, r.int(10)? > 0);
+                let result = standing(shape, id, r, (3, 4))?;
+                Ok(Standing { seq: r.int(1)?, of: Listed::Instruction(id), amount: r.fen(2)?, result })
+            })
+            .collect()
+    }
+
+    /// What a list says of these: instructions of the batch, and cases of rows that were refused at the gate.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn completed_rows(
+        &mut self,
+        batch: &str,
+        shape: &ListShape,
+        wanted: &[Listed],
+    ) -> Result<BTreeMap<Listed, CompletedRow>, StoreError> {
+        let (mut instructions, mut cases) = (Vec::new(), Vec::new());
+        for listed in wanted {
+            match listed {
+                Listed::Instruction(id) => instructions.push(*id),
+                Listed::Refused(case) => cases.push(case.to_string()),
+            }
+        }
+        let mut all = BTreeMap::new();
+        if let (Some(first), Some(last)) = (instructions.iter().min(), instructions.iter().max()) {
+            all.extend(self.rows_of_instructions(batch, shape, &instructions, (*first, *last)).await?);
+        }
+        if !cases.is_empty() {
+            all.extend(self.rows_of_refused(batch, &cases.join(",")).await?);
+        }
+        Ok(all)
+    }
+
+    async fn rows_of_instructions(
+        &mut self,
+        batch: &str,
+        shape: &ListShape,
+        ids: &[i64],
+        (first, last): (i64, i64),
+    ) -> Result<Vec<(Listed, CompletedRow)>, StoreError> {
+        // The bound on the states is said twice: joined by number alone, small tables would be read from their beginning.
+        let sql = format!(
+            "select i.id, p.township, p.village, i.payee_name, i.payee_id, i.account, p.seq, i.amount_fen, coalesce(s.state, ''), \
+             coalesce(s.reason, ''), coalesce(s.returned_fen, 0), coalesce(l.on_date, '') \
+             from instruction i join payment p on p.id = i.payment_id \
+             left join instruction_state s on s.instruction_id = i.id and s.instruction_id >= $1 and s.instruction_id <= $2 \
+             left join answer_line l on l.file_in = s.file_in and l.line = s.line where i.id in ({})",
+            ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+        );
+        let rows = self.rows(sqlx::AssertSqlSafe(sql), args![first, last]).await?;
+        rows.iter()
+            .map(|r| {
+                let id = r.int(0)?;
+                let result = standing(shape, id, r, (8, 10))?;
                 let is_paid = result == PaymentResult::Paid;
                 let row = CompletedRow {
                     township: r.string(1)?,
@@ -339,13 +409,39 @@ impl Tx {
                     id_number: IdNumber::new(r.text(4)?),
                     account: Account::new(r.text(5)?),
                     payment_no: payment_no(batch, r.int(6)?),
-                    bank: block.2.clone(),
+                    bank: shape.bank(id).to_owned(),
                     amount: r.fen(7)?,
                     result,
                     paid_on: if is_paid { r.text(11)?.parse().ok() } else { None },
                     reason: if is_paid { None } else { Reason::from_code(r.text(9)?) },
                 };
-                Ok(ListedPayment { id, seq: r.int(6)?, row })
+                Ok((Listed::Instruction(id), row))
+            })
+            .collect()
+    }
+
+    async fn rows_of_refused(&mut self, batch: &str, cases: &str) -> Result<Vec<(Listed, CompletedRow)>, StoreError> {
+        let sql = format!(
+            "select c.id, p.township, p.village, p.payee_name, p.payee_id, p.account, p.seq, c.amount_fen, c.reason, coalesce(b.name, '') \
+             from failure_case c join payment p on p.id = c.payment_id left join bank b on b.code = p.bank where c.id in ({cases})"
+        );
+        let rows = self.rows(sqlx::AssertSqlSafe(sql), args![]).await?;
+        rows.iter()
+            .map(|r| {
+                let row = CompletedRow {
+                    township: r.string(1)?,
+                    village: r.string(2)?,
+                    payee_name: Name::new(r.text(3)?),
+                    id_number: IdNumber::new(r.text(4)?),
+                    account: Account::new(r.text(5)?),
+                    payment_no: payment_no(batch, r.int(6)?),
+                    bank: r.string(9)?,
+                    amount: r.fen(7)?,
+                    result: PaymentResult::Rejected,
+                    paid_on: None,
+                    reason: Reason::from_code(r.text(8)?),
+                };
+                Ok((Listed::Refused(r.int(0)?), row))
             })
             .collect()
     }
@@ -360,33 +456,20 @@ impl Tx {
         self.rows(sql, args![file]).await?.iter().map(|r| Ok((r.int(0)?, r.date(1)?))).collect()
     }
 
-    /// A page of the rows of a batch that were refused at the gate, behind this case. Says the last case as well.
+    /// A page of the rows of a batch that were refused at the gate, behind this case.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn rejected_page(&mut self, batch: &str, after: i64, limit: i64) -> Result<(Vec<ListedPayment>, Option<i64>), StoreError> {
-        let sql = "select c.id, p.township, p.village, p.payee_name, p.payee_id, p.account, p.seq, c.amount_fen, c.reason, coalesce(b.name, '') \
-                   from failure_case c join payment p on p.id = c.payment_id left join bank b on b.code = p.bank \
+    pub async fn refused_page(&mut self, batch: &str, after: i64, limit: i64) -> Result<Vec<(i64, Standing)>, StoreError> {
+        let sql = "select c.id, p.seq, c.amount_fen from failure_case c join payment p on p.id = c.payment_id \
                    where c.batch = $1 and c.kind = 'rejected' and c.id > $2 order by c.id limit $3";
         let rows = self.rows(sql, args![batch, after, limit]).await?;
-        let last = rows.last().map(|r| r.int(0)).transpose()?;
-        let listed = rows.iter().map(|r| {
-            let row = CompletedRow {
-                township: r.string(1)?,
-                village: r.string(2)?,
-                payee_name: Name::new(r.text(3)?),
-                id_number: IdNumber::new(r.text(4)?),
-                account: Account::new(r.text(5)?),
-                payment_no: payment_no(batch, r.int(6)?),
-                bank: r.string(9)?,
-                amount: r.fen(7)?,
-                result: PaymentResult::Rejected,
-                paid_on: None,
-                reason: Reason::from_code(r.text(8)?),
-            };
-            Ok(ListedPayment { id: 0, seq: r.int(6)?, row })
-        });
-        Ok((listed.collect::<Result<_, StoreError>>()?, last))
+        rows.iter()
+            .map(|r| {
+                let case = r.int(0)?;
+                Ok((case, Standing { seq: r.int(1)?, of: Listed::Refused(case), amount: r.fen(2)?, result: PaymentResult::Rejected }))
+            })
+            .collect()
     }
 
     /// Ties a batch to the mail with its completed list, once.

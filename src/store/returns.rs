@@ -316,16 +316,16 @@ impl Tx {
     /// The database refused.
     pub async fn second_credits(&mut self, set: &[i64], file: &FileOut, limit: i64) -> Result<Vec<(i64, (i64, i64))>, StoreError> {
         let ids = list(set);
-        let sql = format!("select 1 from answer_line where file_in in ({ids}) and bank_ref <> '' limit 1");
-        if self.opt(sqlx::AssertSqlSafe(sql), args![]).await?.is_none() {
-            return Ok(Vec::new());
-        }
         let sql = format!(
             "select id from file_in where file_out = $1 and kind in ('result', 'enquiry') and state = 'applied' and id not in ({ids})"
         );
         let before: Vec<i64> =
             self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(|r| r.int(0)).collect::<Result<_, _>>()?;
         if before.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!("select coalesce(max(bank_ref), '') from answer_line where file_in in ({ids})");
+        if self.one(sqlx::AssertSqlSafe(sql), args![]).await?.text(0)?.is_empty() {
             return Ok(Vec::new());
         }
         let credit = "outcome = 'paid' and is_final = 1 and bank_ref <> ''";

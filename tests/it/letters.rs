@@ -7,6 +7,7 @@ use bankgate::domain::language::Language;
 use bankgate::domain::masked::{Account, IdNumber, Name};
 use bankgate::domain::money::Fen;
 use bankgate::domain::reason::{Reason, ReasonClass};
+use bankgate::domain::report::ResultSum;
 use bankgate::domain::time::Timestamp;
 use bankgate::format::workbook::{HEADER_ROW, SHEET_ABOUT};
 use bankgate::passes::letters::{
@@ -72,7 +73,8 @@ fn report() -> FailureReport {
     }
 }
 
-fn completed(results: &[(PaymentResult, Option<Reason>)]) -> CompletedList {
+/// The letter of a batch with these results, 1,000 yuan each.
+fn completed(results: &[(PaymentResult, Option<Reason>)], language: Language) -> Letter {
     let row = |(result, reason): &(PaymentResult, Option<Reason>)| CompletedRow {
         township: "符溪镇".to_owned(),
         village: "测试村".to_owned(),
@@ -86,7 +88,12 @@ fn completed(results: &[(PaymentResult, Option<Reason>)]) -> CompletedList {
         paid_on: (*result == PaymentResult::Paid).then(|| date(20)),
         reason: *reason,
     };
-    CompletedList {
+    let each = Fen::new(100_000);
+    let sum_of = |result| {
+        let count = results.iter().filter(|(found, _)| *found == result).count();
+        ResultSum { result, count: u64::try_from(count).unwrap(), amount: std::iter::repeat_n(each, count).sum() }
+    };
+    let list = CompletedList {
         department: "峨眉山市农业农村局".to_owned(),
         batch_no: "20190320511181001".to_owned(),
         project: "耕地地力保护补贴".to_owned(),
@@ -95,8 +102,10 @@ fn completed(results: &[(PaymentResult, Option<Reason>)]) -> CompletedList {
         zone: Tz::Asia__Shanghai,
         workbook_id: "CL-20190320511181001-1".to_owned(),
         contact: String::new(),
-        rows: results.iter().map(row).collect(),
-    }
+        sums: PaymentResult::ALL.map(sum_of).into_iter().filter(|sum| sum.count > 0).collect(),
+        listed: (u64::try_from(results.len()).unwrap(), std::iter::repeat_n(each, results.len()).sum()),
+    };
+    completed_list(&list, results.iter().map(row), language).unwrap()
 }
 
 fn an_alert() -> Alert {
@@ -145,8 +154,8 @@ fn letters(language: Language) -> Vec<(&'static str, Letter)> {
     let mixed = [(PaymentResult::Paid, None), (PaymentResult::Paid, None), (PaymentResult::Failed, Some(Reason::AcctClosed))];
     vec![
         ("failure_report", failure_report(&report(), language).unwrap()),
-        ("completed_list", completed_list(&completed(&mixed), language).unwrap()),
-        ("completed_all_paid", completed_list(&completed(&mixed[..2]), language).unwrap()),
+        ("completed_list", completed(&mixed, language)),
+        ("completed_all_paid", completed(&mixed[..2], language)),
         ("alert", alert(&an_alert(), language).unwrap()),
         ("bank_quarantined", bank_notice(&notice(BankNoticeKind::Quarantined), language).unwrap()),
         ("bank_overdue", bank_notice(&notice(BankNoticeKind::Overdue), language).unwrap()),
@@ -313,7 +322,7 @@ fn the_same_facts_give_the_same_bytes_and_no_whole_number_is_in_them() {
 #[test]
 fn the_completed_list_has_every_payment_also_when_nothing_failed() {
     let all = [(PaymentResult::Paid, None), (PaymentResult::Unknown, None), (PaymentResult::Returned, Some(Reason::AcctClosed))];
-    let letter = completed_list(&completed(&all), Language::Zh).unwrap();
+    let letter = completed(&all, Language::Zh);
     assert!(letter.subject.contains("成功1笔，未成功2笔"), "{}", letter.subject);
     let (rows, about) = read_back(&letter);
     let of = |key: &str| {
@@ -321,7 +330,7 @@ fn the_completed_list_has_every_payment_also_when_nothing_failed() {
     };
     assert_eq!(of("result"), ["发放成功", "结果待查", "退票"]);
     assert_eq!(of("paid_on"), ["2019-03-20", "", ""]);
-    let fine = completed_list(&completed(&all[..1]), Language::Zh).unwrap();
+    let fine = completed(&all[..1], Language::Zh);
     assert!(fine.text.contains("全部发放成功") && fine.attachments.len() == 1);
 }
 

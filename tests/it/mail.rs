@@ -33,7 +33,7 @@ fn draft(to: &[&str]) -> Draft {
 async fn send(settings: SmtpSettings, to: &[&str]) -> Result<Receipt, MailError> {
     let draft = draft(to);
     let mailer = Mailer::Smtp(SmtpMailer::new(settings).unwrap());
-    mailer.send(&draft.envelope().unwrap(), &compose(&draft).unwrap()).await
+    mailer.send(&draft.envelope().unwrap(), &compose(draft.clone()).unwrap()).await
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn a_letter_goes_out_once_encrypted_and_logged_in() {
 
     let taken = relay.taken();
     assert_eq!(taken.len(), 1);
-    let eml = compose(&draft(&["mz", "nobody", "cw"])).unwrap();
+    let eml = compose(draft(&["mz", "nobody", "cw"])).unwrap();
     assert_eq!(taken[0].eml.trim_ascii_end(), eml.trim_ascii_end(), "the relay has every byte, dots and all");
     let facts = &taken[0].facts;
     assert_eq!(facts["to"], serde_json::json!(["mz@example.gov.cn", "cw@example.gov.cn"]));
@@ -132,21 +132,21 @@ async fn a_directory_keeps_a_letter_once_and_never_rewrites_it() {
     let dir = tempfile::tempdir().unwrap();
     let mailer = Mailer::File(dir.path().join("outbox"));
     let letter = draft(&["mz"]);
-    let (envelope, eml) = (letter.envelope().unwrap(), compose(&letter).unwrap());
+    let (envelope, eml) = (letter.envelope().unwrap(), compose(letter.clone()).unwrap());
     let first = mailer.send(&envelope, &eml).await.unwrap();
     let again = mailer.send(&envelope, &eml).await.unwrap();
     assert!(!first.already && again.already && first.evidence == again.evidence);
 
     // The same id with other bytes is loud, even under another date, and the first letter stands.
     let changed = Draft { date: letter.date.plus_minutes(5), ..letter.clone() };
-    let error = mailer.send(&envelope, &compose(&changed).unwrap()).await.unwrap_err();
+    let error = mailer.send(&envelope, &compose(changed.clone()).unwrap()).await.unwrap_err();
     assert!(matches!(error, MailError::IdTaken { .. }) && !error.is_transient(), "{error:?}");
 
     // An id that ends like another is another.
     let other = Draft { message_id: letter.message_id.replace("<failures.", "<x-failures."), ..letter.clone() };
-    assert!(!mailer.send(&envelope, &compose(&other).unwrap()).await.unwrap().already);
+    assert!(!mailer.send(&envelope, &compose(other.clone()).unwrap()).await.unwrap().already);
     let other = Draft { message_id: "<20190320@bankgate.example>".to_owned(), ..letter };
-    assert!(!mailer.send(&envelope, &compose(&other).unwrap()).await.unwrap().already);
+    assert!(!mailer.send(&envelope, &compose(other.clone()).unwrap()).await.unwrap().already);
 
     let mut names: Vec<_> =
         std::fs::read_dir(dir.path().join("outbox")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
@@ -161,10 +161,10 @@ async fn memory_keeps_what_it_was_given() {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let mailer = Mailer::Memory(Arc::clone(&sent));
     let letter = draft(&["mz"]);
-    mailer.send(&letter.envelope().unwrap(), &compose(&letter).unwrap()).await.unwrap();
+    mailer.send(&letter.envelope().unwrap(), &compose(letter.clone()).unwrap()).await.unwrap();
     assert_eq!(sent.lock().unwrap()[0].message_id, letter.message_id);
     let nobody = Envelope { from: "a@example.gov.cn".to_owned(), to: Vec::new() };
-    assert!(mailer.send(&nobody, &compose(&letter).unwrap()).await.is_err());
+    assert!(mailer.send(&nobody, &compose(letter.clone()).unwrap()).await.is_err());
 }
 
 /// What Python's own mail reader makes of a letter.
@@ -187,7 +187,7 @@ print(json.dumps({
 #[test]
 fn another_programs_reader_finds_subject_bodies_and_the_names_of_the_files() {
     let letter = Draft { in_reply_to: Some("<earlier@bankgate.example>".to_owned()), ..draft(&["mz", "cw"]) };
-    let read = read_by_python(&compose(&letter).unwrap());
+    let read = read_by_python(&compose(letter.clone()).unwrap());
     assert_eq!(read["subject"], letter.subject.as_str());
     assert_eq!(read["from"], "补贴发放系统 <bankgate@example.gov.cn>");
     assert_eq!(read["to"], "mz@example.gov.cn, cw@example.gov.cn");

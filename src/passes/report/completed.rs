@@ -7,24 +7,30 @@ use std::collections::btree_map::Entry;
 
 use chrono::NaiveDate;
 use quick_xml::escape::escape;
+use tokio::sync::mpsc;
 
-use super::super::letters::{self, CompletedList, Letter, LetterError, PaymentResult};
+use super::super::letters::{self, CompletedList, CompletedRow, Letter, LetterError, PaymentResult};
 use super::super::{Done, Gateway, PassError};
-use super::{Addressed, contact, id_of, unwritten, written};
+use super::{Addressed, contact, id_of, settle_address, unwritten, written};
 use crate::domain::language::Language;
 use crate::domain::money::Fen;
 use crate::domain::report::ResultSum;
 use crate::domain::time::Timestamp;
 use crate::format::workbook::completed_workbook;
 use crate::mail::Attachment;
-use crate::store::reports::{ListShape, ListedPayment, OpenList};
+use crate::store::reports::{ListShape, Listed, OpenList, Standing};
 use crate::store::sql::Tx;
 
-/// Rows read at a time.
-const PAGE: i64 = 2000;
+/// Numbers of a block that are read at a time.
+const PAGE: i64 = 5000;
+/// Rows of the workbook that are read at a time, and how many such pages may wait for being written.
+const ROWS_AT_A_TIME: usize = 1000;
+const PAGES_ON_THEIR_WAY: usize = 1;
 /// Beyond so many payments the workbook has only those that were not paid: 50,000 rows are about 4 MB, a million no
 /// relay takes.
 const ROWS_MAX: usize = 50_000;
+/// Of those, a workbook has so many: what failed stands in a failure report all the same.
+const UNPAID_MAX: usize = 20_000;
 
 /// Sends the lists of the batches that are done.
 ///
@@ -49,29 +55,66 @@ async fn completed_list(gateway: &Gateway, list: &OpenList, now: Timestamp) -> R
     if !tx.batch_is_done(&list.batch).await? {
         return Ok(Done::default());
     }
-    let gathered = Gathered::read(&mut tx, list).await?;
-    drop(tx);
+    let shape = tx.list_shape(&list.batch).await?;
+    let gathered = Gathered::read(&mut tx, list, &shape).await?;
     let key = format!("completed:{}", list.batch);
-    let letter = {
-        let workbook_id = format!("CL-{}", id_of(gateway, &key).get(..16).unwrap_or_default());
-        let (facts, sums, left_out) = gathered.into_list(gateway, list, workbook_id, now);
-        let language = gateway.config.language;
-        match sums {
-            None => written(move || letters::completed_list(&facts, language)).await?,
-            Some(sums) => written(move || Large { facts, sums, left_out, language }.letter()).await?,
-        }
-    };
+    let facts = gathered.facts(gateway, list, format!("CL-{}", id_of(gateway, &key).get(..16).unwrap_or_default()), now);
+    let (is_large, left_out, language) = (gathered.is_large, gathered.left_out, gateway.config.language);
+    // The workbook is written while its rows are read: no more of them are held than are on their way.
+    let (into, from) = mpsc::channel(PAGES_ON_THEIR_WAY);
+    let letter = written(move || {
+        let rows = rows_of(from);
+        if is_large { Large { facts, left_out, language }.letter(rows) } else { letters::completed_list(&facts, rows, language) }
+    });
+    let (read, letter) = tokio::join!(read_rows(&mut tx, &list.batch, &shape, &gathered, into), letter);
+    read?;
+    let letter = letter?;
+    drop(tx);
     let addressed = Addressed::department(gateway, &list.department, letter);
+    let is_known = addressed.is_known;
     let post = addressed.post(gateway, key, "completed_list", now)?;
     let mut tx = gateway.store.begin().await?;
     let Some(mail) = post.enqueue(&mut tx, now).await? else { return Ok(Done::default()) };
     if !tx.list_told(&list.batch, mail).await? {
         return Ok(Done::default());
     }
-    addressed.settle_address(gateway, &mut tx, &list.department, now).await?;
+    settle_address(gateway, &mut tx, &list.department, is_known, now).await?;
     tx.commit().await?;
     tracing::info!(batch = list.batch, mail, "completed list written");
     Ok(Done { changed: 1, ..Done::default() })
+}
+
+/// Pages of rows, until their sender is done.
+fn rows_of(mut from: mpsc::Receiver<Vec<CompletedRow>>) -> impl Iterator<Item = CompletedRow> {
+    std::iter::from_fn(move || from.blocking_recv()).flatten()
+}
+
+/// Reads the rows of the workbook in their order, page by page, into the channel.
+async fn read_rows(
+    tx: &mut Tx,
+    batch: &str,
+    shape: &ListShape,
+    gathered: &Gathered,
+    into: mpsc::Sender<Vec<CompletedRow>>,
+) -> Result<(), PassError> {
+    let mut dates: BTreeMap<i64, BTreeMap<i64, NaiveDate>> = BTreeMap::new();
+    for page in gathered.listed.chunks(ROWS_AT_A_TIME) {
+        let wanted: Vec<Listed> = page.iter().map(|(_, of)| *of).collect();
+        let mut found = tx.completed_rows(batch, shape, &wanted).await?;
+        let mut rows = Vec::with_capacity(page.len());
+        for of in wanted {
+            let mut row = found.remove(&of).ok_or_else(|| PassError::Broken(format!("batch {batch}: {of:?} is listed and not there")))?;
+            if let (Listed::Instruction(id), PaymentResult::Paid, None) = (of, row.result, row.paid_on) {
+                row.paid_on = credited_on(tx, shape, &mut dates, id).await?;
+            }
+            rows.push(row);
+        }
+        if into.send(rows).await.is_err() {
+            // Who writes has stopped, and says why.
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// What was read of a batch.
@@ -79,63 +122,54 @@ async fn completed_list(gateway: &Gateway, list: &OpenList, now: Timestamp) -> R
 struct Gathered {
     is_large: bool,
     sums: BTreeMap<PaymentResult, (u64, Fen)>,
-    rows: Vec<ListedPayment>,
+    /// The rows of the workbook, by their numbers in the batch.
+    listed: Vec<(i64, Listed)>,
+    listed_amount: Fen,
     left_out: u64,
 }
 
 impl Gathered {
-    async fn read(tx: &mut Tx, list: &OpenList) -> Result<Self, PassError> {
+    async fn read(tx: &mut Tx, list: &OpenList, shape: &ListShape) -> Result<Self, PassError> {
         let mut all = Self { is_large: usize::try_from(list.rows).map_or(true, |rows| rows > ROWS_MAX), ..Self::default() };
-        let shape = tx.list_shape(&list.batch).await?;
-        let mut dates: BTreeMap<i64, BTreeMap<i64, NaiveDate>> = BTreeMap::new();
-        for block in &shape.blocks {
-            let mut after = block.0 - 1;
-            loop {
-                let page = tx.list_page(&list.batch, &shape, block, after, PAGE).await?;
-                let Some(last) = page.last() else { break };
-                after = last.id;
-                for mut payment in page {
-                    // An earlier try: the last one says what became of the payment.
-                    if shape.tried_again.contains(&payment.id) {
-                        continue;
-                    }
-                    if !all.is_large && payment.row.result == PaymentResult::Paid && payment.row.paid_on.is_none() {
-                        payment.row.paid_on = credited_on(tx, &shape, &mut dates, payment.id).await?;
-                    }
-                    all.take(payment);
-                }
+        for (first, last, _) in &shape.blocks {
+            let mut next = *first;
+            // By number and not by count: a page's place in the block does not change what it costs.
+            while next <= *last {
+                let end = *last.min(&(next + PAGE - 1));
+                // An earlier try: the last one says what became of the payment.
+                let is_last = |s: &Standing| !matches!(s.of, Listed::Instruction(id) if shape.tried_again.contains(&id));
+                tx.standings(shape, (next, end)).await?.into_iter().filter(is_last).for_each(|standing| all.take(standing));
+                next = end + 1;
             }
         }
         let mut after = 0;
-        while let (page, Some(last)) = tx.rejected_page(&list.batch, after, PAGE).await? {
-            after = last;
-            page.into_iter().for_each(|payment| all.take(payment));
+        while let page = tx.refused_page(&list.batch, after, PAGE).await?
+            && let Some((last, _)) = page.last()
+        {
+            after = *last;
+            page.into_iter().for_each(|(_, standing)| all.take(standing));
         }
-        all.rows.sort_by_key(|payment| (payment.seq, payment.id));
+        all.listed.sort_unstable();
         Ok(all)
     }
 
-    fn take(&mut self, payment: ListedPayment) {
-        let (count, amount) = self.sums.entry(payment.row.result).or_default();
+    fn take(&mut self, standing: Standing) {
+        let (count, amount) = self.sums.entry(standing.result).or_default();
         *count += 1;
-        *amount = [*amount, payment.row.amount].into_iter().sum();
-        let is_listed = !self.is_large || payment.row.result != PaymentResult::Paid;
-        match is_listed {
-            true if self.rows.len() < ROWS_MAX => self.rows.push(payment),
-            true => self.left_out += 1,
-            false => {}
+        *amount = [*amount, standing.amount].into_iter().sum();
+        if self.is_large && standing.result == PaymentResult::Paid {
+            return;
+        }
+        if self.listed.len() < if self.is_large { UNPAID_MAX } else { ROWS_MAX } {
+            self.listed.push((standing.seq, standing.of));
+            self.listed_amount = [self.listed_amount, standing.amount].into_iter().sum();
+        } else {
+            self.left_out += 1;
         }
     }
 
-    /// The facts of the letter; for a large batch its sums as well, and how many unpaid ones found no room.
-    fn into_list(
-        self,
-        gateway: &Gateway,
-        list: &OpenList,
-        workbook_id: String,
-        now: Timestamp,
-    ) -> (CompletedList, Option<Vec<ResultSum>>, u64) {
-        let facts = CompletedList {
+    fn facts(&self, gateway: &Gateway, list: &OpenList, workbook_id: String, now: Timestamp) -> CompletedList {
+        CompletedList {
             department: list.department.name.clone(),
             batch_no: list.batch.clone(),
             project: list.project.clone(),
@@ -144,10 +178,9 @@ impl Gathered {
             zone: gateway.zone(),
             workbook_id,
             contact: contact(gateway),
-            rows: self.rows.into_iter().map(|payment| payment.row).collect(),
-        };
-        let sums = self.sums.into_iter().map(|(result, (count, amount))| ResultSum { result, count, amount });
-        (facts, self.is_large.then(|| sums.collect()), self.left_out)
+            sums: self.sums.iter().map(|(result, (count, amount))| ResultSum { result: *result, count: *count, amount: *amount }).collect(),
+            listed: (u64::try_from(self.listed.len()).unwrap_or(u64::MAX), self.listed_amount),
+        }
     }
 }
 
@@ -170,17 +203,14 @@ async fn credited_on(
 struct Large {
     /// With the payments that were not paid only.
     facts: CompletedList,
-    sums: Vec<ResultSum>,
     left_out: u64,
     language: Language,
 }
 
 impl Large {
-    fn letter(mut self) -> Result<Letter, LetterError> {
+    fn letter(mut self, rows: impl Iterator<Item = CompletedRow>) -> Result<Letter, LetterError> {
         let language = self.language;
-        let total = self.sums.iter().map(|sum| sum.count).sum::<u64>();
-        let amount: Fen = self.sums.iter().map(|sum| sum.amount).sum();
-        let paid = self.sums.iter().filter(|sum| sum.result == PaymentResult::Paid).map(|sum| sum.count).sum::<u64>();
+        let (total, amount, paid) = (self.facts.count(), self.facts.amount(), self.facts.paid());
         let (unpaid, capitals) = (total - paid, amount.capitals());
         let CompletedList { department, batch_no, project, period, workbook_id, contact, .. } = &self.facts;
         let made = self.facts.generated_at.local(self.facts.zone).format("%Y-%m-%d %H:%M");
@@ -206,7 +236,7 @@ impl Large {
                 format!("To {department}: batch {batch_no} of {project} ({period}) is done: {total} payments, {amount} yuan in all.")
             }
         }];
-        lines.extend(self.sums.iter().map(|sum| match language {
+        lines.extend(self.facts.sums.iter().map(|sum| match language {
             Language::Zh => format!("{}：{} 笔，{} 元", sum.result.words(language), sum.count, sum.amount),
             Language::En => format!("{}: {}, {} yuan", sum.result.words(language), sum.count, sum.amount),
         }));
@@ -218,8 +248,11 @@ impl Large {
         });
         if self.left_out > 0 {
             lines.push(match language {
-                Language::Zh => format!("另有 {} 笔未成功的支付附件未列出。", self.left_out),
-                Language::En => format!("{} more that were not paid found no room in the workbook.", self.left_out),
+                Language::Zh => format!("另有 {} 笔未成功的支付附件未列出，其中失败的逐笔见失败报告。", self.left_out),
+                Language::En => format!(
+                    "{} more that were not paid found no room in the workbook; each that failed stands in a failure report.",
+                    self.left_out
+                ),
             });
         }
         lines.push(match language {
@@ -230,18 +263,18 @@ impl Large {
         let html = lines.iter().map(|line| format!("<p>{}</p>\n", escape(line.as_str()))).collect::<String>();
         let html = format!("<!DOCTYPE html>\n<html lang=\"{}\"><body>\n{html}</body></html>\n", language.pick("zh-CN", "en"));
         let subject = subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let attachments = if self.facts.rows.is_empty() { Vec::new() } else { vec![self.workbook()?] };
+        let attachments = if self.facts.listed.0 == 0 { Vec::new() } else { vec![self.workbook(rows)?] };
         Ok(Letter { subject, text, html, attachments })
     }
 
     /// The workbook's own title says that it is a part.
-    fn workbook(&mut self) -> Result<Attachment, LetterError> {
+    fn workbook(&mut self, rows: impl Iterator<Item = CompletedRow>) -> Result<Attachment, LetterError> {
         let language = self.language;
         self.facts.project.push_str(language.pick("〔仅列未成功〕", " [only what was not paid]"));
         let plain =
             |name: &str| name.chars().map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c }).collect::<String>();
         let name = plain(&format!("{}_{}.xlsx", language.pick("发放未成功清单", "not_paid"), self.facts.batch_no));
         let mime = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet".to_owned();
-        Ok(Attachment { name, mime, bytes: completed_workbook(&self.facts, language)? })
+        Ok(Attachment { name, mime, bytes: completed_workbook(&self.facts, rows, language)? })
     }
 }
