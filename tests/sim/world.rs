@@ -112,11 +112,31 @@ struct Node {
 }
 
 /// What a node does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
     Edge(usize, bool),
     Desk(DeskPass),
     Deliver,
+}
+
+impl Work {
+    /// Whether the other may have something to do by what this one did. Where that is wrong, the other finds it later: by chance, or
+    /// when its hour comes.
+    fn gives_work_to(self, other: Self) -> bool {
+        use DeskPass::{Apply, Audit, Chase, Expect, Publication, Reconcile, Report, Stage};
+        let letters = [Work::Deliver, Work::Desk(Report)];
+        match self {
+            // Letters, and what is told of them.
+            Self::Deliver | Self::Desk(Report | Audit | Publication | Expect) => other == self || letters.contains(&other),
+            Self::Edge(bank, _) => match other {
+                Self::Edge(at, _) => at == bank,
+                Self::Desk(pass) => [Stage, Apply, Chase, Report, Reconcile].contains(&pass),
+                Self::Deliver => false,
+            },
+            Self::Desk(Stage) => matches!(other, Self::Edge(..) | Self::Desk(Stage | Apply | Reconcile | Report)),
+            Self::Desk(_) => true,
+        }
+    }
 }
 
 enum Ended {
@@ -149,9 +169,8 @@ pub struct World {
     reissued: BTreeSet<i64>,
     numbers: u64,
     passes: u64,
-    /// Grows with all that happens; where it stood when a piece of work was last done and found nothing.
-    news: u64,
-    idle: BTreeMap<String, u64>,
+    /// Work that found nothing, and nothing happened since that could give it some.
+    idle: Vec<Work>,
     leases_at: i64,
     root: PathBuf,
     _dir: tempfile::TempDir,
@@ -203,8 +222,7 @@ impl World {
             reissued: BTreeSet::new(),
             numbers: 0,
             passes: 0,
-            news: 0,
-            idle: BTreeMap::new(),
+            idle: Vec::new(),
             leases_at: 0,
             root,
             _dir: dir,
@@ -264,19 +282,19 @@ impl World {
         while let Some(next) = self.next_moment().filter(|next| *next < end) {
             self.out(|out| out.now_ms = out.now_ms.max(next));
             if self.hours.remove(&next) {
-                self.news += 1;
+                self.idle.clear();
             }
             if !self.out(|out| out.is_calm) && next >= last_batch {
                 self.calm_down();
             }
             if self.restores.remove(&next) {
                 self.restore().await;
-                self.news += 1;
+                self.idle.clear();
             }
             self.morning_of(&mut today).await?;
             if self.batches.remove(&next) {
                 self.release_batch().await;
-                self.news += 1;
+                self.idle.clear();
                 self.soon(1);
             }
             self.banks_act();
@@ -316,7 +334,7 @@ impl World {
             return Ok(());
         }
         *today = day;
-        self.news += 1;
+        self.idle.clear();
         self.audited("the day", true).await?;
         let port = Arc::clone(&self.port);
         self.audit.check_day(&port).await?;
@@ -342,7 +360,7 @@ impl World {
             });
         }
         if acted {
-            self.news += 1;
+            self.idle.retain(|work| !matches!(work, Work::Edge(..)));
             self.soon(1);
             self.soon(3);
         }
@@ -370,20 +388,19 @@ impl World {
         let mut changed = 0;
         for work in self.works() {
             // Nothing happened since it found nothing to do: mostly it need not look again.
-            let key = format!("{work:?}");
-            if self.idle.get(&key) == Some(&self.news) && self.out(|out| out.rng.random_range(0..12) != 0) {
+            if self.idle.contains(&work) && self.out(|out| out.rng.random_range(0..12) != 0) {
                 continue;
             }
-            let begun = self.news;
             match self.work(at, work).await? {
                 Ended::Failed => {}
-                Ended::Done(0) => drop(self.idle.insert(key, begun)),
+                Ended::Done(0) if self.idle.contains(&work) => {}
+                Ended::Done(0) => self.idle.push(work),
                 Ended::Done(n) => {
-                    self.news += 1;
+                    self.idle.retain(|other| !work.gives_work_to(*other));
                     changed += n;
                 }
                 Ended::Crashed | Ended::Stalled => {
-                    self.news += 1;
+                    self.idle.clear();
                     self.soon(2);
                     return Ok(());
                 }
@@ -448,7 +465,7 @@ impl World {
             return Ok(());
         }
         let Some(run) = self.nodes[at].standing.take() else { return Ok(()) };
-        self.news += 1;
+        self.idle.clear();
         self.out(|out| out.say(&format!("node{at} goes on")));
         self.nodes[at].life.go_on();
         self.drive(at, run, "what it had begun").await.map(drop)
