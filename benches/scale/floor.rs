@@ -1,6 +1,6 @@
 //! The floors: the bare work on the same rows, with nothing checked, kept or booked.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use bankgate::transport::Transport;
 
 use crate::bank;
 use crate::city::BANK;
+use crate::far;
 use crate::harness::postgres::Postgres;
 use crate::harness::run;
 use crate::harness::sshd::Sshd;
@@ -40,9 +41,22 @@ pub struct Python {
     pub back: Duration,
 }
 
+/// Where the bank's server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On this machine.
+    Near,
+    /// 50 ms there and back.
+    Far,
+}
+
 /// One large file there and back, by us and by OpenSSH's client.
 #[derive(Debug)]
 pub struct Wire {
+    /// Between us and whom.
+    pub place: Place,
+    /// How large the file was, in MiB.
+    pub mib: usize,
     /// Ours, up and down.
     pub ours: [Duration; 2],
     /// Theirs, up and down.
@@ -123,11 +137,15 @@ fn open_to_all(folder: &Path) {
 
 /// OpenSSH's own client on a batch of commands.
 fn sftp(sshd: &Sshd, root: &Path, batch: &str) {
+    sftp_at(sshd, sshd.port, root, batch);
+}
+
+fn sftp_at(sshd: &Sshd, port: u16, root: &Path, batch: &str) {
     let (list, known) = (root.join("sftp.batch"), root.join("known_hosts"));
     std::fs::write(&list, batch).unwrap();
-    std::fs::write(&known, format!("[127.0.0.1]:{} {}\n", sshd.port, sshd.host_key_line)).unwrap();
+    std::fs::write(&known, format!("[127.0.0.1]:{port} {}\n", sshd.host_key_line)).unwrap();
     let mut command = Command::new("sftp");
-    command.args(["-q", "-P", &sshd.port.to_string(), "-o", "BatchMode=yes", "-o"]);
+    command.args(["-q", "-P", &port.to_string(), "-o", "BatchMode=yes", "-o"]);
     command.arg(format!("UserKnownHostsFile={}", known.display())).arg("-i").arg(root.join("key")).arg("-b").arg(&list);
     run(command.arg(format!("{}@127.0.0.1", sshd.user)));
 }
@@ -155,24 +173,29 @@ pub fn python(postgres: &Postgres, url: &str, sshd: &Sshd, root: &Path) -> Pytho
     Python { out: Duration::from_millis(out), back: Duration::from_millis(back) }
 }
 
-/// One file of 200 MB there and back, medians of three, each time by both. Both put it on the disk: what we send and what we keep
-/// is flushed, and so theirs is asked to flush (`-f`).
-pub fn wire(sshd: &Sshd, root: &Path, runtime: &tokio::runtime::Runtime) -> Wire {
-    let source: PathBuf = root.join("wire");
-    std::fs::write(&source, vec![b'7'; 200 << 20]).unwrap();
-    let transport = Transport::Sftp(sshd.endpoint());
+/// One file of 200 MiB there and back, medians of three, each time by both, session and all. Both put it on the disk: what we send
+/// and what we keep is flushed, and so theirs is asked to flush (`-f`).
+pub fn wire(sshd: &Sshd, root: &Path, runtime: &tokio::runtime::Runtime, place: Place) -> Wire {
+    let (source, mib) = (root.join("wire"), 200);
+    std::fs::write(&source, vec![b'7'; mib << 20]).unwrap();
+    let mut endpoint = sshd.endpoint();
+    if place == Place::Far {
+        endpoint.port = far::door(sshd.port);
+    }
+    let port = endpoint.port;
+    let transport = Transport::Sftp(endpoint);
     let mut times: [Vec<Duration>; 4] = Default::default();
     for round in 0..ROUNDS {
-        let (up, down) = (format!("floor/wire-{round}"), root.join(format!("wire-{round}")));
+        let (up, down) = (format!("floor/{place:?}-{round}"), root.join(format!("{place:?}-{round}")));
         times[0].push(timed(|| {
             runtime.block_on(async { transport.open().await.unwrap().put_new(&up, &source).await.unwrap() });
         }));
         times[1].push(timed(|| {
             runtime.block_on(async { transport.open().await.unwrap().get(&up, &down).await.unwrap() });
         }));
-        times[2].push(timed(|| sftp(sshd, root, &format!("put -f {} {up}-theirs\n", source.display()))));
-        times[3].push(timed(|| sftp(sshd, root, &format!("get -f {up}-theirs {}-theirs\n", down.display()))));
+        times[2].push(timed(|| sftp_at(sshd, port, root, &format!("put -f {} {up}-theirs\n", source.display()))));
+        times[3].push(timed(|| sftp_at(sshd, port, root, &format!("get -f {up}-theirs {}-theirs\n", down.display()))));
     }
     let [a, b, c, d] = times.map(median);
-    Wire { ours: [a, b], theirs: [c, d] }
+    Wire { place, mib, ours: [a, b], theirs: [c, d] }
 }

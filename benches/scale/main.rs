@@ -13,6 +13,7 @@
 mod bank;
 mod city;
 mod cpu;
+mod far;
 mod floor;
 #[expect(dead_code, reason = "shared with the tests, which use more of it")]
 #[path = "../../tests/it/harness/mod.rs"]
@@ -128,7 +129,9 @@ fn main() {
         table.python(floor::python(&postgres, &floor_url, &sshd, &root));
     }
     step("the wire alone");
-    table.wire(floor::wire(&sshd, &root, &runtime));
+    table.wire(floor::wire(&sshd, &root, &runtime, floor::Place::Near));
+    step("the wire to a bank that is 50 ms away");
+    table.wire(floor::wire(&sshd, &root, &runtime, floor::Place::Far));
     println!("{}", if options.json { table.json() } else { table.table() });
     drop((postgres, sshd, keeper));
     let worse = table.regressions();
