@@ -12,6 +12,7 @@ mod audit;
 mod bank;
 mod books;
 mod house;
+mod late;
 #[path = "../it/stories/papers.rs"]
 mod papers;
 mod people;

@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 
 use super::bank::Bank;
+use super::late::Late;
 
 /// What goes wrong, by seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +29,8 @@ pub enum Fault {
     TimeoutBefore,
     /// No answer; it happened.
     TimeoutAfter,
+    /// No answer; the server does it when nobody waits for it any more.
+    Delayed,
     /// An upload breaks off in the middle.
     TornWrite,
     /// A download ends early and is told as a mismatch.
@@ -93,11 +96,12 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::TimeoutBefore,
         Self::TimeoutAfter,
+        Self::Delayed,
         Self::TornWrite,
         Self::ShortRead,
         Self::StaleListing,
@@ -177,6 +181,8 @@ pub struct Outside {
     pub steps: u64,
     pub boxes: BTreeMap<&'static str, Folder>,
     pub banks: BTreeMap<&'static str, Bank>,
+    /// What servers will still do, by when and in which order they took it.
+    late: BTreeMap<(i64, u64), (&'static str, Late)>,
     /// Letters that somebody got: Message-ID, recipients, how often, whether the relay ever kept silent about it or its sender died.
     pub letters: BTreeMap<String, Letter>,
     pub faults: BTreeSet<Fault>,
@@ -208,6 +214,7 @@ impl Outside {
             steps: 0,
             boxes: BTreeMap::new(),
             banks: BTreeMap::new(),
+            late: BTreeMap::new(),
             letters: BTreeMap::new(),
             faults,
             is_calm: false,
@@ -253,6 +260,34 @@ impl Outside {
 
     pub fn has(&self, fault: Fault) -> bool {
         self.faults.contains(&fault)
+    }
+
+    /// Whether the server puts this off, for minutes or hours: whoever asked has no answer.
+    fn is_put_off(&mut self, bank: &'static str, what: impl FnOnce() -> Late) -> bool {
+        // Writes are few beside looks.
+        if !self.strikes_in(Fault::Delayed, 25) {
+            return false;
+        }
+        let minutes = self.rng.random_range(1..240);
+        self.late.insert((self.now_ms + minutes * 60_000, self.steps), (bank, what()));
+        true
+    }
+
+    /// When a server next does what it put off.
+    pub fn late_at(&self) -> Option<i64> {
+        self.late.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Servers do what they put off until now.
+    pub fn catch_up(&mut self) -> bool {
+        let mut any = false;
+        while let Some(entry) = self.late.first_entry().filter(|entry| entry.key().0 <= self.now_ms) {
+            any = true;
+            let (bank, late) = entry.remove();
+            self.say(&format!("{bank} does late: {}", late.words()));
+            late.happens(self.boxes.get_mut(bank).unwrap(), self.now_ms / 1000);
+        }
+        any
     }
 
     /// The bank puts a file out.
@@ -511,6 +546,9 @@ impl Visit for Session {
     fn put_new(&self, path: &str, source: &Path) -> Result<Sent, TransportError> {
         let bytes = std::fs::read(source).map_err(|e| TransportError::Local { path: source.to_owned(), source: e })?;
         self.call("put", path, |out, bank, now| {
+            if out.is_put_off(bank, || Late::Put(path.to_owned(), bytes.clone())) {
+                return Err(timeout("put"));
+            }
             if out.strikes(Fault::DiskFull) {
                 return Err(TransportError::NoSpace { path: path.to_owned() });
             }
@@ -532,6 +570,9 @@ impl Visit for Session {
     fn rename(&self, from: &str, to: &str) -> Result<(), TransportError> {
         let half = std::cell::Cell::new(false);
         self.call("rename", &format!("{from} -> {to}"), |out, bank, _| {
+            if out.is_put_off(bank, || Late::Rename(from.to_owned(), to.to_owned())) {
+                return Err(timeout("rename"));
+            }
             if out.strikes(Fault::RenameRefused) {
                 return Err(TransportError::ServerFailure {
                     during: "rename",
@@ -576,6 +617,9 @@ impl Visit for Session {
 
     fn remove(&self, path: &str) -> Result<(), TransportError> {
         self.call("remove", path, |out, bank, _| {
+            if out.is_put_off(bank, || Late::Remove(path.to_owned())) {
+                return Err(timeout("remove"));
+            }
             out.boxes.get_mut(bank).unwrap().files.remove(path).map(drop).ok_or_else(|| TransportError::NotFound { path: path.to_owned() })
         })
     }

@@ -308,7 +308,8 @@ impl World {
     fn next_moment(&self) -> Option<i64> {
         let banks = self.out(|out| out.banks.values().filter_map(|b| b.agenda.keys().next().map(|(at, _)| *at)).min());
         let nodes = self.nodes.iter().filter(|n| n.standing.is_some()).map(|n| n.away_until).min();
-        [self.wakes.first().copied(), self.batches.first().copied(), banks, nodes].into_iter().flatten().min()
+        let late = self.out(|out| out.late_at());
+        [self.wakes.first().copied(), self.batches.first().copied(), banks, nodes, late].into_iter().flatten().min()
     }
 
     fn soon(&mut self, minutes: i64) {
@@ -349,7 +350,7 @@ impl World {
 
     /// Banks take, and do what they planned.
     fn banks_act(&mut self) {
-        let mut acted = false;
+        let mut acted = self.out(Outside::catch_up);
         for (code, _) in BANKS {
             acted |= self.out(|out| {
                 // At its own pace: mostly some minutes later, sometimes tomorrow.
