@@ -35,6 +35,8 @@ const ROWS_MAILED_MAX: u64 = 10_000;
 /// A batch that passed the gate this long ago has its publication.
 const LOOK_BACK_DAYS: i64 = 120;
 const DAY_MINUTES: i64 = 24 * 60;
+/// The incident of a list that is due and not up; its batch follows.
+const UNPOSTED: &str = "unposted:";
 /// Numbers of rows that are named in a sentence.
 const NAMED: usize = 10;
 
@@ -179,13 +181,10 @@ async fn verify(gateway: &Gateway, one: &Publication, now: Timestamp) -> Result<
 
 /// What is due today and not up in the villages is told, once.
 async fn unposted(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
-    let late = gateway.store.read().await?.publications_unposted(gateway.today(now)).await?;
+    let late = gateway.store.read().await?.publications_unposted(gateway.today(now), UNPOSTED).await?;
     let mut done = Done::default();
     for one in late {
-        let key = format!("unposted:{}", one.batch);
-        if gateway.store.read().await?.is_incident_open(&key).await? {
-            continue;
-        }
+        let key = format!("{UNPOSTED}{}", one.batch);
         let due = one.due_on.map(|d| d.to_string()).unwrap_or_default();
         let what = gateway.say(Words::new(
             format!("{}批次{}的发放结果应于{due}前在各村公示，尚未登记公示", one.department.name, one.batch),
@@ -222,7 +221,7 @@ pub async fn posted(gateway: &Gateway, by: &Operator, batch: &str, now: Timestam
         let on = one.posted_on.map(|d| d.to_string()).unwrap_or_default();
         return OperateError::refused(format!("批次{batch}已于{on}登记公示"), format!("batch {batch} is up since {on} already"));
     }
-    tx.close_incident(&format!("unposted:{batch}"), now).await?;
+    tx.close_incident(&format!("{UNPOSTED}{batch}"), now).await?;
     tx.audit(&by.login, "publication.posted", batch, &today.to_string(), now).await?;
     tx.commit().await?;
     Ok(gateway.say(Words::new(format!("批次{batch}已登记公示（{today}）"), format!("batch {batch} is up since {today}"))))

@@ -149,13 +149,16 @@ impl Tx {
         self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(publication).collect()
     }
 
-    /// Publications that are due on this day or before and that nobody has put up.
+    /// Publications that are due on this day or before, that nobody has put up, and of which no incident (its key begins so) tells.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn publications_unposted(&mut self, today: NaiveDate) -> Result<Vec<Publication>, StoreError> {
-        let sql = format!("select {COLUMNS} where p.posted_on = '' and p.due_on <> '' and p.due_on <= $1 and p.rows > 0 order by p.id");
-        self.rows(sqlx::AssertSqlSafe(sql), args![today]).await?.iter().map(publication).collect()
+    pub async fn publications_unposted(&mut self, today: NaiveDate, told_as: &str) -> Result<Vec<Publication>, StoreError> {
+        let sql = format!(
+            "select {COLUMNS} where p.posted_on = '' and p.due_on <> '' and p.due_on <= $1 and p.rows > 0 \
+             and not exists (select 1 from incident n where n.key = $2 || p.batch and n.state = 'open') order by p.id"
+        );
+        self.rows(sqlx::AssertSqlSafe(sql), args![today, told_as]).await?.iter().map(publication).collect()
     }
 
     /// The publication of a batch.
