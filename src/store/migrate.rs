@@ -76,6 +76,7 @@ const VERSIONS: &[Version] = &[
         postgres: &[include_str!("migrations/0014_postgres.sql")],
         sqlite: &[include_str!("migrations/0014_sqlite.sql")],
     },
+    Version { number: 15, name: "transient", both: &[include_str!("migrations/0015_transient.sql")], postgres: &[], sqlite: &[] },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

@@ -67,6 +67,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
         (12, "history"),
         (13, "seal"),
         (14, "due"),
+        (15, "transient"),
     ]
     .map(|(n, name)| (n, name.to_owned()))
     .to_vec();
@@ -78,7 +79,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
     let again = w.store.migrate().await.unwrap();
     assert_eq!(
         (again.had.as_slice(), again.applied.as_slice()),
-        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14].as_slice(), [].as_slice())
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].as_slice(), [].as_slice())
     );
     w.store.check_schema().await.unwrap();
     assert!(w.tables().await.contains("instruction_state"));
@@ -94,9 +95,9 @@ async fn a_newer_or_altered_schema_is_refused(w: World) {
     }
     w.must("update _sqlx_migrations set checksum = (select checksum from kept where kept.version = _sqlx_migrations.version)").await;
     w.store.check_schema().await.unwrap();
-    w.must("update _sqlx_migrations set version = 99 where version = 14").await;
+    w.must("update _sqlx_migrations set version = 99 where version = 15").await;
     for said in [w.store.migrate().await.err(), w.store.check_schema().await.err(), w.store.migration_plan().await.err()] {
-        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 14 })), "{said:?}");
+        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 15 })), "{said:?}");
     }
 }
 

@@ -140,3 +140,23 @@ async fn no_pass_of_a_quiet_round_reads_more_for_the_years_behind_it() {
     }
     assert!(grown.is_empty(), "\n{}", grown.join("\n"));
 }
+
+#[tokio::test]
+async fn what_waits_for_a_department_is_not_gone_through_for_what_may_be_tried_again() {
+    let mut w = World::on_postgres().await;
+    let name = w.url.split('?').next().unwrap().rsplit_once('/').unwrap().1.to_owned();
+    Postgres::shared().psql(&w.url, &format!("alter database {name} set enable_seqscan = off"));
+    w.gateway.store.close().await;
+    w = w.started_again().await;
+    w.now = at(MONTHS[0], "10:00:00");
+    w.release(&draft("N1", COUNTER, 0..5 * PEOPLE)).await;
+    rounds(&mut w).await;
+    let slip = w.take_one(COUNTER);
+    w.answer(&slip, &vec![Word::Failed("账户已销户"); slip.orders.len()]);
+    rounds(&mut w).await;
+    assert_eq!(w.int("select count(*) from failure_case where state = 'open' and class <> 'BT'").await, 5 * i64::try_from(PEOPLE).unwrap());
+    w.gateway.store.close().await;
+    Postgres::shared().psql(&w.url, "vacuum analyze");
+    let read = quiet_round(&w).await["remedy"]["instruction_state"];
+    assert!(read <= CHANCE, "{read} rows");
+}
