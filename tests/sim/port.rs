@@ -265,7 +265,7 @@ impl Outside {
     /// Whether the server puts this off, for minutes or hours: whoever asked has no answer.
     fn is_put_off(&mut self, bank: &'static str, what: impl FnOnce() -> Late) -> bool {
         // Writes are few beside looks.
-        if !self.strikes_in(Fault::Delayed, 40) {
+        if !self.strikes_in(Fault::Delayed, 25) {
             return false;
         }
         let minutes = self.rng.random_range(1..240);
