@@ -50,6 +50,16 @@ impl EntriesSum {
         self.count += 1;
         self.days = Some(self.days.map_or((on, on), |(first, last)| (first.min(on), last.max(on))));
     }
+
+    /// Takes what another went through.
+    pub fn join(&mut self, other: Self) {
+        self.digest = self.digest.wrapping_add(other.digest);
+        self.count += other.count;
+        self.days = match (self.days, other.days) {
+            (Some(ours), Some(theirs)) => Some((ours.0.min(theirs.0), ours.1.max(theirs.1))),
+            (ours, theirs) => ours.or(theirs),
+        };
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +76,9 @@ mod tests {
         };
         let (a, b) = (entry(100, "A"), entry(200, "B"));
         assert_eq!(of(&[a, b]), of(&[b, a]));
+        let mut joined = of(&[b]);
+        joined.join(of(&[EntryFacts { on: NaiveDate::MAX, ..a }]));
+        assert_eq!(joined, of(&[EntryFacts { on: NaiveDate::MAX, ..a }, b]));
         let later = EntryFacts { on: NaiveDate::MAX, ..a };
         for other in [
             &[a][..],

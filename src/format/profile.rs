@@ -22,7 +22,7 @@ use super::parse;
 use super::plan::{self, Content, Plan};
 use super::render::{FieldFault, RenderError, Renderer};
 use super::spec::Spec;
-use super::statement::{self, Statement, StatementError};
+use super::statement::{self, Keep, Opened, Statement, StatementError};
 use super::substitute;
 use super::summary::{ParseSummary, Parsed};
 use super::template::{PathToken, Piece};
@@ -536,15 +536,15 @@ impl Profile {
         parse::parse(&self.plan, (kind, role, digested), source, sink)
     }
 
-    /// Reads the statements of a file that has a form of its own (camt, MT), and proves them. `None` where the profile lays the
-    /// file out instead.
+    /// Reads the statements of a file that has a form of its own (camt, MT), and proves them; the movements are handed on as they
+    /// come. `None` where the profile lays the file out instead.
     ///
     /// # Errors
-    /// As [`statement::read`], and where the file is of another form than the profile says.
-    pub fn statements(&self, role: &str, source: &mut dyn Read) -> Option<Result<Vec<Statement>, StatementError>> {
+    /// As [`statement::scan`], and where the file is of another form than the profile says.
+    pub fn statements(&self, role: &str, opened: Opened<'_>, keep: Keep<'_>) -> Option<Result<Vec<Statement>, StatementError>> {
         let file = self.plan.inbound.iter().find(|i| i.kind == InboundKind::Statement && i.role == role)?;
         let Content::Statement(form) = file.content else { return None };
-        Some(statement::read_as(form, source))
+        Some(statement::scan_as(form, opened, keep))
     }
 
     /// Whether a statement's file has a form of its own.

@@ -466,24 +466,14 @@ impl Tx {
         Ok(())
     }
 
-    /// Keeps what a bank only tells of (通知): it counts nowhere, and never proves a day. Gives its number.
+    /// Begins to keep what a bank only tells of (通知): it counts nowhere, and never proves a day. Gives its number.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn insert_notice(
-        &mut self,
-        file: &FileIn,
-        head: &StatementHead,
-        entries: &[StatementEntry],
-        form: &str,
-    ) -> Result<i64, StoreError> {
-        let days = || entries.iter().map(|e| e.date);
-        let from = head.from.or_else(|| days().min()).or(head.to).unwrap_or_default();
-        let to = head.to.or_else(|| days().max()).unwrap_or(from);
-        let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-        let id = self.write_statement(file, head, (from, to), count, &format!("notice: {form} proves no day")).await?;
-        self.insert_entries(id, entries).await?;
-        Ok(id)
+    pub async fn open_notice(&mut self, file: &FileIn, head: &StatementHead, entries: &EntriesSum, form: &str) -> Result<i64, StoreError> {
+        let from = head.from.or(entries.days.map(|d| d.0)).or(head.to).unwrap_or_default();
+        let to = head.to.or(entries.days.map(|d| d.1)).unwrap_or(from);
+        self.write_statement(file, head, (from, to), entries.count, &format!("notice: {form} proves no day")).await
     }
 
     /// Registers a further statement of a file over the same kept bytes. `None`: it is registered already.

@@ -1,12 +1,14 @@
 //! Statements as banks really send them: any version, prefix, namespace and envelope, any currency, several in a file; and what
 //! no bank should send, refused with its place. `bankgate statement parse` is tried from outside.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
+use std::io::Read;
 use std::process::Command;
 
 use bankgate::domain::exchange::Side;
 use bankgate::format::Dialect;
-use bankgate::format::statement::{Booked, Continuity, Form, Statement, entries, head, read};
+use bankgate::format::statement::{Booked, Continuity, Form, Statement, entries, head, read, scan};
 
 fn parsed(text: &str) -> Vec<Statement> {
     read(&mut text.as_bytes()).unwrap_or_else(|e| panic!("{e}"))
@@ -251,6 +253,50 @@ fn mt940_pages_years_and_faults() {
     }
     let s = one(&MT940.replace("{2:O940", "{2:O942").replace(":60F:C190313CNY1000,00", ":34F:CNY0,\r\n:13D:1903141200+0800"));
     assert_eq!((s.form, s.continuity.code()), (Form::Mt942, "unproven"));
+}
+
+/// Bytes, and how many of them were taken so far.
+struct Counted<'b>(&'b [u8], &'b Cell<usize>);
+
+impl Read for Counted<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.0.read(out)?;
+        self.1.set(self.1.get() + n);
+        Ok(n)
+    }
+}
+
+#[test]
+fn movements_are_handed_on_while_the_file_is_read_and_the_file_is_not_held() {
+    let lines = entry("0.01", "CRDT", "<AddtlNtryInf>利息</AddtlNtryInf>").repeat(20_000);
+    let camt = camt053(&[statement("S1", "0.00", "200.00", &lines), statement("S2", "200.00", "400.00", &lines)].concat());
+    let page = |number: u32, opening: &str, closing: &str| {
+        let lines = ":61:190314C0,01NTRFA//B\n:86:利息\n".repeat(20_000);
+        format!(":20:A\n:25:1\n:28C:{number}\n:60F:C190314CNY{opening}\n{lines}:62F:C190314CNY{closing}\n-\n")
+    };
+    let mt = [page(1, "0,", "200,"), page(2, "200,", "400,")].concat();
+    for text in [camt, mt] {
+        let taken = Cell::new(0);
+        // Opened to look at it, once more where its character set has to be known, and to read it: the last time counts.
+        let opened = || -> std::io::Result<Box<dyn Read>> {
+            taken.set(0);
+            Ok(Box::new(Counted(text.as_bytes(), &taken)))
+        };
+        let (mut farthest, mut counts) = (0, [0, 0]);
+        let statements = scan(&opened, &mut |at, movement| {
+            counts[at] += 1;
+            assert_eq!((movement.minor, movement.whole.text.trim_start_matches("TRF ")), (1, "利息"));
+            if counts[0] == 1 {
+                farthest = farthest.max(taken.get());
+            }
+        })
+        .unwrap();
+        assert!(farthest * 10 < text.len(), "the first movement was handed on after {farthest} of {} bytes", text.len());
+        assert_eq!((counts, taken.get()), ([20_000, 20_000], text.len()));
+        for s in &statements {
+            assert_eq!((s.movements.len(), s.seen.credits, s.credit_sum, s.continuity.code()), (0, 20_000, 20_000, "ok"));
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use chrono::NaiveDate;
 
-use super::{Balance, Booked, Detail, Form, Movement, Statement, StatementError, decimals, minor};
+use super::{Balance, Booked, Detail, Form, Keep, Movement, Statement, StatementError, decimals, minor};
 use crate::domain::exchange::Side;
 use crate::domain::masked::{Account, Name};
 use crate::format::totals::Tallier;
@@ -68,16 +68,18 @@ struct Open {
     created: Option<NaiveDate>,
     balances: Vec<RawBalance>,
     entry: Option<RawEntry>,
+    /// Its place in the file.
+    at: usize,
     /// Movements whose day is not known yet.
-    undated: Vec<usize>,
+    undated: Vec<Movement>,
     sums: [Option<Raw>; 3],
 }
 
-/// Reads every statement of the file.
+/// Reads every statement of the file, and hands its movements on.
 ///
 /// # Errors
 /// When the file is not sound, or holds no message of these kinds.
-pub fn read(source: &mut dyn Read) -> Result<Vec<Statement>, StatementError> {
+pub fn scan(source: &mut dyn Read, keep: Keep<'_>) -> Result<Vec<Statement>, StatementError> {
     let mut walker = Walker::new(source, Charset::Declared, Tallier::new(&[]))?;
     let mut out = Vec::new();
     let mut form: Option<(Form, usize)> = None;
@@ -96,7 +98,7 @@ pub fn read(source: &mut dyn Read) -> Result<Vec<Statement>, StatementError> {
                 }
                 (Some((form, depth)), None) => {
                     if walker.depth() == depth + 1 && matches!(walker.name(), "Stmt" | "Rpt" | "Ntfctn") {
-                        open = Some(Open::new(form, &walker));
+                        open = Some(Open::new(form, out.len(), &walker));
                     }
                 }
                 (Some(_), Some(open)) => open.begin(&walker),
@@ -104,10 +106,10 @@ pub fn read(source: &mut dyn Read) -> Result<Vec<Statement>, StatementError> {
             Step::Close => match &mut open {
                 Some(statement) if walker.path().len() + 1 == statement.below => {
                     if let Some(whole) = open.take() {
-                        out.push(whole.finish(pages));
+                        out.push(whole.finish(pages, keep));
                     }
                 }
-                Some(statement) => statement.close(&walker),
+                Some(statement) => statement.close(&walker, keep),
                 None => {
                     match walker.name() {
                         "PgNb" => pages.0 = walker.text().parse().ok(),
@@ -175,13 +177,14 @@ fn words(into: &mut String, text: &str) {
 }
 
 impl Open {
-    fn new(form: Form, walker: &Walker<'_>) -> Self {
+    fn new(form: Form, at: usize, walker: &Walker<'_>) -> Self {
         Self {
             statement: Statement::new(form, walker.place().line),
             below: walker.path().len() + 1,
             created: None,
             balances: Vec::new(),
             entry: None,
+            at,
             undated: Vec::new(),
             sums: [None, None, None],
         }
@@ -200,11 +203,11 @@ impl Open {
         }
     }
 
-    fn close(&mut self, walker: &Walker<'_>) {
+    fn close(&mut self, walker: &Walker<'_>, keep: Keep<'_>) {
         let path = walker.path().get(self.below..).unwrap_or_default();
         if path == "Ntry" {
             if let Some(entry) = self.entry.take() {
-                self.movement(entry);
+                self.movement(entry, keep);
             }
             return;
         }
@@ -265,7 +268,7 @@ impl Open {
         minor(&raw.text, '.', decimals).map_err(|what| at(raw.place, &what))
     }
 
-    fn movement(&mut self, raw: RawEntry) {
+    fn movement(&mut self, raw: RawEntry, keep: Keep<'_>) {
         let statement = &mut self.statement;
         for fault in &raw.faults {
             statement.problem(fault.clone());
@@ -310,16 +313,14 @@ impl Open {
         {
             statement.problem(at(raw.place, &format!("the batch declares {declared} payments, and {} stand in it", raw.details.len())));
         }
-        if raw.booked_on.or(raw.value_on).is_none() {
-            self.undated.push(self.statement.movements.len());
-        }
-        let (side_word, details) = (raw.side.clone(), raw.details.clone());
+        let on = raw.booked_on.or(raw.value_on).or(self.statement.to);
+        let side_word = raw.side;
         let currency = self.statement.currency.clone();
         let is_from_debtor = (side == Side::Credit) != is_reversal;
-        let details = details.into_iter().map(|d| detail(d, &side_word, &currency, is_from_debtor)).collect();
-        self.statement.movements.push(Movement {
+        let details = raw.details.into_iter().map(|d| detail(d, &side_word, &currency, is_from_debtor)).collect();
+        let movement = Movement {
             line: raw.place.map_or(0, |p| p.line),
-            booked_on: raw.booked_on.or(raw.value_on).unwrap_or_default(),
+            booked_on: on.unwrap_or_default(),
             value_on: raw.value_on,
             side,
             minor,
@@ -328,10 +329,16 @@ impl Open {
             batch_count,
             whole: Detail { reference: raw.batch_ref.or(raw.reference), bank_ref: raw.bank_ref, text: raw.text, ..Detail::default() },
             details,
-        });
+        };
+        if on.is_none() {
+            self.undated.push(movement);
+            return;
+        }
+        self.statement.see(&movement);
+        keep(self.at, movement);
     }
 
-    fn finish(mut self, pages: (Option<u64>, Option<bool>)) -> Statement {
+    fn finish(mut self, pages: (Option<u64>, Option<bool>), keep: Keep<'_>) -> Statement {
         for raw in std::mem::take(&mut self.balances) {
             let what = match (Self::amount(&mut self.statement, &raw.amount), raw.side.as_str()) {
                 (Ok(minor), "CRDT") => {
@@ -365,15 +372,13 @@ impl Open {
             s.problem(format!("line {line}: the statement names no account"));
         }
         let fallback = s.to.or(s.closing.and_then(|b| b.on)).or(self.created);
-        for index in self.undated {
-            match (fallback, s.movements.get_mut(index)) {
-                (Some(day), Some(movement)) => movement.booked_on = day,
-                (None, Some(movement)) => {
-                    let line = movement.line;
-                    s.problem(format!("line {line}: the entry has no day, and neither has its statement"));
-                }
-                (_, None) => {}
+        for mut movement in self.undated {
+            match fallback {
+                Some(day) => movement.booked_on = day,
+                None => s.problem(format!("line {}: the entry has no day, and neither has its statement", movement.line)),
             }
+            s.see(&movement);
+            keep(self.at, movement);
         }
         self.statement
     }

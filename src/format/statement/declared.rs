@@ -17,25 +17,29 @@ pub fn read_declared(profile: &Profile, source: &mut dyn Read) -> io::Result<Opt
     let mut statement = Statement::new(Form::Declared, 1);
     let mut faults = Vec::new();
     let summary = profile.parse(InboundKind::Statement, &role.role, source, &mut |parsed| match parsed {
-        Parsed::Entry(entry) => statement.movements.push(Movement {
-            line: entry.line,
-            booked_on: entry.date,
-            value_on: None,
-            side: entry.side,
-            minor: i128::from(entry.amount.get()),
-            is_reversal: false,
-            booked: Booked::Yes,
-            batch_count: None,
-            whole: Detail {
-                minor: None,
-                reference: entry.reference,
-                bank_ref: entry.bank_ref,
-                counter_account: entry.counter_account,
-                counter_name: entry.counter_name,
-                text: entry.text,
-            },
-            details: Vec::new(),
-        }),
+        Parsed::Entry(entry) => {
+            let movement = Movement {
+                line: entry.line,
+                booked_on: entry.date,
+                value_on: None,
+                side: entry.side,
+                minor: i128::from(entry.amount.get()),
+                is_reversal: false,
+                booked: Booked::Yes,
+                batch_count: None,
+                whole: Detail {
+                    minor: None,
+                    reference: entry.reference,
+                    bank_ref: entry.bank_ref,
+                    counter_account: entry.counter_account,
+                    counter_name: entry.counter_name,
+                    text: entry.text,
+                },
+                details: Vec::new(),
+            };
+            statement.see(&movement);
+            statement.movements.push(movement);
+        }
         Parsed::Fault(fault) => {
             let column = fault.column.map(|c| format!(", {c}")).unwrap_or_default();
             faults.push(format!("line {}{column}: {}", fault.line, fault.what));

@@ -1,8 +1,6 @@
 //! A statement's booked lines as the rest of the house knows them: in fen, one for each payment that the bank tells apart, where
 //! the payments make the whole.
 
-use chrono::NaiveDate;
-
 use super::{Booked, Detail, Movement, Statement};
 use crate::domain::exchange::{StatementEntry, StatementHead};
 use crate::domain::money::Fen;
@@ -13,18 +11,11 @@ pub fn is_home_currency(statement: &Statement) -> bool {
     statement.currency == "CNY"
 }
 
-/// The days of its booked lines, first and last.
-#[must_use]
-pub fn booked_days(statement: &Statement) -> Option<(NaiveDate, NaiveDate)> {
-    let days = || statement.movements.iter().filter(|m| m.booked == Booked::Yes).map(|m| m.booked_on);
-    Some((days().min()?, days().max()?))
-}
-
 /// What it says of itself. `None` for an amount that is too large for us.
 #[must_use]
 pub fn head(statement: &Statement) -> Option<StatementHead> {
     let balance_day = |b: Option<super::Balance>| b.and_then(|b| b.on);
-    let days = booked_days(statement);
+    let days = statement.seen.days;
     let to = statement.to.or(balance_day(statement.closing)).or(days.map(|d| d.1));
     // An opening balance bears the day before as often as the first day.
     let from = statement.from.or(days.map(|d| d.0)).or(to);
@@ -39,26 +30,36 @@ pub fn head(statement: &Statement) -> Option<StatementHead> {
 #[must_use]
 pub fn entries(statement: &Statement, first: u64) -> Option<Vec<StatementEntry>> {
     let mut out = Vec::new();
-    let mut line = first;
-    for movement in statement.movements.iter().filter(|m| m.booked == Booked::Yes && m.minor != 0) {
-        let parts = parts(movement);
-        for (minor, detail) in parts {
-            let amount = Fen::new(i64::try_from(minor).ok()?);
-            out.push(StatementEntry {
-                line,
-                date: movement.booked_on,
-                side: movement.side,
-                amount,
-                reference: detail.reference.clone().or_else(|| movement.whole.reference.clone()),
-                bank_ref: detail.bank_ref.clone().or_else(|| movement.whole.bank_ref.clone()),
-                counter_account: detail.counter_account.clone(),
-                counter_name: detail.counter_name.clone(),
-                text: words(movement, detail),
-            });
-            line += 1;
-        }
+    for movement in &statement.movements {
+        out.extend(lines_of(movement)?);
+    }
+    for (line, entry) in (first..).zip(&mut out) {
+        entry.line = line;
     }
     Some(out)
+}
+
+/// The lines that a movement is in the books, unnumbered: one for each payment told apart; none where it is not booked. `None` for
+/// an amount that is too large for us.
+#[must_use]
+pub fn lines_of(movement: &Movement) -> Option<Vec<StatementEntry>> {
+    if movement.booked == Booked::NotYet || movement.minor == 0 {
+        return Some(Vec::new());
+    }
+    let line = |(minor, detail): (i128, &Detail)| {
+        Some(StatementEntry {
+            line: 0,
+            date: movement.booked_on,
+            side: movement.side,
+            amount: Fen::new(i64::try_from(minor).ok()?),
+            reference: detail.reference.clone().or_else(|| movement.whole.reference.clone()),
+            bank_ref: detail.bank_ref.clone().or_else(|| movement.whole.bank_ref.clone()),
+            counter_account: detail.counter_account.clone(),
+            counter_name: detail.counter_name.clone(),
+            text: words(movement, detail),
+        })
+    };
+    parts(movement).into_iter().map(line).collect()
 }
 
 /// The payments of a movement, where all have amounts that make the whole; else the movement.

@@ -22,7 +22,7 @@ use std::io::Read;
 use chrono::NaiveDate;
 
 pub use declared::read_declared;
-pub use entries::{booked_days, entries, head, is_home_currency};
+pub use entries::{entries, head, is_home_currency, lines_of};
 
 pub use view::{DetailView, EntryView, StatementView, view};
 
@@ -175,6 +175,25 @@ pub struct DeclaredTotals {
     pub sum: Option<i128>,
 }
 
+/// What was seen of a statement's movements, whoever has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Booked credits.
+    pub credits: u64,
+    /// Booked debits.
+    pub debits: u64,
+    /// Told of, and not booked.
+    pub not_booked: u64,
+    /// The days of the booked ones, first and last.
+    pub days: Option<(NaiveDate, NaiveDate)>,
+}
+
+/// Opens a file at its beginning: what has to be known of all of it is found before it is read.
+pub type Opened<'o> = &'o dyn Fn() -> std::io::Result<Box<dyn Read + 'o>>;
+
+/// Takes each movement as it comes, with the place of its statement in the file, from 0.
+pub type Keep<'k> = &'k mut dyn FnMut(usize, Movement);
+
 /// A statement, or a page of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
@@ -206,8 +225,10 @@ pub struct Statement {
     pub available: Option<Balance>,
     /// What it declares.
     pub declared: DeclaredTotals,
-    /// Its movements, as they stand.
+    /// Its movements, as they stand; none where they were handed on as they came.
     pub movements: Vec<Movement>,
+    /// What was seen of them.
+    pub seen: Seen,
     /// Booked credits.
     pub credit_sum: i128,
     /// Booked debits.
@@ -246,25 +267,51 @@ impl From<WalkError> for StatementError {
 /// # Errors
 /// When it is none of the forms, or not sound: where, and what is wrong.
 pub fn read(source: &mut dyn Read) -> Result<Vec<Statement>, StatementError> {
+    let mut bytes = Vec::new();
+    source.read_to_end(&mut bytes)?;
+    let mut movements: Vec<Vec<Movement>> = Vec::new();
+    let mut statements = scan(&|| Ok(Box::new(bytes.as_slice())), &mut |at, movement| {
+        if movements.len() <= at {
+            movements.resize_with(at + 1, Vec::new);
+        }
+        if let Some(of) = movements.get_mut(at) {
+            of.push(movement);
+        }
+    })?;
+    for (statement, movements) in statements.iter_mut().zip(movements) {
+        statement.movements = movements;
+        // Those that bear no day come last of their statement.
+        statement.movements.sort_by_key(|m| m.line);
+    }
+    Ok(statements)
+}
+
+/// Reads every statement of a file, in whichever form it is, and proves them; the movements are handed on as they come, and none
+/// is held.
+///
+/// # Errors
+/// As [`read`].
+pub fn scan(opened: Opened<'_>, keep: Keep<'_>) -> Result<Vec<Statement>, StatementError> {
     let mut head = Vec::new();
-    (&mut *source).take(4096).read_to_end(&mut head)?;
-    let looks = looks_like(&head);
-    let mut whole = std::io::Cursor::new(head).chain(source);
-    let mut statements = match looks {
-        Looks::Xml => camt::read(&mut whole)?,
-        Looks::Mt => mt::read(&mut whole)?,
+    opened()?.take(4096).read_to_end(&mut head)?;
+    let mut statements = match looks_like(&head) {
+        Looks::Xml => camt::scan(&mut *opened()?, keep)?,
+        Looks::Mt => mt::scan(opened, keep)?,
         Looks::Nothing(what) => return Err(StatementError::Unknown(what)),
     };
     prove::prove(&mut statements);
     Ok(statements)
 }
 
-/// Reads one whose form the profile says.
+/// Scans one whose form the profile says.
 ///
 /// # Errors
 /// As [`read`], and where it is another form.
-pub(super) fn read_as(form: FormSpec, source: &mut dyn Read) -> Result<Vec<Statement>, StatementError> {
-    let statements = read(source)?;
+pub(super) fn scan_as(form: FormSpec, opened: Opened<'_>, keep: Keep<'_>) -> Result<Vec<Statement>, StatementError> {
+    meant(form, scan(opened, keep)?)
+}
+
+fn meant(form: FormSpec, statements: Vec<Statement>) -> Result<Vec<Statement>, StatementError> {
     let is_meant = |s: &&Statement| match form {
         FormSpec::Camt => matches!(s.form, Form::Camt053 | Form::Camt052 | Form::Camt054),
         FormSpec::Mt => matches!(s.form, Form::Mt940 | Form::Mt942),
@@ -278,7 +325,7 @@ pub(super) fn read_as(form: FormSpec, source: &mut dyn Read) -> Result<Vec<State
 /// Reads one as any file of a profile is read: entries to the sink, what is wrong into the summary.
 pub(super) fn stream(form: FormSpec, source: &mut dyn Read, sink: &mut dyn FnMut(Parsed)) -> std::io::Result<ParseSummary> {
     let mut summary = ParseSummary::default();
-    let statements = match read_as(form, source) {
+    let statements = match read(source).and_then(|statements| meant(form, statements)) {
         Ok(statements) => statements,
         Err(StatementError::Io(error)) => return Err(error),
         Err(error) => {
@@ -306,24 +353,26 @@ pub(super) fn stream(form: FormSpec, source: &mut dyn Read, sink: &mut dyn FnMut
     Ok(summary)
 }
 
-/// Pages of one statement made whole: each follows the one before it, which was not the last.
+/// Pages of one statement made whole: each follows the one before it, which was not the last. With each, the places of its pages.
 #[must_use]
-pub fn whole(statements: Vec<Statement>) -> Vec<Statement> {
-    let mut out: Vec<Statement> = Vec::new();
-    for next in statements {
+pub fn whole(statements: impl IntoIterator<Item = (usize, Statement)>) -> Vec<(Statement, Vec<usize>)> {
+    let mut out: Vec<(Statement, Vec<usize>)> = Vec::new();
+    for (at, next) in statements {
         let is_page_of = |before: &Statement| {
             let is_open = before.closing.is_some_and(|c| c.is_interim) || before.is_last_page == Some(false);
             let is_same = before.account == next.account && before.currency == next.currency && before.form == next.form;
             is_same && is_open && before.sequence == next.sequence
         };
-        match out.last_mut().filter(|before| is_page_of(before)) {
-            Some(before) => {
+        match out.last_mut().filter(|(before, _)| is_page_of(before)) {
+            Some((before, pages)) => {
+                pages.push(at);
                 before.movements.extend(next.movements);
+                before.seen.join(next.seen);
                 (before.closing, before.is_last_page, before.to) = (next.closing, next.is_last_page, next.to.or(before.to));
                 before.credit_sum = before.credit_sum.saturating_add(next.credit_sum);
                 before.debit_sum = before.debit_sum.saturating_add(next.debit_sum);
             }
-            None => out.push(next),
+            None => out.push((next, vec![at])),
         }
     }
     out
@@ -383,6 +432,23 @@ pub(super) fn minor(text: &str, mark: char, decimals: usize) -> Result<i128, Str
     format!("{whole}{kept}{}", "0".repeat(decimals - kept.len())).parse().map_err(|_| "is too large an amount".to_owned())
 }
 
+/// Days of both, first and last.
+fn joined(one: Option<(NaiveDate, NaiveDate)>, other: Option<(NaiveDate, NaiveDate)>) -> Option<(NaiveDate, NaiveDate)> {
+    match (one, other) {
+        (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+        (one, other) => one.or(other),
+    }
+}
+
+impl Seen {
+    fn join(&mut self, other: Self) {
+        self.credits += other.credits;
+        self.debits += other.debits;
+        self.not_booked += other.not_booked;
+        self.days = joined(self.days, other.days);
+    }
+}
+
 impl Statement {
     fn new(form: Form, line: u64) -> Self {
         Self {
@@ -401,11 +467,27 @@ impl Statement {
             available: None,
             declared: DeclaredTotals::default(),
             movements: Vec::new(),
+            seen: Seen::default(),
             credit_sum: 0,
             debit_sum: 0,
             continuity: Continuity::Unproven(String::new()),
             problems: Vec::new(),
         }
+    }
+
+    /// Counts a movement in.
+    fn see(&mut self, movement: &Movement) {
+        if movement.booked == Booked::NotYet {
+            self.seen.not_booked += 1;
+            return;
+        }
+        let (sum, count) = match movement.side {
+            Side::Credit => (&mut self.credit_sum, &mut self.seen.credits),
+            Side::Debit => (&mut self.debit_sum, &mut self.seen.debits),
+        };
+        *sum = sum.saturating_add(movement.minor);
+        *count += 1;
+        self.seen.days = joined(self.seen.days, Some((movement.booked_on, movement.booked_on)));
     }
 
     fn problem(&mut self, what: String) {

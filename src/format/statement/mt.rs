@@ -1,11 +1,11 @@
 //! MT940 and MT942: tagged lines, alone or in SWIFT's blocks, several messages and pages in a file. `RC` takes a credit back and is
 //! a debit, `RD` takes a debit back and is a credit; `EC` and `ED` are expected and not booked.
 
-use std::io::Read;
+use std::io::{BufRead as _, BufReader, Read as _};
 
 use chrono::{Datelike as _, NaiveDate};
 
-use super::{Balance, Booked, Detail, Form, Movement, Statement, StatementError, decimals, minor};
+use super::{Balance, Booked, Detail, Form, Keep, Movement, Opened, Statement, StatementError, decimals, minor};
 use crate::domain::exchange::Side;
 use crate::domain::masked::Account;
 use crate::format::charset::Dialect;
@@ -13,20 +13,29 @@ use crate::format::xml::{Place, XmlFault};
 
 /// No field has more lines: what goes on longer is no statement.
 const FIELD_LINES_MAX: usize = 1000;
-/// No statement of this kind is larger.
-const BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// Nor is any line longer, in bytes.
+const LINE_MAX: u64 = 64 * 1024;
 
-/// Reads every message of the file.
+/// Reads every message of the file, and hands its movements on.
 ///
 /// # Errors
 /// When the text cannot be decoded, or stands outside every field.
-pub fn read(source: &mut dyn Read) -> Result<Vec<Statement>, StatementError> {
-    let mut bytes = Vec::new();
-    source.take(BYTES_MAX).read_to_end(&mut bytes)?;
-    let text = decoded(&bytes)?;
-    let mut messages = Messages { out: Vec::new(), kind: None };
+pub fn scan(opened: Opened<'_>, keep: Keep<'_>) -> Result<Vec<Statement>, StatementError> {
+    // A line of GB18030 may be UTF-8 by chance; a file is not.
+    let mut is_utf8 = true;
+    lines(opened, |_, line| {
+        is_utf8 &= std::str::from_utf8(line).is_ok();
+        Ok(is_utf8)
+    })?;
+    let dialect = if is_utf8 { Dialect::Utf8 } else { Dialect::Gb18030 };
+    let mut messages = Messages { out: Vec::new(), kind: None, last: None, keep };
     let mut field: Option<Field> = None;
-    for (number, line) in (1u64..).zip(text.split('\n')) {
+    let mut scratch = String::new();
+    lines(opened, |number, line| {
+        let line = dialect.decode(line, &mut scratch).map_err(|_| fault(number, "is neither UTF-8 nor GB18030"))?;
+        if line.chars().any(|c| c.is_control() && c != '\r' && c != '\t') {
+            return Err(fault(number, "holds a control character"));
+        }
         let mut line = line.trim_end_matches('\r');
         if line.trim_start().starts_with('{') || line.starts_with("-}") || line == "-" {
             messages.take(field.take());
@@ -44,32 +53,36 @@ pub fn read(source: &mut dyn Read) -> Result<Vec<Statement>, StatementError> {
         } else if !line.trim().is_empty() {
             return Err(fault(number, "stands in no field: a field begins with its tag, such as :61:"));
         }
-    }
+        Ok(true)
+    })?;
     messages.take(field.take());
     Ok(messages.finish())
 }
 
-fn fault(line: u64, what: &str) -> StatementError {
-    StatementError::At(XmlFault { place: Place { line, column: 1 }, what: what.to_owned() })
+/// Each line with its number, without what ends it, until one says that it is enough.
+fn lines(opened: Opened<'_>, mut each: impl FnMut(u64, &[u8]) -> Result<bool, StatementError>) -> Result<(), StatementError> {
+    let mut source = BufReader::new(opened()?);
+    let mut line = Vec::new();
+    for number in 1u64.. {
+        line.clear();
+        if (&mut source).take(LINE_MAX).read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if u64::try_from(line.len()) == Ok(LINE_MAX) {
+            return Err(fault(number, "is longer than any line may be"));
+        }
+        let body = if number == 1 { line.strip_prefix(&[0xEF, 0xBB, 0xBF]).unwrap_or(&line) } else { &line };
+        if !each(number, body)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
-fn decoded(bytes: &[u8]) -> Result<String, StatementError> {
-    let body = bytes.strip_prefix(&[0xEF, 0xBB, 0xBF]).unwrap_or(bytes);
-    let mut scratch = String::new();
-    let is_utf8 = Dialect::Utf8.decode(body, &mut scratch).is_ok();
-    let dialect = if is_utf8 { Dialect::Utf8 } else { Dialect::Gb18030 };
-    let mut text = String::with_capacity(body.len());
-    for (number, line) in (1u64..).zip(body.split(|b| *b == b'\n')) {
-        if number > 1 {
-            text.push('\n');
-        }
-        let line = dialect.decode(line, &mut scratch).map_err(|_| fault(number, "is neither UTF-8 nor GB18030"))?;
-        if line.chars().any(|c| c.is_control() && c != '\r' && c != '\t') {
-            return Err(fault(number, "holds a control character"));
-        }
-        text.push_str(line);
-    }
-    Ok(text)
+fn fault(line: u64, what: &str) -> StatementError {
+    StatementError::At(XmlFault { place: Place { line, column: 1 }, what: what.to_owned() })
 }
 
 /// `:61:…` taken apart.
@@ -85,13 +98,16 @@ struct Field {
     lines: Vec<String>,
 }
 
-struct Messages {
+struct Messages<'k> {
     out: Vec<Statement>,
     /// As the block before the message says it.
     kind: Option<Form>,
+    /// The movement that was read last: its words may follow.
+    last: Option<Movement>,
+    keep: Keep<'k>,
 }
 
-impl Messages {
+impl Messages<'_> {
     fn blocks(&mut self, line: &str) {
         if line.contains("{2:O942") || line.contains("{2:I942") {
             self.kind = Some(Form::Mt942);
@@ -106,21 +122,40 @@ impl Messages {
         if field.tag == "20" {
             let mut statement = Statement::new(self.kind.take().unwrap_or(Form::Mt940), field.line);
             first.clone_into(&mut statement.id);
+            self.hand_on(None);
             self.out.push(statement);
             return;
         }
         let Some(statement) = self.out.last_mut() else { return };
-        if let Err(what) = field_of(statement, &field, first) {
-            statement.problem(format!("line {}: :{}: {what}", field.line, field.tag));
+        let read = match field.tag.as_str() {
+            "61" => movement(statement, &field, first).map(Some),
+            // Behind the closing balance it speaks of the statement.
+            "86" if statement.closing.is_none() => {
+                self.last.iter_mut().for_each(|movement| narrative(movement, &field.lines));
+                Ok(None)
+            }
+            _ => field_of(statement, &field, first).map(|()| None),
+        };
+        match read {
+            Ok(None) => {}
+            Ok(next) => self.hand_on(next),
+            Err(what) => statement.problem(format!("line {}: :{}: {what}", field.line, field.tag)),
         }
     }
 
-    fn finish(self) -> Vec<Statement> {
+    /// The movement read last is whole when the next begins.
+    fn hand_on(&mut self, next: Option<Movement>) {
+        let Some(movement) = std::mem::replace(&mut self.last, next) else { return };
+        let Some(statement) = self.out.last_mut() else { return };
+        statement.see(&movement);
+        statement.from = Some(statement.from.map_or(movement.booked_on, |from| from.min(movement.booked_on)));
+        (self.keep)(self.out.len() - 1, movement);
+    }
+
+    fn finish(mut self) -> Vec<Statement> {
+        self.hand_on(None);
         let mut out = self.out;
         for statement in &mut out {
-            for movement in statement.movements.iter().map(|m| m.booked_on) {
-                statement.from = Some(statement.from.map_or(movement, |f| f.min(movement)));
-            }
             statement.to = statement.closing.and_then(|b| b.on).or(statement.to);
             let line = statement.line;
             if statement.account.is_empty() {
@@ -153,16 +188,6 @@ fn field_of(statement: &mut Statement, field: &Field, first: &str) -> Result<(),
             }
         }
         "90C" | "90D" => totals(statement, first, field.tag == "90C")?,
-        "61" => {
-            let movement = movement(statement, field, first)?;
-            statement.movements.push(movement);
-        }
-        "86" => match statement.movements.last_mut() {
-            // Behind the closing balance it speaks of the statement.
-            Some(_) if statement.closing.is_some() => {}
-            Some(movement) => narrative(movement, &field.lines),
-            None => {}
-        },
         _ => {}
     }
     Ok(())

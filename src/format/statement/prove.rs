@@ -1,13 +1,12 @@
 //! Does it add up: opening and lines make the closing balance, the closing balance is the next one's opening, no page is
 //! missing, and what is declared was found.
 
-use super::{Booked, Continuity, Statement};
-use crate::domain::exchange::Side;
+use super::{Continuity, Statement};
 
-/// Sums, compares, and gives each statement its verdict.
+/// Compares, and gives each statement its verdict.
 pub fn prove(statements: &mut [Statement]) {
     for statement in statements.iter_mut() {
-        sum(statement);
+        compare(statement);
         statement.continuity = alone(statement);
     }
     let order = order(statements);
@@ -33,22 +32,13 @@ pub fn prove(statements: &mut [Statement]) {
     }
 }
 
-fn sum(statement: &mut Statement) {
-    let (mut credits, mut debits, mut credit_count, mut debit_count) = (0i128, 0i128, 0u64, 0u64);
-    for movement in statement.movements.iter().filter(|m| m.booked == Booked::Yes) {
-        let (sum, count) = match movement.side {
-            Side::Credit => (&mut credits, &mut credit_count),
-            Side::Debit => (&mut debits, &mut debit_count),
-        };
-        *sum = sum.saturating_add(movement.minor);
-        *count += 1;
-    }
-    (statement.credit_sum, statement.debit_sum) = (credits, debits);
+fn compare(statement: &mut Statement) {
+    let (credits, debits, seen) = (statement.credit_sum, statement.debit_sum, statement.seen);
     let declared = statement.declared;
     let counts = [
-        ("count of credits", declared.credit_count, credit_count),
-        ("count of debits", declared.debit_count, debit_count),
-        ("count of entries", declared.count, credit_count + debit_count),
+        ("count of credits", declared.credit_count, seen.credits),
+        ("count of debits", declared.debit_count, seen.debits),
+        ("count of entries", declared.count, seen.credits + seen.debits),
     ];
     let sums = [
         ("sum of credits", declared.credit_sum, credits),
@@ -56,8 +46,7 @@ fn sum(statement: &mut Statement) {
         ("sum of entries", declared.sum, credits.saturating_add(debits)),
     ];
     // Banks count what is not booked among them, or do not; only where every line is booked is a difference one.
-    let all_booked = statement.movements.iter().all(|m| m.booked == Booked::Yes);
-    if !all_booked {
+    if seen.not_booked > 0 {
         return;
     }
     let line = statement.line;

@@ -173,8 +173,11 @@ async fn pages_of_an_mt940_are_one_statement() {
         let comma = |fen: i64| format!("{},{:02}", fen / 100, fen % 100);
         let line = |(r, fen): &(String, i64)| format!(":61:1903140314D{}NTRF{r}//Z1\n", comma(*fen));
         let between = OPENING - refs[0].1;
+        // A statement in dollars stands before them, another account's behind: whose a line is goes by its statement.
+        let dollars = ":20:U\n:25:9\n:60F:C190313USD1,00\n:61:1903140314C9,00NTRFX//Z9\n:62F:C190314USD10,00\n-\n";
+        let other = ":20:B\n:25:8\n:60F:C190313CNY1,00\n:61:1903140314C2,00NTRFX//Z8\n:61:1903140314D0,50NTRFY//Z7\n:62F:C190314CNY2,50\n-\n";
         let text = format!(
-            ":20:A\n:25:{ACCOUNT}\n:28C:5/1\n:60F:C190313CNY{}\n{}:62M:C190314CNY{}\n-\n:20:A\n:25:{ACCOUNT}\n:28C:5/2\n:60M:C190314CNY{}\n{}:62F:C190314CNY{}\n-\n",
+            "{dollars}:20:A\n:25:{ACCOUNT}\n:28C:5/1\n:60F:C190313CNY{}\n{}:62M:C190314CNY{}\n-\n:20:A\n:25:{ACCOUNT}\n:28C:5/2\n:60M:C190314CNY{}\n{}:62F:C190314CNY{}\n-\n{other}",
             comma(OPENING),
             line(&refs[0]),
             comma(between),
@@ -186,6 +189,10 @@ async fn pages_of_an_mt940_are_one_statement() {
         w.settle_at("2019-03-15", "09:00:00").await;
         assert_eq!(w.texts("select problems from file_in").await.pop().as_deref(), Some(""));
         assert_eq!(w.int("select count(*) from statement where problems = '' and entries = 2").await, 1);
+        let kept = "select s.account || ' ' || l.line || ' ' || l.side || ' ' || l.amount_fen from statement s join statement_line l on l.statement = s.id \
+                    order by s.id, l.line";
+        let ours = [format!("{ACCOUNT} 1 debit {}", refs[0].1), format!("{ACCOUNT} 2 debit {}", refs[1].1)];
+        assert_eq!(w.texts(kept).await, [&ours[0], &ours[1], "8 1 credit 200", "8 2 debit 50"]);
         assert_eq!(verdict(w).await, "RECONCILED");
     })
     .await;
