@@ -147,7 +147,7 @@ pub struct Auditor {
 /// Everything that a check after a pass reads, in one row. What leaves it as it was (leases, looks, letters) cannot break a law
 /// that held; each simulated day all is looked at whatever this says.
 const ALL_THAT_COUNTS: &str = "select \
-    (select count(*) || '/' || coalesce(max(id), 0) from event) || '|' || (select count(*) || '/' || coalesce(sum(amount_fen), 0) from posting) || '|' \
+    (select coalesce(max(id), 0) from event) || '|' || (select count(*) || '/' || coalesce(sum(amount_fen), 0) from posting) || '|' \
     || (select coalesce(group_concat(id || ':' || balance_fen), '') from account) || '|' \
     || (select coalesce(group_concat(id || ':' || claim_key || live || batch || ':' || amount_fen), '') from instruction) || '|' \
     || (select coalesce(group_concat(instruction_id || state || amount_fen || class), '') from instruction_state) || '|' \

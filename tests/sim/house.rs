@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr as _;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bankgate::config::Config;
 use bankgate::domain::calendar::Calendar;
@@ -19,6 +19,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSy
 
 use super::papers::{CLEARING, COUNTER, SPLIT};
 use super::port::{Door, Life, Port, Post, commit, enter};
+
+/// The life that a node has now.
+pub type Lives = Arc<Mutex<Arc<Life>>>;
 
 /// The banks, with their profiles.
 pub const BANKS: [(&str, &str); 3] = [(COUNTER, "pipe-gbk-summary"), (CLEARING, "fixed-gbk-bytes"), (SPLIT, "split-sf-noheader")];
@@ -130,17 +133,21 @@ pub async fn people_pool(path: &Path) -> SqlitePool {
     sqlite_pool(2).idle_timeout(None).max_lifetime(None).connect_with(options(path)).await.unwrap()
 }
 
-/// A node's connections: each commit asks the seed.
-pub async fn node_pool(path: &Path, port: &Port, life: &Arc<Life>) -> SqlitePool {
-    let (port, life) = (Arc::clone(port), Arc::clone(life));
-    sqlite_pool(4)
+/// A node's connections: each commit asks the seed, on behalf of the life that the node has then. They outlive it: what they have
+/// prepared is most of what opening others costs, and a connection that was given back knows nothing more.
+pub async fn node_pool(path: &Path, port: &Port, lives: &Lives) -> SqlitePool {
+    let (port, lives) = (Arc::clone(port), Arc::clone(lives));
+    sqlite_pool(2)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
-            let (port, life) = (Arc::clone(&port), Arc::clone(&life));
+            let (port, lives) = (Arc::clone(&port), Arc::clone(&lives));
             Box::pin(async move {
-                connection.lock_handle().await?.set_commit_hook(move || commit(&port, &life));
+                connection.lock_handle().await?.set_commit_hook(move || {
+                    let life = Arc::clone(&lives.lock().unwrap());
+                    commit(&port, &life)
+                });
                 Ok(())
             })
         })

@@ -21,7 +21,7 @@ use sqlx::sqlite::SqlitePool;
 
 use super::audit::{Auditor, Verdict, Violation};
 use super::bank::{Bank, due, take};
-use super::house::{BANKS, calm_days, funds_of_next_year, gateway, house, node_pool, people_pool, sees_the_years_end, start_ms};
+use super::house::{BANKS, Lives, calm_days, funds_of_next_year, gateway, house, node_pool, people_pool, sees_the_years_end, start_ms};
 use super::port::{Fault, Folder, Life, Outside, Port, enter};
 
 const MINUTE: i64 = 60_000;
@@ -101,6 +101,8 @@ type Run = Pin<Box<dyn Future<Output = Option<u64>>>>;
 /// One of ours.
 struct Node {
     life: Arc<Life>,
+    lives: Lives,
+    pool: SqlitePool,
     gateway: Arc<Gateway>,
     starts: u64,
     /// What its clock shows beyond the truth, and until when.
@@ -233,10 +235,11 @@ impl World {
         }
         for number in 0..nodes {
             let life = Arc::new(Life::default());
-            let pool = node_pool(&path, &world.port, &life).await;
-            let gateway = Arc::new(gateway(&world.root, Store::over(pool), &world.port, &life, &format!("node{number}/0")));
+            let lives = Arc::new(Mutex::new(Arc::clone(&life)));
+            let pool = node_pool(&path, &world.port, &lives).await;
+            let gateway = Arc::new(gateway(&world.root, Store::over(pool.clone()), &world.port, &life, &format!("node{number}/0")));
             let standing = None;
-            world.nodes.push(Node { life, gateway, starts: 0, skew_ms: 0, skew_until: 0, away_until: 0, standing });
+            world.nodes.push(Node { life, lives, pool, gateway, starts: 0, skew_ms: 0, skew_until: 0, away_until: 0, standing });
         }
         world
     }
@@ -257,13 +260,12 @@ impl World {
     async fn live(&mut self, days: i64, calm: i64) -> Verdict {
         let start = self.start;
         for day in 0..days + calm {
-            for (hour, minute) in HOURS {
-                self.wakes.insert(start + day * DAY + hour * HOUR + minute * MINUTE);
-            }
+            let hours = HOURS.map(|(hour, minute)| start + day * DAY + hour * HOUR + minute * MINUTE);
+            self.hours.extend(hours);
+            self.wakes.extend(hours);
             let minute = self.out(|out| out.rng.random_range(0..24 * 60));
             self.wakes.insert(start + day * DAY + minute * MINUTE);
         }
-        self.hours = self.wakes.clone();
         let mut at = start + 9 * HOUR;
         let last_batch = start + days * DAY;
         while at < last_batch {
@@ -339,7 +341,7 @@ impl World {
         self.audited("the day", true).await?;
         let port = Arc::clone(&self.port);
         self.audit.check_day(&port).await?;
-        self.back_up().await;
+        self.back_up();
         self.enter_again().await;
         self.departments_correct().await;
         self.two_persons_settle().await?;
@@ -370,7 +372,6 @@ impl World {
     // --- the nodes ---
 
     async fn round(&mut self) -> Verdict {
-        self.let_leases_run_out().await;
         self.wakes.retain({
             let now = self.now();
             move |at| *at > now
@@ -401,7 +402,8 @@ impl World {
                     changed += n;
                 }
                 Ended::Crashed | Ended::Stalled => {
-                    self.idle.clear();
+                    // What it got done is there, what it left is its own again; and all mailboxes are looked after anew.
+                    self.idle.retain(|other| *other != work && !work.gives_work_to(*other) && !matches!(other, Work::Edge(..)));
                     self.soon(2);
                     return Ok(());
                 }
@@ -466,6 +468,7 @@ impl World {
             return Ok(());
         }
         let Some(run) = self.nodes[at].standing.take() else { return Ok(()) };
+        self.let_leases_run_out().await;
         self.idle.clear();
         self.out(|out| out.say(&format!("node{at} goes on")));
         self.nodes[at].life.go_on();
@@ -473,6 +476,7 @@ impl World {
     }
 
     async fn work(&mut self, at: usize, work: Work) -> Result<Ended, Violation> {
+        self.let_leases_run_out().await;
         let node = &self.nodes[at];
         let gateway = Arc::clone(&node.gateway);
         let now = Timestamp::from_millis(self.now() + node.skew_ms);
@@ -553,12 +557,16 @@ impl World {
         let now = self.now();
         let minutes = self.out(|out| [0, 0, 1, 5, 90, 700][out.rng.random_range(0..6)]);
         let life = Arc::new(Life::default());
-        let pool = node_pool(&self.root.join("b.db"), &self.port, &life).await;
         let node = &mut self.nodes[at];
+        // What the dead one had begun is given up, in its name, before another begins.
+        while node.pool.num_idle() < usize::try_from(node.pool.size()).unwrap() {
+            tokio::task::yield_now().await;
+        }
+        *node.lives.lock().unwrap() = Arc::clone(&life);
         node.starts += 1;
         node.away_until = now + minutes * MINUTE;
         let holder = format!("node{at}/{}", node.starts);
-        node.gateway = Arc::new(gateway(&self.root, Store::over(pool), &self.port, &life, &holder));
+        node.gateway = Arc::new(gateway(&self.root, Store::over(node.pool.clone()), &self.port, &life, &holder));
         node.life = life;
         self.out(|out| out.say(&format!("node{at} died, back in {minutes} minutes as {holder}")));
     }

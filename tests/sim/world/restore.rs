@@ -13,7 +13,7 @@ use rand::Rng as _;
 
 use super::super::audit::Verdict;
 use super::super::books::{STATED, put_statement};
-use super::super::house::{gateway, people_pool};
+use super::super::house::{gateway, node_pool, people_pool};
 use super::super::people::finance;
 use super::super::port::{Fault, Outside};
 use super::{DAY, World};
@@ -28,18 +28,19 @@ enum Found {
 }
 
 impl World {
-    fn backup(&self) -> PathBuf {
-        self.root.join("backup.db")
+    /// The database's files, and those of its copy. Nobody writes between two passes.
+    fn files(&self) -> [(PathBuf, PathBuf); 2] {
+        ["", "-wal"].map(|end| (self.root.join(format!("b.db{end}")), self.root.join(format!("backup.db{end}"))))
     }
 
     /// Last night's copy, where this seed will need one.
-    pub(super) async fn back_up(&mut self) {
+    pub(super) fn back_up(&mut self) {
         if !self.out(|out| out.has(Fault::Restored)) {
             return;
         }
-        let place = self.backup();
-        _ = std::fs::remove_file(&place);
-        self.sql(&format!("vacuum into '{}'", place.display())).await;
+        for (file, copy) in self.files() {
+            std::fs::copy(file, copy).unwrap();
+        }
     }
 
     /// When it will be restored: once or twice, on some day that is not the first.
@@ -55,7 +56,7 @@ impl World {
 
     /// All nodes are stopped, the copy takes the place of the database, and they start again.
     pub(super) async fn restore(&mut self) {
-        if !self.backup().is_file() {
+        if !self.files().iter().all(|(_, copy)| copy.is_file()) {
             return;
         }
         self.out(|out| {
@@ -68,15 +69,21 @@ impl World {
             drop(node.standing.take());
         }
         self.db.close().await;
-        let path = self.root.join("b.db");
-        for file in ["b.db", "b.db-wal", "b.db-shm"] {
-            _ = std::fs::remove_file(self.root.join(file));
+        for node in &self.nodes {
+            node.pool.close().await;
         }
-        std::fs::copy(self.backup(), &path).unwrap();
+        // Others in their place: who has the old ones open keeps those.
+        _ = std::fs::remove_file(self.root.join("b.db-shm"));
+        for (file, copy) in self.files() {
+            _ = std::fs::remove_file(&file);
+            std::fs::copy(copy, file).unwrap();
+        }
+        let path = self.root.join("b.db");
         self.db = people_pool(&path).await;
         self.people = Arc::new(gateway(&self.root, Store::over(self.db.clone()), &self.port, &Arc::default(), "people"));
         self.audit.begins_anew(&path, &self.port).await;
         for at in 0..self.nodes.len() {
+            self.nodes[at].pool = node_pool(&path, &self.port, &self.nodes[at].lives).await;
             self.restart(at).await;
         }
         self.ask_for_statements_again();
