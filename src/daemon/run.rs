@@ -16,10 +16,13 @@ use super::{Wake, serve};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{Config, Connection};
 use crate::passes::Gateway;
+use crate::passes::seal::clear_spool;
 use crate::transport::watch;
 
 /// A database that went away is asked again after this.
 const LISTEN_AGAIN: Duration = Duration::from_secs(15);
+/// How often the spool is cleared of what nobody fetches.
+const CLEAR_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a stopping loop may take before it is left behind: everything it holds may be dropped at any point.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -78,6 +81,7 @@ async fn once(config_path: &Path, gateway: Arc<Gateway>) -> anyhow::Result<Ended
     helpers.spawn(desk.serve(Arc::clone(&gateway), clock.clone(), wake.bell()));
     helpers.spawn(listen(Arc::clone(&gateway), wake.clone()));
     helpers.spawn(look(Arc::clone(&gateway), wake.clone()));
+    helpers.spawn(clear(Arc::clone(&gateway), clock.clone()));
     helpers.spawn(watchdog(wake.clone(), gateway.config.time.tick));
     let mut service = {
         let (gateway, wake, stop) = (Arc::clone(&gateway), wake.clone(), stop.clone());
@@ -153,6 +157,18 @@ async fn look(gateway: Arc<Gateway>, wake: Wake) {
     loop {
         watch.changed().await;
         wake.look();
+    }
+}
+
+/// Clears the spool, now and once a day.
+async fn clear(gateway: Arc<Gateway>, clock: Clock) {
+    loop {
+        match clear_spool(&gateway, clock.now()) {
+            Ok(0) => {}
+            Ok(files) => tracing::info!(files, "old files were removed from the spool"),
+            Err(e) => tracing::warn!(error = %e, "the spool was not cleared"),
+        }
+        tokio::time::sleep(CLEAR_AGAIN).await;
     }
 }
 

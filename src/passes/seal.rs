@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use sha2::{Digest as _, Sha256};
 use tempfile::TempPath;
@@ -20,6 +21,8 @@ use crate::store::outbound::FileOut;
 
 /// Lines read from the database at a time.
 const PAGE: i64 = 1000;
+/// How long the spool keeps what nobody fetches.
+const SPOOL_MILLIS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// Seals what is planned for one bank.
 ///
@@ -202,6 +205,30 @@ pub(crate) fn unspool(gateway: &Gateway, file: &FileOut) {
     for place in [gateway.spool(&file.sha256), flag_place(gateway, file.id, &file.sha256)] {
         _ = std::fs::remove_file(place);
     }
+}
+
+/// Clears the spool of what was written a week ago: halves that a killed node left, files that were given up or that another node
+/// sent. Payees stand in them. A file that does go out later is rendered again. Gives how many were removed.
+///
+/// # Errors
+/// The spool's disk.
+pub fn clear_spool(gateway: &Gateway, now: Timestamp) -> Result<usize, PassError> {
+    let spool = gateway.config.node.state_dir.join("spool");
+    let mut removed = 0;
+    for entry in std::fs::read_dir(&spool).map_err(PassError::local("listing", &spool))? {
+        let entry = entry.map_err(PassError::local("listing", &spool))?;
+        let written = entry.metadata().and_then(|of| of.modified()).ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let Some(written) = written.and_then(|since| i64::try_from(since.as_millis()).ok()) else { continue };
+        if written.saturating_add(SPOOL_MILLIS) >= now.millis() {
+            continue;
+        }
+        match std::fs::remove_file(entry.path()) {
+            Ok(()) => removed += 1,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(PassError::local("removing", entry.path())(e)),
+        }
+    }
+    Ok(removed)
 }
 
 /// What is not kept is swept away as it is dropped.

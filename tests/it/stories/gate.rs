@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use bankgate::domain::masked::Account;
 use bankgate::domain::money::Fen;
+use bankgate::domain::time::Timestamp;
 use bankgate::passes::operate::desk::close_incident;
+use bankgate::passes::seal::clear_spool;
 use bankgate::passes::{admit, plan};
 
 use super::bank::{BUSY, LOST, Slip, Word, ungbk};
@@ -463,6 +465,29 @@ async fn p9_a_node_that_takes_over_needs_nothing_of_the_others_disk() {
         assert_eq!(w.states("A").await, ["paid", "failed", "paid"]);
     })
     .await;
+}
+
+/// What was sealed and given up, or left half by a node that died, does not lie in the spool for ever; what goes out late goes out.
+#[tokio::test]
+async fn what_lies_in_the_spool_for_a_week_is_removed_and_rendered_again_where_it_is_needed() {
+    let w = World::on_sqlite().await;
+    w.release(&draft("A", SPLIT, 0..3)).await;
+    w.admit().await;
+    w.plan(SPLIT).await;
+    w.seal(SPLIT).await;
+    let hash = w.texts("select sha256 from file_out").await.remove(0);
+    let sealed = w.gateway.spool(&hash);
+    let half = sealed.with_file_name("render-x1");
+    std::fs::copy(&sealed, &half).unwrap();
+    let written = std::fs::metadata(&half).unwrap().modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let written = Timestamp::from_millis(i64::try_from(written.as_millis()).unwrap());
+    let lying = || [sealed.is_file(), half.is_file()];
+    assert_eq!(clear_spool(&w.gateway, written.plus_minutes(7 * 24 * 60 - 1)).unwrap(), 0);
+    assert_eq!(lying(), [true, true]);
+    assert!(clear_spool(&w.gateway, written.plus_minutes(7 * 24 * 60 + 1)).unwrap() >= 2);
+    assert_eq!(lying(), [false, false]);
+    assert_eq!(w.publish(SPLIT).await, 1);
+    assert_eq!(sha256(&w.take_one(SPLIT).bytes), hash);
 }
 
 #[tokio::test]
