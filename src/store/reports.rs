@@ -158,6 +158,23 @@ fn standing(shape: &ListShape, id: i64, r: &Row, (state, returned): (usize, usiz
     Ok(result_of(state, r.int(returned)? > 0))
 }
 
+/// Who is paid how much, of columns 1 to 7.
+fn completed_row(r: &Row, batch: &str, bank: String, result: PaymentResult) -> Result<CompletedRow, StoreError> {
+    Ok(CompletedRow {
+        township: r.string(1)?,
+        village: r.string(2)?,
+        payee_name: Name::new(r.text(3)?),
+        id_number: IdNumber::new(r.text(4)?),
+        account: Account::new(r.text(5)?),
+        payment_no: payment_no(batch, r.int(6)?),
+        bank,
+        amount: r.fen(7)?,
+        result,
+        paid_on: None,
+        reason: None,
+    })
+}
+
 /// By what people call one payment of a batch.
 pub(super) fn payment_no(batch: &str, seq: i64) -> String {
     format!("{batch}-{seq:06}")
@@ -402,20 +419,9 @@ impl Tx {
                 let id = r.int(0)?;
                 let result = standing(shape, id, r, (8, 10))?;
                 let is_paid = result == PaymentResult::Paid;
-                let row = CompletedRow {
-                    township: r.string(1)?,
-                    village: r.string(2)?,
-                    payee_name: Name::new(r.text(3)?),
-                    id_number: IdNumber::new(r.text(4)?),
-                    account: Account::new(r.text(5)?),
-                    payment_no: payment_no(batch, r.int(6)?),
-                    bank: shape.bank(id).to_owned(),
-                    amount: r.fen(7)?,
-                    result,
-                    paid_on: if is_paid { r.text(11)?.parse().ok() } else { None },
-                    reason: if is_paid { None } else { Reason::from_code(r.text(9)?) },
-                };
-                Ok((Listed::Instruction(id), row))
+                let row = completed_row(r, batch, shape.bank(id).to_owned(), result)?;
+                let (paid_on, reason) = if is_paid { (r.text(11)?.parse().ok(), None) } else { (None, Reason::from_code(r.text(9)?)) };
+                Ok((Listed::Instruction(id), CompletedRow { paid_on, reason, ..row }))
             })
             .collect()
     }
@@ -428,20 +434,8 @@ impl Tx {
         let rows = self.rows(sqlx::AssertSqlSafe(sql), args![]).await?;
         rows.iter()
             .map(|r| {
-                let row = CompletedRow {
-                    township: r.string(1)?,
-                    village: r.string(2)?,
-                    payee_name: Name::new(r.text(3)?),
-                    id_number: IdNumber::new(r.text(4)?),
-                    account: Account::new(r.text(5)?),
-                    payment_no: payment_no(batch, r.int(6)?),
-                    bank: r.string(9)?,
-                    amount: r.fen(7)?,
-                    result: PaymentResult::Rejected,
-                    paid_on: None,
-                    reason: Reason::from_code(r.text(8)?),
-                };
-                Ok((Listed::Refused(r.int(0)?), row))
+                let row = completed_row(r, batch, r.string(9)?, PaymentResult::Rejected)?;
+                Ok((Listed::Refused(r.int(0)?), CompletedRow { reason: Reason::from_code(r.text(8)?), ..row }))
             })
             .collect()
     }
