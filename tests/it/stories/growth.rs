@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 
 use super::bank::{BUSY, LOST, Slip, Word};
 use super::close::DEAD;
+use super::history::VACUUM;
 use super::reconcile::{Entry, debit};
 use super::world::{CLEARING, World, at, draft};
 use crate::harness::postgres::Postgres;
@@ -128,7 +129,7 @@ impl World {
         let server = Postgres::shared();
         self.gateway.store.close().await;
         server.until_alone(&self.url);
-        server.psql(&self.url, "vacuum analyze");
+        server.psql(&self.url, VACUUM);
         server.psql(&self.url, "select pg_stat_reset()");
         *self = self.started_again().await;
         work(self).await;

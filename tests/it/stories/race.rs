@@ -138,7 +138,10 @@ async fn a_list_whose_reader_dies_in_the_middle_is_read_again() {
     let (node, now) = (w.another_node(), w.now);
     let gate = tokio::spawn(async move { admit::admit(&node.gateway, now).await });
     // One page waits to be written, one to be taken, and a third is read: the reader waits, and the rest is not read.
-    let reader = "state = 'idle in transaction' and query like '%from payment where batch%'";
+    // What read the list before, to judge it, may not have left yet.
+    let like = "datname = current_database() and pid <> pg_backend_pid() and query like '%from payment where batch%'";
+    let newest = format!("xact_start = (select max(xact_start) from pg_stat_activity where {like})");
+    let reader = &format!("state = 'idle in transaction' and {like} and {newest}");
     until_backends(&w, "wait_event_type = 'Lock'").await;
     until_backends(&w, reader).await;
     let end = format!("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and {reader}");
