@@ -14,7 +14,7 @@ use super::mailbox::Life;
 use super::path::{escape, join, parent, unescape};
 use super::{Entry, Received, Sent, Timeouts, TransportError};
 
-/// One piece of a transfer. libssh2 waits for the acknowledgements of a whole write, so small ones leave a long line idle.
+/// One piece of a transfer, and how much may be on its way to a server that has not acknowledged it.
 pub const CHUNK: usize = 3 << 20;
 /// One piece of what is read: libssh2 asks for four times as much ahead, and holds it.
 const READ_CHUNK: usize = 1 << 20;
@@ -142,9 +142,10 @@ impl SftpSession {
         let during = "write the file";
         let local = |source_error| TransportError::Local { path: source.to_owned(), source: source_error };
         let mut from = std::fs::File::open(source).map_err(local)?;
+        let needed = from.metadata().map_err(local)?.len();
         let mut to = self.create(path)?;
-        let written = transfer(
-            CHUNK,
+        let free = self.free(&mut to)?;
+        let written = send(
             || self.life.step(during),
             |buffer| from.read(buffer).map_err(local),
             |bytes| to.write(bytes).map_err(|error| self.write_fault(during, path, &error)),
@@ -152,9 +153,8 @@ impl SftpSession {
         let (bytes, sha256) = match written {
             Ok(done) => done,
             Err(error) => {
-                let error = self.explain_full_disk(error, path, &mut to);
                 self.life.end();
-                return Err(error);
+                return Err(explain_full_disk(error, path, needed, free));
             }
         };
         self.flush_and_close(to, path).inspect_err(|_| self.life.end())?;
@@ -194,17 +194,11 @@ impl SftpSession {
         file.close().map_err(|error| self.fault("close the file", path, &error))
     }
 
-    /// OpenSSH says "failure" when its disk is full. If what is free is less than what we were writing, that was it.
-    fn explain_full_disk(&self, error: TransportError, path: &str, file: &mut ssh2::File) -> TransportError {
-        if !matches!(error, TransportError::ServerFailure { code: code::FAILURE, .. }) || self.life.step("look at the disk").is_err() {
-            return error;
-        }
-        match file.statvfs() {
-            Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < u64::try_from(CHUNK).unwrap_or(u64::MAX) => {
-                TransportError::NoSpace { path: path.to_owned() }
-            }
-            Ok(_) | Err(_) => error,
-        }
+    /// How much the disk of a file has room for, where the server says. It is asked before anything is sent: behind a refused write
+    /// half a packet may stand, and the session answers nothing any more. What it says refuses nothing, for some servers say nothing true.
+    fn free(&self, file: &mut ssh2::File) -> Result<Option<u64>, TransportError> {
+        self.life.step("look at the disk")?;
+        Ok(file.statvfs().ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)))
     }
 
     pub fn rename(&self, from: &str, to: &str) -> Result<(), TransportError> {
@@ -315,6 +309,58 @@ impl SftpSession {
     }
 }
 
+/// OpenSSH says "failure" when its disk is full. If there was hardly room for the file, that was it.
+fn explain_full_disk(error: TransportError, path: &str, needed: u64, free: Option<u64>) -> TransportError {
+    let spare = u64::try_from(CHUNK).unwrap_or(u64::MAX);
+    let had_room = free.is_none_or(|free| free >= needed.saturating_add(spare));
+    if had_room || !matches!(error, TransportError::ServerFailure { code: code::FAILURE, .. }) {
+        return error;
+    }
+    TransportError::NoSpace { path: path.to_owned() }
+}
+
+/// Moves bytes into what takes them in order and says late what it took, counting and hashing them. libssh2 wants what is on its way
+/// to be said again with what follows it; the buffer is filled up while its beginning is still on its way, so that a long line never
+/// runs dry.
+fn send(
+    step: impl Fn() -> Result<(), TransportError>,
+    mut read: impl FnMut(&mut [u8]) -> Result<usize, TransportError>,
+    mut write: impl FnMut(&[u8]) -> Result<usize, TransportError>,
+) -> Result<(u64, String), TransportError> {
+    use sha2::Digest as _;
+    let mut buffer = vec![0; CHUNK];
+    let (mut start, mut end, mut is_all_read) = (0, 0, false);
+    let mut hash = sha2::Sha256::new();
+    let mut total = 0_u64;
+    loop {
+        if !is_all_read && end - start <= CHUNK / 4 * 3 {
+            buffer.copy_within(start..end, 0);
+            (start, end) = (0, end - start);
+            while let Some(room) = buffer.get_mut(end..).filter(|room| !room.is_empty() && !is_all_read) {
+                step()?;
+                let count = read(room)?;
+                is_all_read = count == 0;
+                hash.update(room.get(..count).unwrap_or_default());
+                total += u64::try_from(count).unwrap_or(u64::MAX);
+                end += count;
+            }
+        }
+        let Some(rest) = buffer.get(start..end).filter(|bytes| !bytes.is_empty()) else {
+            return Ok((total, hex::encode(hash.finalize())));
+        };
+        step()?;
+        start += write(rest).and_then(some)?;
+    }
+}
+
+/// A write that takes nothing would be asked for ever.
+fn some(done: usize) -> Result<usize, TransportError> {
+    match done {
+        0 => Err(TransportError::Protocol { during: "write the file", reason: "a write took nothing".to_owned() }),
+        done => Ok(done),
+    }
+}
+
 /// Moves bytes through one buffer, counting and hashing them.
 pub fn transfer(
     chunk: usize,
@@ -336,11 +382,8 @@ pub fn transfer(
         total += u64::try_from(count).unwrap_or(u64::MAX);
         while !rest.is_empty() {
             step()?;
-            let done = write(rest)?;
+            let done = write(rest).and_then(some)?;
             rest = rest.get(done..).unwrap_or_default();
-            if done == 0 {
-                return Err(TransportError::Protocol { during: "write the file", reason: "a write took nothing".to_owned() });
-            }
         }
     }
 }
@@ -391,4 +434,34 @@ const fn or_here(path: &str) -> &str {
 pub fn millis(time: std::time::Duration) -> u32 {
     // Zero would mean for ever.
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::Digest as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_sent_arrives_in_order_and_the_line_does_not_run_dry_before_the_end() {
+        let source: Vec<u8> = (0..10_000_019_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+        let (mut from, mut arrived, mut turn) = (&source[..], Vec::new(), 0_usize);
+        let read = |room: &mut [u8]| {
+            let count = room.len().min(100_003);
+            Ok(from.read(&mut room[..count]).unwrap())
+        };
+        let write = |bytes: &[u8]| {
+            let left = source.len() - arrived.len();
+            assert!(bytes.len() >= left.min(CHUNK / 4 * 3), "{} on their way, {left} left", bytes.len());
+            turn += 1;
+            let count = bytes.len().min([30_000, 1, 900_000][turn % 3]);
+            arrived.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        };
+        let (bytes, sha256) = send(|| Ok(()), read, write).unwrap();
+        assert!(arrived == source && bytes == 10_000_019);
+        assert_eq!(sha256, hex::encode(sha2::Sha256::digest(&source)));
+        let stuck = send(|| Ok(()), |room| Ok(room.len()), |_| Ok(0)).unwrap_err();
+        assert!(matches!(stuck, TransportError::Protocol { .. }), "{stuck}");
+    }
 }
