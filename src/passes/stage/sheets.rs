@@ -159,15 +159,16 @@ impl Lines {
     }
 
     /// Some lines of this sheet, numbered on from `first`; `None` behind the last. Lines of statements that are nobody's sheet are
-    /// passed over.
+    /// passed over, before it and between its pages.
     async fn of(&mut self, sheet: &Sheet, first: u64) -> Option<Vec<StatementEntry>> {
-        let is_before = |at: &usize| sheet.pages.first().is_some_and(|page| at < page);
+        let last = sheet.pages.last()?;
         loop {
-            while self.page.next_if(|(at, _)| is_before(at)).is_some() {}
             let mut some = Vec::new();
-            while let Some((_, mut line)) = self.page.next_if(|(at, _)| sheet.pages.contains(at)) {
-                line.line = first + u64::try_from(some.len()).unwrap_or(u64::MAX);
-                some.push(line);
+            while let Some((at, mut line)) = self.page.next_if(|(at, _)| at <= last) {
+                if sheet.pages.contains(&at) {
+                    line.line = first + u64::try_from(some.len()).unwrap_or(u64::MAX);
+                    some.push(line);
+                }
             }
             if !some.is_empty() {
                 return Some(some);

@@ -173,11 +173,14 @@ async fn pages_of_an_mt940_are_one_statement() {
         let comma = |fen: i64| format!("{},{:02}", fen / 100, fen % 100);
         let line = |(r, fen): &(String, i64)| format!(":61:1903140314D{}NTRF{r}//Z1\n", comma(*fen));
         let between = OPENING - refs[0].1;
-        // A statement in dollars stands before them, another account's behind: whose a line is goes by its statement.
-        let dollars = ":20:U\n:25:9\n:60F:C190313USD1,00\n:61:1903140314C9,00NTRFX//Z9\n:62F:C190314USD10,00\n-\n";
+        // Dollars stand before them and between, another account's lines behind: whose a line is goes by its statement.
+        let dollars = |opening: u8| {
+            format!(":20:U\n:25:9\n:60F:C190313USD{opening},\n:61:1903140314C9,NTRFX//Z9\n:62F:C190314USD{},\n-\n", opening + 9)
+        };
+        let (dollars, more) = (dollars(1), dollars(10));
         let other = ":20:B\n:25:8\n:60F:C190313CNY1,00\n:61:1903140314C2,00NTRFX//Z8\n:61:1903140314D0,50NTRFY//Z7\n:62F:C190314CNY2,50\n-\n";
         let text = format!(
-            "{dollars}:20:A\n:25:{ACCOUNT}\n:28C:5/1\n:60F:C190313CNY{}\n{}:62M:C190314CNY{}\n-\n:20:A\n:25:{ACCOUNT}\n:28C:5/2\n:60M:C190314CNY{}\n{}:62F:C190314CNY{}\n-\n{other}",
+            "{dollars}:20:A\n:25:{ACCOUNT}\n:28C:5/1\n:60F:C190313CNY{}\n{}:62M:C190314CNY{}\n-\n{more}:20:A\n:25:{ACCOUNT}\n:28C:5/2\n:60M:C190314CNY{}\n{}:62F:C190314CNY{}\n-\n{other}",
             comma(OPENING),
             line(&refs[0]),
             comma(between),
