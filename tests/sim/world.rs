@@ -173,6 +173,8 @@ pub struct World {
     passes: u64,
     /// Work that found nothing, and nothing happened since that could give it some.
     idle: Vec<Work>,
+    /// When each of the desk's works was last done to its end.
+    done_at: Vec<(Work, i64)>,
     leases_at: i64,
     root: PathBuf,
     _dir: tempfile::TempDir,
@@ -225,6 +227,7 @@ impl World {
             numbers: 0,
             passes: 0,
             idle: Vec::new(),
+            done_at: Vec::new(),
             leases_at: 0,
             root,
             _dir: dir,
@@ -393,7 +396,13 @@ impl World {
             if self.idle.contains(&work) && self.out(|out| out.rng.random_range(0..12) != 0) {
                 continue;
             }
-            match self.work(at, work).await? {
+            let ended = self.work(at, work).await?;
+            if matches!(ended, Ended::Done(_)) {
+                let now = self.now();
+                self.done_at.retain(|(other, _)| *other != work);
+                self.done_at.push((work, now));
+            }
+            match ended {
                 Ended::Failed => {}
                 Ended::Done(0) if self.idle.contains(&work) => {}
                 Ended::Done(0) => self.idle.push(work),
@@ -415,8 +424,14 @@ impl World {
         Ok(())
     }
 
-    /// The passes of a round: mostly in their order, sometimes in any, sometimes a part of them.
+    /// The passes of a round: mostly in their order, sometimes in any, sometimes a part of them. What a node that is hardly ever up
+    /// has not come to for a day comes first: that is its fate, and not what the product waits for in silence.
     fn works(&self) -> Vec<Work> {
+        let day_ago = self.now() - DAY;
+        let waits = |work: &Work| {
+            let done_at = self.done_at.iter().find(|(other, _)| other == work).map_or(self.start, |(_, at)| *at);
+            !matches!(work, Work::Edge(..)) && done_at < day_ago
+        };
         let mut works: Vec<Work> = vec![Work::Desk(DeskPass::Admit)];
         works.extend((0..self.banks).map(|bank| Work::Edge(bank, false)));
         works.extend(DeskPass::ALL.into_iter().filter(|p| *p != DeskPass::Admit).map(Work::Desk));
@@ -430,10 +445,11 @@ impl World {
             }
             match out.rng.random_range(0..6) {
                 0 => works.shuffle(&mut out.rng),
-                1..4 if !out.is_calm => works.retain(|_| out.rng.random_range(0..2) == 0),
+                1..4 if !out.is_calm => works.retain(|work| out.rng.random_range(0..2) == 0 || waits(work)),
                 _ => {}
             }
         });
+        works.sort_by_key(|work| !waits(work));
         works
     }
 
