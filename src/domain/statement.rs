@@ -48,17 +48,23 @@ impl EntriesSum {
         let own = own.iter().take(16).fold(0_u128, |sum, byte| (sum << 8) | u128::from(*byte));
         self.digest = self.digest.wrapping_add(own);
         self.count += 1;
-        self.days = Some(self.days.map_or((on, on), |(first, last)| (first.min(on), last.max(on))));
+        self.days = days_of_both(self.days, Some((on, on)));
     }
 
     /// Takes what another went through.
     pub fn join(&mut self, other: Self) {
         self.digest = self.digest.wrapping_add(other.digest);
         self.count += other.count;
-        self.days = match (self.days, other.days) {
-            (Some(ours), Some(theirs)) => Some((ours.0.min(theirs.0), ours.1.max(theirs.1))),
-            (ours, theirs) => ours.or(theirs),
-        };
+        self.days = days_of_both(self.days, other.days);
+    }
+}
+
+/// The first and the last day of both.
+#[must_use]
+pub fn days_of_both(one: Option<(NaiveDate, NaiveDate)>, other: Option<(NaiveDate, NaiveDate)>) -> Option<(NaiveDate, NaiveDate)> {
+    match (one, other) {
+        (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+        (one, other) => one.or(other),
     }
 }
 

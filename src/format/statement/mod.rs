@@ -31,6 +31,7 @@ use super::summary::{ParseSummary, Parsed};
 use super::xml::{WalkError, XmlFault};
 use crate::domain::exchange::Side;
 use crate::domain::masked::{Account, Name};
+use crate::domain::statement::days_of_both;
 
 /// Which message it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -432,20 +433,12 @@ pub(super) fn minor(text: &str, mark: char, decimals: usize) -> Result<i128, Str
     format!("{whole}{kept}{}", "0".repeat(decimals - kept.len())).parse().map_err(|_| "is too large an amount".to_owned())
 }
 
-/// Days of both, first and last.
-fn joined(one: Option<(NaiveDate, NaiveDate)>, other: Option<(NaiveDate, NaiveDate)>) -> Option<(NaiveDate, NaiveDate)> {
-    match (one, other) {
-        (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-        (one, other) => one.or(other),
-    }
-}
-
 impl Seen {
     fn join(&mut self, other: Self) {
         self.credits += other.credits;
         self.debits += other.debits;
         self.not_booked += other.not_booked;
-        self.days = joined(self.days, other.days);
+        self.days = days_of_both(self.days, other.days);
     }
 }
 
@@ -487,7 +480,7 @@ impl Statement {
         };
         *sum = sum.saturating_add(movement.minor);
         *count += 1;
-        self.seen.days = joined(self.seen.days, Some((movement.booked_on, movement.booked_on)));
+        self.seen.days = days_of_both(self.seen.days, Some((movement.booked_on, movement.booked_on)));
     }
 
     fn problem(&mut self, what: String) {
