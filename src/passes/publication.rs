@@ -32,9 +32,6 @@ use crate::store::sql::Tx;
 const PAGE: i64 = 5000;
 /// Beyond so many rows the mail carries sums only: no relay takes more.
 const ROWS_MAILED_MAX: u64 = 10_000;
-/// A batch that passed the gate this long ago has its publication.
-const LOOK_BACK_DAYS: i64 = 120;
-const DAY_MINUTES: i64 = 24 * 60;
 /// The incident of a list that is due and not up; its batch follows.
 const UNPOSTED: &str = "unposted:";
 /// Numbers of rows that are named in a sentence.
@@ -45,24 +42,13 @@ const NAMED: usize = 10;
 /// # Errors
 /// The database.
 pub async fn publication(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
-    let since = now.plus_minutes(-LOOK_BACK_DAYS * DAY_MINUTES);
-    let mut done = Done::default();
-    let mut tx = gateway.store.read().await?;
-    let has_new = tx.has_unopened_publications(since).await?;
-    drop(tx);
-    if has_new {
-        let mut tx = gateway.store.begin().await?;
-        done.changed += tx.open_publications(since).await?;
-        tx.commit().await?;
-    }
     let open = gateway.store.read().await?.publications_open().await?;
     let mut tried = Tried::default();
     for one in open {
         tried.note(step(gateway, &one, now).await);
     }
     tried.note(unposted(gateway, now).await);
-    done += tried.end()?;
-    Ok(done)
+    tried.end()
 }
 
 async fn step(gateway: &Gateway, one: &Publication, now: Timestamp) -> Result<Done, PassError> {

@@ -375,7 +375,8 @@ impl Tx {
         first.checked_add(carried).ok_or_else(|| StoreError::Broken("what is spoken for does not fit".to_owned()))
     }
 
-    /// Writes a batch's verdict over the one that was read: empty, or any but `admitted`. Says whether that still stood.
+    /// Writes a batch's verdict over the one that was read: empty, or any but `admitted`. Says whether that still stood. What is
+    /// admitted will be published.
     ///
     /// # Errors
     /// The database refused.
@@ -407,6 +408,9 @@ impl Tx {
             // One that was released again in the meantime stays.
             let sql = "delete from at_gate where batch = $1 and ($2 = 'admitted' or released_at <= $3)";
             self.exec(sql, args![batch, verdict.state, now]).await?;
+        }
+        if is_set && verdict.state == "admitted" {
+            self.exec("insert into publication (batch, state) values ($1, 'due')", args![batch]).await?;
         }
         Ok(is_set)
     }

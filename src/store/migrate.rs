@@ -77,6 +77,7 @@ const VERSIONS: &[Version] = &[
         sqlite: &[include_str!("migrations/0014_sqlite.sql")],
     },
     Version { number: 15, name: "transient", both: &[include_str!("migrations/0015_transient.sql")], postgres: &[], sqlite: &[] },
+    Version { number: 16, name: "announced", both: &[include_str!("migrations/0016_announced.sql")], postgres: &[], sqlite: &[] },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

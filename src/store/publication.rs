@@ -120,26 +120,6 @@ fn publication(r: &super::sql::Row) -> Result<Publication, StoreError> {
 }
 
 impl Tx {
-    /// Opens a publication for each batch that passed the gate since, and has none.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn open_publications(&mut self, since: Timestamp) -> Result<u64, StoreError> {
-        let sql = "insert into publication (batch, state) select a.batch, 'due' from admission a where a.state = 'admitted' and a.decided_at >= $1 \
-                   and not exists (select 1 from publication p where p.batch = a.batch)";
-        self.exec(sql, args![since]).await
-    }
-
-    /// Whether a batch passed the gate since and has no publication.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn has_unopened_publications(&mut self, since: Timestamp) -> Result<bool, StoreError> {
-        let sql = "select 1 from admission a where a.state = 'admitted' and a.decided_at >= $1 \
-                   and (select p.id from publication p where p.batch = a.batch) is null limit 1";
-        Ok(self.opt(sql, args![since]).await?.is_some())
-    }
-
     /// Publications that are not verified yet.
     ///
     /// # Errors

@@ -68,6 +68,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
         (13, "seal"),
         (14, "due"),
         (15, "transient"),
+        (16, "announced"),
     ]
     .map(|(n, name)| (n, name.to_owned()))
     .to_vec();
@@ -79,7 +80,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
     let again = w.store.migrate().await.unwrap();
     assert_eq!(
         (again.had.as_slice(), again.applied.as_slice()),
-        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].as_slice(), [].as_slice())
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16].as_slice(), [].as_slice())
     );
     w.store.check_schema().await.unwrap();
     assert!(w.tables().await.contains("instruction_state"));
@@ -95,9 +96,9 @@ async fn a_newer_or_altered_schema_is_refused(w: World) {
     }
     w.must("update _sqlx_migrations set checksum = (select checksum from kept where kept.version = _sqlx_migrations.version)").await;
     w.store.check_schema().await.unwrap();
-    w.must("update _sqlx_migrations set version = 99 where version = 15").await;
+    w.must("update _sqlx_migrations set version = 99 where version = 16").await;
     for said in [w.store.migrate().await.err(), w.store.check_schema().await.err(), w.store.migration_plan().await.err()] {
-        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 15 })), "{said:?}");
+        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 16 })), "{said:?}");
     }
 }
 
@@ -134,7 +135,7 @@ async fn sample_rows_survive_every_migration(w: World) {
     w.must("update failure_case set kind = 'failed', part = 0").await;
     let mut after = w.counts().await;
     after.retain(|table, _| before.contains_key(table));
-    for filled in ["transition", "reconciled"] {
+    for filled in ["transition", "reconciled", "publication"] {
         before.remove(filled);
         after.remove(filled);
     }
@@ -147,6 +148,8 @@ async fn sample_rows_survive_every_migration(w: World) {
         "a file and a statement are still to be seen"
     );
     assert_eq!(after, before);
+    let announced = w.row("select (select min(batch || state) from publication), (select count(*) from publication)").await;
+    assert_eq!((announced.text(0).unwrap(), announced.int(1).unwrap()), ("B-1due", 1), "what was admitted will be published");
     let same = w.row("select name || path_taken || exchange_key || state || lines_state || first_id || last_id || created_at from file_out where kind = 'instruction'").await;
     assert_eq!(same.text(0).unwrap(), files.text(0).unwrap());
     let seen = w.row("select state, amount_yuan || '', file_name, line from (select state, cast(amount_yuan as text) as amount_yuan, file_name, line from v_payment where seq = 1) x").await;
