@@ -261,6 +261,17 @@ pub struct Books {
     pub recoveries: Vec<RecoveryDue>,
     /// The day from which the statements do not follow each other: what lies between is not known.
     pub broken_from: Option<NaiveDate>,
+    /// The first day of which there is a statement: what was debited before it is not known.
+    pub stated_from: Option<NaiveDate>,
+}
+
+impl Books {
+    /// Whether a statement that is missing may show another debit for a file than those that are known, which a credit on this day
+    /// then takes back.
+    fn may_hide_a_debit(&self, file: i64, on: NaiveDate) -> bool {
+        let begins_before = |from: NaiveDate| self.files.get(&file).and_then(|f| f.days.first()).is_some_and(|day| *day < from);
+        self.broken_from.is_some_and(|from| on >= from) || self.stated_from.is_some_and(begins_before)
+    }
 }
 
 /// What was found of a line.
@@ -509,6 +520,7 @@ fn item_credit(line: &Line, id: i64, books: &mut Books) -> Option<(MatchKind, i6
     if let Some(at) = books.recoveries.iter().position(|r| r.instruction == id && r.amount == line.amount) {
         return Some((MatchKind::Recovery, books.recoveries.remove(at).case));
     }
+    let may_take_a_debit_back = books.items.get(&id).is_some_and(|item| books.may_hide_a_debit(item.file, line.on));
     let item = books.items.get_mut(&id)?;
     let file = books.files.get_mut(&item.file)?;
     if item.is_gross && item.word == Word::Failed && item.back == Fen::ZERO && item.amount == line.amount {
@@ -519,7 +531,7 @@ fn item_credit(line: &Line, id: i64, books: &mut Books) -> Option<(MatchKind, i6
     // One of those that were said to come back, or all together; while they are to come, another amount is a question.
     let said = item.unseen.iter().position(|it| *it == line.amount);
     let is_all = item.unseen.len() > 1 && item.unseen.iter().copied().sum::<Fen>() == line.amount;
-    let is_first_to_say = item.unseen.is_empty() && line.amount <= item.kept && books.broken_from.is_none_or(|day| line.on < day);
+    let is_first_to_say = item.unseen.is_empty() && line.amount <= item.kept && !may_take_a_debit_back;
     match said {
         Some(at) => _ = item.unseen.remove(at),
         None if is_all => item.unseen.clear(),

@@ -412,6 +412,15 @@ impl Tx {
         self.opt(sql, args![&of.bank, &of.account, since]).await?.map(|r| r.date(0)).transpose()
     }
 
+    /// The first day of which an account has a statement.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn stated_from(&mut self, of: &PayerAccount) -> Result<Option<NaiveDate>, StoreError> {
+        let sql = "select from_date from statement where bank = $1 and account = $2 and problems = '' order by to_date, id limit 1";
+        self.opt(sql, args![&of.bank, &of.account]).await?.map(|r| r.date(0)).transpose()
+    }
+
     /// The days that an account's statements span; `None` where there is none.
     ///
     /// # Errors

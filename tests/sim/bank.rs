@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
 
-use super::books::{Move, credit, debit, state};
+use super::books::{Move, credit, debit, paid_in, state};
 use super::papers::{CLEARING, SPLIT, Slip, Word, gbk, read, result, ungbk, yuan};
 use super::port::{Fault, File, Outside};
 
@@ -53,6 +53,8 @@ pub struct Line {
     pub credited: bool,
     /// Credited once, whatever came of it.
     pub was_credited: bool,
+    /// Credited, and the payee brought it back.
+    pub repaid: bool,
 }
 
 /// What a bank does some day.
@@ -68,6 +70,8 @@ pub enum Act {
     Put(String, Vec<u8>),
     /// A credit comes back.
     GiveBack(usize, usize),
+    /// A payee brings the money back.
+    Repay(usize, usize),
     /// It gives the statement of a day.
     State(i64),
     /// It answers an enquiry.
@@ -135,7 +139,7 @@ fn accept(out: &mut Outside, code: &'static str, path: String, bytes: Vec<u8>) {
         let settles_at = if waits { now + out.rng.random_range(1..6) * DAY } else { now };
         settled = settled.max(settles_at);
         let credited = !waits && fate == Word::Paid;
-        lines.push(Line { settles_at, fate, is_settled: !waits, credited, was_credited: credited });
+        lines.push(Line { settles_at, fate, is_settled: !waits, credited, was_credited: credited, repaid: false });
     }
     let bank = out.banks.get_mut(code).unwrap();
     let id = bank.taken.len();
@@ -209,6 +213,7 @@ fn perform(out: &mut Outside, code: &'static str, act: Act) {
         Act::Answer(id, how) => answer(out, code, id, how),
         Act::Put(path, bytes) => out.put(code, &path, bytes),
         Act::GiveBack(id, at) => give_back(out, code, id, at),
+        Act::Repay(id, at) => repay(out, code, id, at),
         Act::State(day) => state(out, code, day),
         Act::Enquired(name, bytes) => enquired(out, code, &name, &bytes),
     }
@@ -317,6 +322,19 @@ fn give_back(out: &mut Outside, code: &'static str, id: usize, at: usize) {
     let (fen, reference) = (o.fen, o.reference.clone());
     out.put(code, &format!("YHDFTP{stem}_T.TXT"), file);
     credit(out, code, fen, &reference);
+}
+
+/// A payee who had no right to it pays it into the payer's account: over the counter, or with the payment's own reference.
+fn repay(out: &mut Outside, code: &'static str, id: usize, at: usize) {
+    let names_it = out.rng.random_range(0..3) == 0;
+    let taken = &mut out.banks.get_mut(code).unwrap().taken[id];
+    if !taken.lines[at].credited {
+        return;
+    }
+    (taken.lines[at].credited, taken.lines[at].repaid) = (false, true);
+    let order = taken.slip.orders[at].clone();
+    out.say(&format!("{code} {} is brought back", order.fen));
+    paid_in(out, code, &order, names_it);
 }
 
 /// It looks up what it was asked about.

@@ -5,7 +5,7 @@ use rand::Rng as _;
 
 use super::bank::{Act, Bank};
 use super::house::ZONE;
-use super::papers::{CLEARING, COUNTER, yuan};
+use super::papers::{CLEARING, COUNTER, Order, yuan};
 use super::port::{Fault, Outside};
 
 const HOUR: i64 = 3_600_000;
@@ -25,7 +25,12 @@ pub struct Move {
     fen: i64,
     reference: String,
     words: String,
+    /// Whose account stands against it.
+    other: String,
 }
+
+/// Where the bank's own pot stands against ours.
+const POT: &str = "90010001|某户";
 
 impl Bank {
     /// Each day has its statement.
@@ -37,7 +42,8 @@ impl Bank {
 
     fn book(&mut self, now_ms: i64, is_debit: bool, fen: i64, reference: &str, words: &str) {
         let day = (now_ms - self.start_ms + DAY - CLOSES).div_euclid(DAY);
-        self.moves.push(Move { day, is_debit, fen, reference: reference.to_owned(), words: words.to_owned() });
+        let (reference, words, other) = (reference.to_owned(), words.to_owned(), POT.to_owned());
+        self.moves.push(Move { day, is_debit, fen, reference, words, other });
     }
 
     /// The first day on which anything moved.
@@ -90,6 +96,16 @@ pub fn credit(out: &mut Outside, code: &'static str, fen: i64, reference: &str) 
     out.banks.get_mut(code).unwrap().book(now, false, fen, reference, "退票");
 }
 
+/// Somebody pays back what was paid.
+pub fn paid_in(out: &mut Outside, code: &'static str, order: &Order, names_it: bool) {
+    let now = out.now_ms;
+    let bank = out.banks.get_mut(code).unwrap();
+    bank.book(now, false, order.fen, if names_it { &order.reference } else { "" }, "退回补贴");
+    if let Some(last) = bank.moves.last_mut() {
+        last.other = format!("{}|{}", order.account, order.name);
+    }
+}
+
 /// The bank gives the statement of a day, some days too late where the seed says so.
 pub fn state(out: &mut Outside, code: &'static str, day: i64) {
     err(out, code, day);
@@ -126,7 +142,8 @@ fn err(out: &mut Outside, code: &'static str, day: i64) {
         }
         (1, Some(at)) => bank.moves[*at].day = day + later,
         _ => {
-            let fee = Move { day, is_debit: true, fen: 500, reference: String::new(), words: "手续费".to_owned() };
+            let fee =
+                Move { day, is_debit: true, fen: 500, reference: String::new(), words: "手续费".to_owned(), other: POT.to_owned() };
             bank.moves.push(Move { day: day + later, is_debit: false, words: "退还手续费".to_owned(), ..fee.clone() });
             bank.moves.push(fee);
         }
@@ -145,7 +162,7 @@ fn statement(bank: &Bank, code: &str, day: i64) -> String {
     let mut text = format!("H|510601012345678901|{date}|{date}|{}|{}|{}\n", yuan(opening), yuan(closing), entries.len());
     for (at, m) in entries.iter().enumerate() {
         let side = if m.is_debit { 'D' } else { 'C' };
-        text.push_str(&format!("D|{date}|{side}|{}|{}|{code}{date}{at:06}|90010001|某户|{}\n", yuan(m.fen), m.reference, m.words));
+        text.push_str(&format!("D|{date}|{side}|{}|{}|{code}{date}{at:06}|{}|{}\n", yuan(m.fen), m.reference, m.other, m.words));
     }
     let total = |is_debit: bool| {
         let of_side: Vec<i64> = entries.iter().filter(|m| m.is_debit == is_debit).map(|m| m.fen).collect();

@@ -85,6 +85,8 @@ pub enum Fault {
     Lies,
     /// Credits come back weeks later.
     Returns,
+    /// Somebody turns out to have had no right to what was paid, and mostly brings it back.
+    Repaid,
     /// The department corrects twice, or wrongly, or claims twice.
     Sloppy,
     /// A statement comes days late.
@@ -96,7 +98,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::TimeoutBefore,
@@ -129,6 +131,7 @@ impl Fault {
         Self::Contradicts,
         Self::Lies,
         Self::Returns,
+        Self::Repaid,
         Self::Sloppy,
         Self::StatementLate,
         Self::StatementErrs,

@@ -169,6 +169,8 @@ pub struct World {
     /// Entitlements so far: who, bank, period, by amount.
     entitled: BTreeMap<i64, (usize, &'static str, String)>,
     reissued: BTreeSet<i64>,
+    /// Who turned out to have no right to what was paid.
+    excluded: BTreeSet<usize>,
     numbers: u64,
     passes: u64,
     /// Work that found nothing, and nothing happened since that could give it some.
@@ -224,6 +226,7 @@ impl World {
             released: Vec::new(),
             entitled: BTreeMap::new(),
             reissued: BTreeSet::new(),
+            excluded: BTreeSet::new(),
             numbers: 0,
             passes: 0,
             idle: Vec::new(),
@@ -346,6 +349,7 @@ impl World {
         self.audit.check_day(&port).await?;
         self.back_up();
         self.enter_again().await;
+        self.some_had_no_right().await;
         self.departments_correct().await;
         self.two_persons_settle().await?;
         self.two_persons_say_what_became_of_files().await?;

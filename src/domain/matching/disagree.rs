@@ -43,7 +43,7 @@ fn item_disagrees(line: &Line, id: i64, books: &Books, wrong: &dyn Fn(BreakKind,
         return match item.word {
             Word::None => Found::Wait,
             // A statement that is missing may show the debit that this takes back.
-            Word::Paid if books.broken_from.is_some_and(|day| line.on >= day) => Found::Wait,
+            Word::Paid if books.may_hide_a_debit(item.file, line.on) => Found::Wait,
             Word::Paid | Word::Failed => wrong(BreakKind::MissingHere, subject, None),
         };
     }

@@ -70,6 +70,7 @@ impl Opened {
         if let Some(first) = lines.iter().filter(|line| line.side == Side::Credit).map(|line| line.on).min() {
             let since = first.checked_sub_days(Days::new(super::DAYS_BACK)).unwrap_or(first);
             self.books.broken_from = tx.broken_from(of, since).await?;
+            self.books.stated_from = tx.stated_from(of).await?;
         }
         Ok(())
     }

@@ -56,6 +56,25 @@ async fn a_debit_that_was_taken_back_is_no_return() {
 }
 
 #[tokio::test]
+async fn a_credit_on_the_first_statement_waits_for_those_of_the_days_before() {
+    on_both(async |w| {
+        let slip = paid(w).await;
+        let [first, second, third] = entries(&slip);
+        let after_first = OPENING - slip.orders.iter().map(|o| o.fen).sum::<i64>();
+        w.state(CLEARING, DAYS[2], after_first - slip.orders[0].fen, &third);
+        w.settle_at("2019-03-19", "09:00:00").await;
+        assert_eq!(w.states("B").await, ["paid", "paid"], "not before the days before it are known");
+        let opening = w.state(CLEARING, DAYS[0], OPENING, &first);
+        w.settle_at("2019-03-19", "10:00:00").await;
+        assert_eq!(w.states("B").await, ["paid", "paid"], "a day between is missing");
+        w.state(CLEARING, DAYS[1], opening, &second);
+        w.settle_at("2019-03-20", "09:00:00").await;
+        nothing_came_back(w).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_credit_whose_debit_may_stand_on_a_statement_that_is_missing_waits_for_it() {
     on_both(async |w| {
         let slip = paid(w).await;

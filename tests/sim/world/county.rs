@@ -10,10 +10,11 @@ use bankgate::passes::operate::refund::{propose_receipt, sent_by_hand};
 use rand::Rng as _;
 
 use super::super::audit::{Verdict, Violation};
+use super::super::bank::{Act as BankAct, Bank};
 use super::super::house::{BANKS, ZONE};
 use super::super::people::{NAMES, account, finance, id_number, person};
 use super::super::port::{Fault, Outside};
-use super::World;
+use super::{DAY, HOUR, World};
 
 impl World {
     /// A batch for one bank: mostly people who were not yet paid for this period.
@@ -127,6 +128,39 @@ impl World {
         Ok(())
     }
 
+    /// Some of who was paid had no right to it: they are put on the list of those who may not be paid, and mostly bring it back.
+    pub(super) async fn some_had_no_right(&mut self) {
+        let found = self.out(|out| {
+            let is_one = out.strikes_in(Fault::Repaid, 4);
+            let code = BANKS[out.rng.random_range(0..self.banks)].0;
+            let paid: Vec<(usize, usize, i64)> = credited(&out.banks[code]);
+            let one = (is_one && !paid.is_empty()).then(|| paid[out.rng.random_range(0..paid.len())])?;
+            let (id, at, fen) = one;
+            let in_days = out.rng.random_range(0..12);
+            if out.rng.random_range(0..5) != 0 {
+                let when = out.now_ms + in_days * DAY + HOUR;
+                out.banks.get_mut(code).unwrap().plan(when, BankAct::Repay(id, at));
+            }
+            Some(fen)
+        });
+        let who = found.and_then(|fen| self.entitled.get(&fen)).map(|(who, ..)| *who);
+        let Some(who) = who else { return };
+        self.excluded.insert(who);
+        self.out(|out| out.say(&format!("{who} had no right to it")));
+        self.enter_excluded().await;
+        self.soon(1);
+    }
+
+    /// Who may not be paid, from the first day on.
+    pub(super) async fn enter_excluded(&mut self) {
+        let from = Timestamp::from_millis(self.start).date(ZONE);
+        for who in self.excluded.clone() {
+            let id = id_number(who);
+            self.sql(&format!("insert or ignore into ineligible (id_number, reason, from_date) values ('{id}', 'INELIGIBLE', '{from}')"))
+                .await;
+        }
+    }
+
     /// What nobody may keep goes back to the treasury: approved by another than who proposed it, carried there, seen by its receipt.
     pub(super) async fn two_persons_refund(&mut self) -> Verdict {
         let (proposals, approved, sent) = self.audit.refunds().await;
@@ -162,6 +196,13 @@ impl World {
         self.soon(1);
         Ok(())
     }
+}
+
+/// What stands credited: file, line, entitlement.
+fn credited(bank: &Bank) -> Vec<(usize, usize, i64)> {
+    let files = bank.taken.iter().enumerate();
+    let lines = files.flat_map(|(id, taken)| taken.lines.iter().zip(&taken.slip.orders).enumerate().map(move |(at, of)| (id, at, of)));
+    lines.filter(|(.., (line, _))| line.credited).map(|(id, at, (_, order))| (id, at, order.fen)).collect()
 }
 
 /// What a bank's clerk finds when asked by telephone: credited, not credited, or nothing to be said yet.

@@ -100,6 +100,7 @@ impl World {
             }
             self.out(|out| out.say(&format!("batch {number} is entered again")));
         }
+        self.enter_excluded().await;
         self.soon(1);
     }
 
