@@ -517,10 +517,11 @@ fn item_debit(line: &Line, id: i64, books: &mut Books) -> Option<MatchKind> {
 }
 
 fn item_credit(line: &Line, id: i64, books: &mut Books) -> Option<(MatchKind, i64)> {
-    if let Some(at) = books.recoveries.iter().position(|r| r.instruction == id && r.amount == line.amount) {
+    let may_take_a_debit_back = books.items.get(&id).is_some_and(|item| books.may_hide_a_debit(item.file, line.on));
+    let asked_back = books.recoveries.iter().position(|r| r.instruction == id && r.amount == line.amount);
+    if let Some(at) = asked_back.filter(|_| !may_take_a_debit_back) {
         return Some((MatchKind::Recovery, books.recoveries.remove(at).case));
     }
-    let may_take_a_debit_back = books.items.get(&id).is_some_and(|item| books.may_hide_a_debit(item.file, line.on));
     let item = books.items.get_mut(&id)?;
     let file = books.files.get_mut(&item.file)?;
     if item.is_gross && item.word == Word::Failed && item.back == Fen::ZERO && item.amount == line.amount {

@@ -75,6 +75,26 @@ async fn a_credit_on_the_first_statement_waits_for_those_of_the_days_before() {
 }
 
 #[tokio::test]
+async fn what_takes_a_debit_back_is_not_brought_back_by_the_payee() {
+    on_both(async |w| {
+        let slip = paid(w).await;
+        w.exclude(0).await;
+        w.cases_pass().await;
+        assert_eq!(w.cases("recovery").await, 1);
+        let [first, second, third] = entries(&slip);
+        let opening = w.state(CLEARING, DAYS[0], OPENING, &first);
+        w.state(CLEARING, DAYS[2], opening - slip.orders[0].fen, &third);
+        w.settle_at("2019-03-19", "09:00:00").await;
+        assert_eq!(w.states("B").await, ["paid", "paid"], "not before the day between is known");
+        w.state(CLEARING, DAYS[1], opening, &second);
+        w.settle_at("2019-03-20", "09:00:00").await;
+        nothing_came_back(w).await;
+        assert_eq!(w.texts("select state from failure_case where kind = 'recovery'").await, ["open"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_credit_whose_debit_may_stand_on_a_statement_that_is_missing_waits_for_it() {
     on_both(async |w| {
         let slip = paid(w).await;
