@@ -99,7 +99,7 @@ fn yuan(fen: i64) -> String {
     format!("{}.{:02}", fen / 100, fen % 100)
 }
 
-/// States the account's day.
+/// States the account's days: that on which the list went out, and that on which it was paid.
 pub fn state(root: &Path) {
     let files = requests(root);
     let (mut entries, mut count, mut sums) = (BufWriter::new(tempfile::tempfile().unwrap()), 0_usize, [(0_usize, 0_i64); 2]);
@@ -122,8 +122,11 @@ pub fn state(root: &Path) {
     }
     let folder = root.join("outbox/statement");
     std::fs::create_dir_all(&folder).unwrap();
+    let opening = yuan(OPENING);
+    let still = format!("H|{PAYER}|20190314|20190314|{opening}|{opening}|0\nT|0|0.00|0|0.00\n");
+    std::fs::write(folder.join(format!("STMT_{PAYER}_20190314.txt")), still).unwrap();
     let mut out = BufWriter::new(File::create(folder.join(format!("STMT_{PAYER}_20190315.txt"))).unwrap());
-    writeln!(out, "H|{PAYER}|20190315|20190315|{}|{}|{count}", yuan(OPENING), yuan(OPENING + sums[1].1 - sums[0].1)).unwrap();
+    writeln!(out, "H|{PAYER}|20190315|20190315|{opening}|{}|{count}", yuan(OPENING + sums[1].1 - sums[0].1)).unwrap();
     let mut source = entries.into_inner().unwrap();
     std::io::Seek::rewind(&mut source).unwrap();
     std::io::copy(&mut source, &mut out).unwrap();

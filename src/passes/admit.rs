@@ -310,8 +310,10 @@ impl<'a> Gate<'a> {
 
     async fn pass_page(&mut self, tx: &mut Tx, page: Vec<Checked>, scan: &mut Scan) -> Result<(), PassError> {
         let (mut accepted, mut refused) = (Vec::with_capacity(page.len()), Vec::new());
+        let is_reissue = self.batch.kind == "reissue";
         for (row, checked) in page {
-            match self.check(tx, &row, checked).await? {
+            let checked = if is_reissue { self.check(tx, &row, checked).await? } else { checked };
+            match checked {
                 Ok((lane, new)) => accepted.push(Accepted { lane, row, new }),
                 Err(refusal) => refused.push((row, refusal)),
             }
@@ -393,7 +395,7 @@ impl<'a> Gate<'a> {
         Ok(tx.insert_cases(&cases, self.now).await?)
     }
 
-    /// What of a row only the books can say: a reissue names what it pays again. The lane that pays the row and its instruction, or why not.
+    /// What of a reissue's row only the books can say: it names what it pays again. The lane that pays the row and its instruction, or why not.
     async fn check(
         &self,
         tx: &mut Tx,
@@ -401,8 +403,8 @@ impl<'a> Gate<'a> {
         checked: Result<(usize, NewInstruction), Refusal>,
     ) -> Result<Result<(usize, NewInstruction), Refusal>, PassError> {
         let (lane, mut new) = match checked {
-            Ok(checked) if self.batch.kind == "reissue" => checked,
-            Ok(_) | Err(_) => return Ok(checked),
+            Ok(checked) => checked,
+            Err(refusal) => return Ok(Err(refusal)),
         };
         let own = new.claim_key;
         if let Err(refusal) = succeed(tx, &self.batch, self.year(), row, &mut new).await? {
@@ -556,6 +558,11 @@ fn repeat(in_this_batch: bool) -> Refusal {
 /// Rows that take the same claim within one page: the first keeps it.
 fn refuse_repeats(accepted: &mut Vec<Accepted>, refused: &mut Vec<(PaymentRow, Refusal)>) {
     let mut seen = BTreeSet::new();
+    // Mostly there are none, and rows are wide.
+    if accepted.iter().all(|a| seen.insert(a.new.claim_key)) {
+        return;
+    }
+    seen.clear();
     let (first, repeated): (Vec<_>, Vec<_>) = std::mem::take(accepted).into_iter().partition(|a| seen.insert(a.new.claim_key));
     *accepted = first;
     refused.extend(repeated.into_iter().map(|a| (a.row, repeat(true))));
@@ -565,6 +572,9 @@ fn refuse_repeats(accepted: &mut Vec<Accepted>, refused: &mut Vec<(PaymentRow, R
 async fn refuse_paid_before(tx: &mut Tx, accepted: &mut Vec<Accepted>, refused: &mut Vec<(PaymentRow, Refusal)>) -> Result<(), PassError> {
     let keys: Vec<i64> = accepted.iter().map(|a| a.new.claim_key).collect();
     let mut before = switch::paid_before(tx, &keys).await?;
+    if before.is_empty() {
+        return Ok(());
+    }
     let (paid, free): (Vec<_>, Vec<_>) = std::mem::take(accepted).into_iter().partition(|a| before.contains_key(&a.new.claim_key));
     *accepted = free;
     refused.extend(paid.into_iter().filter_map(|a| {

@@ -458,7 +458,11 @@ impl Tx {
     ///
     /// # Errors
     /// A claim is taken (a unique violation): nothing of the call stays if it ran inside a savepoint.
-    pub async fn insert_instructions(&mut self, batch: &str, rows: impl IntoIterator<Item = &NewInstruction>) -> Result<(), StoreError> {
+    pub async fn insert_instructions(
+        &mut self,
+        batch: &str,
+        rows: impl IntoIterator<Item = &NewInstruction, IntoIter: Send>,
+    ) -> Result<(), StoreError> {
         const COLUMNS: &[&str] = &[
             "id",
             "payment_id",
@@ -497,7 +501,7 @@ impl Tx {
                 i.ordinal
             ]
         });
-        self.bulk("instruction", COLUMNS, rows.collect()).await
+        self.bulk("instruction", COLUMNS, Box::new(rows)).await
     }
 
     /// Begins a part of the transaction that can be taken back alone.
@@ -605,7 +609,7 @@ impl Tx {
                 now
             ]
         });
-        self.bulk("failure_case", COLUMNS, rows.collect()).await
+        self.bulk("failure_case", COLUMNS, Box::new(rows)).await
     }
 
     /// Funds that arrived, of a model that an agreement of their department works by, and are not in the ledger: key,

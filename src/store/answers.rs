@@ -110,7 +110,7 @@ impl Tx {
                 a.date.map(|d| d.to_string()).unwrap_or_default()
             ]
         });
-        self.bulk("answer_line", COLUMNS, rows.collect()).await
+        self.bulk("answer_line", COLUMNS, Box::new(rows)).await
     }
 
     /// The shape of a set: lines, lines that belong to no instruction of the file, different instructions.

@@ -14,20 +14,20 @@ const SQLITE_VALUES_MAX: usize = 2_000;
 /// Bytes that are handed to PostgreSQL at a time: it takes in what it has while the next rows are written out.
 const SENT_AT_ONCE: usize = 1 << 16;
 
+/// Rows, made one by one. Boxed, for a future that holds a closure over borrowed rows is not known to be `Send`.
+pub type Rows<'a> = Box<dyn Iterator<Item = Vec<Value>> + Send + 'a>;
+
 impl Tx {
-    /// Inserts rows into a table. The rows' values stand in the order of the columns.
+    /// Inserts rows into a table. The rows' values stand in the order of the columns. A row is asked for when it is written: what
+    /// making it costs is spent while the database takes in those before it.
     ///
     /// # Errors
     /// A text holds NUL, or the database refused (a unique violation included) or could not be reached; nothing of the call stays
     /// once the transaction is dropped.
-    pub async fn bulk(&mut self, table: &'static str, columns: &'static [&'static str], rows: Vec<Vec<Value>>) -> Result<(), StoreError> {
-        if rows.is_empty() {
+    pub async fn bulk(&mut self, table: &'static str, columns: &'static [&'static str], rows: Rows<'_>) -> Result<(), StoreError> {
+        let mut rows = rows.enumerate().map(|(at, row)| without_nul(table, at + 1, row)).peekable();
+        if rows.peek().is_none() {
             return Ok(());
-        }
-        let has_nul = |row: &Vec<Value>| row.iter().any(|v| matches!(v, Value::Text(t) if t.contains('\0')));
-        if let Some(at) = rows.iter().position(has_nul) {
-            // PostgreSQL has no place for it; SQLite would keep it, and the two would differ.
-            return Err(StoreError::Broken(format!("row {} for table {table}: a text holds the character NUL", at + 1)));
         }
         match &mut self.engine {
             TxEngine::Pg(tx) => {
@@ -35,8 +35,14 @@ impl Tx {
                 let fail = |e| StoreError::sql(&sql, e);
                 let mut copy = tx.copy_in_raw(&sql).await.map_err(fail)?;
                 let mut text = String::with_capacity(SENT_AT_ONCE + 4096);
-                for row in &rows {
-                    copy_line(&mut text, row);
+                for row in rows {
+                    match row {
+                        Ok(row) => copy_line(&mut text, &row),
+                        Err(nul) => {
+                            copy.abort(nul.to_string()).await.map_err(fail)?;
+                            return Err(nul);
+                        }
+                    }
                     if text.len() > SENT_AT_ONCE {
                         copy.send(text.as_bytes()).await.map_err(fail)?;
                         text.clear();
@@ -47,9 +53,8 @@ impl Tx {
                 Ok(())
             }
             TxEngine::Sqlite(_) => {
-                let mut rows = rows.into_iter().peekable();
                 while rows.peek().is_some() {
-                    let some: Vec<_> = rows.by_ref().take(SQLITE_VALUES_MAX / columns.len()).collect();
+                    let some = rows.by_ref().take(SQLITE_VALUES_MAX / columns.len()).collect::<Result<Vec<_>, _>>()?;
                     // Plain marks: SQLite looks numbered ones up by name, one after the other.
                     let row = format!("({})", vec!["?"; columns.len()].join(","));
                     let sql = format!("insert into {table} ({}) values {}", columns.join(", "), vec![row.as_str(); some.len()].join(","));
@@ -59,6 +64,14 @@ impl Tx {
             }
         }
     }
+}
+
+/// PostgreSQL has no place for the character; SQLite would keep it, and the two would differ.
+fn without_nul(table: &str, number: usize, row: Vec<Value>) -> Result<Vec<Value>, StoreError> {
+    if row.iter().any(|v| matches!(v, Value::Text(t) if t.contains('\0'))) {
+        return Err(StoreError::Broken(format!("row {number} for table {table}: a text holds the character NUL")));
+    }
+    Ok(row)
 }
 
 /// One line in COPY's text format.

@@ -443,27 +443,21 @@ impl Tx {
     pub async fn insert_entries(&mut self, statement: i64, entries: &[StatementEntry]) -> Result<(), StoreError> {
         const COLUMNS: &[&str] =
             &["statement", "line", "on_date", "side", "amount_fen", "reference", "bank_ref", "counter_account", "counter_name", "words"];
-        let rows = |entries: &[StatementEntry]| {
-            let row = |e: &StatementEntry| {
-                args![
-                    statement,
-                    e.line,
-                    e.date,
-                    e.side.code(),
-                    e.amount,
-                    e.reference.clone().unwrap_or_default(),
-                    e.bank_ref.clone().unwrap_or_default(),
-                    e.counter_account.as_ref().map_or_else(|| Value::from(""), Value::from),
-                    e.counter_name.as_ref().map_or_else(|| Value::from(""), Value::from),
-                    &e.text
-                ]
-            };
-            entries.iter().map(row).collect()
-        };
-        for some in entries.chunks(5000) {
-            self.bulk("statement_line", COLUMNS, rows(some)).await?;
-        }
-        Ok(())
+        let rows = entries.iter().map(move |e| {
+            args![
+                statement,
+                e.line,
+                e.date,
+                e.side.code(),
+                e.amount,
+                e.reference.clone().unwrap_or_default(),
+                e.bank_ref.clone().unwrap_or_default(),
+                e.counter_account.as_ref().map_or_else(|| Value::from(""), Value::from),
+                e.counter_name.as_ref().map_or_else(|| Value::from(""), Value::from),
+                &e.text
+            ]
+        });
+        self.bulk("statement_line", COLUMNS, Box::new(rows)).await
     }
 
     /// Begins to keep what a bank only tells of (通知): it counts nowhere, and never proves a day. Gives its number.

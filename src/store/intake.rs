@@ -372,7 +372,7 @@ impl Tx {
                 &p.reissue_of
             ]
         });
-        self.bulk("payment", COLUMNS, rows.collect()).await
+        self.bulk("payment", COLUMNS, Box::new(rows)).await
     }
 
     /// The digest over a batch's rows as they stand, with their count and sum.

@@ -364,8 +364,8 @@ impl Store {
             return Ok(());
         }
         tx.exec("delete from transition", args![]).await?;
-        let rows = TRANSITIONS.iter().map(|t| args![t.state.code(), t.event.code(), t.next.code()]).collect();
-        tx.bulk("transition", &["state", "event", "next"], rows).await?;
+        let rows = TRANSITIONS.iter().map(|t| args![t.state.code(), t.event.code(), t.next.code()]);
+        tx.bulk("transition", &["state", "event", "next"], Box::new(rows)).await?;
         tx.commit().await
     }
 }

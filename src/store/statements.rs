@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::StoreError;
-use super::sql::{Row, Tx, Value};
+use super::sql::{Row, Tx};
 use crate::args;
 use crate::domain::exchange::Side;
 use crate::domain::masked::{Account, Name};
@@ -352,11 +352,9 @@ impl Tx {
     /// A line is explained already (a unique violation), or the database refused.
     pub async fn insert_matches(&mut self, matches: &[NewMatch<'_>], now: Timestamp) -> Result<(), StoreError> {
         const COLUMNS: &[&str] = &["statement", "line", "kind", "subject", "amount_fen", "how", "proposal", "reason", "at"];
-        let rows: Vec<Vec<Value>> = matches
-            .iter()
-            .map(|m| args![m.at.0, m.at.1, m.kind.code(), m.subject, m.amount, m.how.code(), m.proposal, m.reason, now])
-            .collect();
-        self.bulk("statement_match", COLUMNS, rows).await
+        let row =
+            move |m: &NewMatch<'_>| args![m.at.0, m.at.1, m.kind.code(), m.subject, m.amount, m.how.code(), m.proposal, m.reason, now];
+        self.bulk("statement_match", COLUMNS, Box::new(matches.iter().map(row))).await
     }
 
     /// Statements that count and overlap a span of days: number, span, balances, entries.

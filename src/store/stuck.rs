@@ -192,8 +192,8 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn set_lines_aside(&mut self, file: i64, lines: &[i64], proposal: i64) -> Result<(), StoreError> {
-        let rows = lines.iter().map(|line| args![file, *line, proposal]).collect();
-        self.bulk("line_aside", &["file_in", "line", "proposal"], rows).await
+        let rows = lines.iter().map(|line| args![file, *line, proposal]);
+        self.bulk("line_aside", &["file_in", "line", "proposal"], Box::new(rows)).await
     }
 
     /// The lines of a bank's file that are set aside.

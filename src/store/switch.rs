@@ -134,7 +134,7 @@ impl Tx {
         let rows = rows.iter().map(|r| {
             args![source, r.line, r.claim_key, &r.project, &r.period, &r.name, &r.id_number, &r.account, r.amount, r.paid_on, by, now]
         });
-        self.bulk("legacy_payment", COLUMNS, rows.collect()).await
+        self.bulk("legacy_payment", COLUMNS, Box::new(rows)).await
     }
 
     /// How many payments of a source are known.

@@ -18,6 +18,7 @@ use bankgate::domain::time::Timestamp;
 use bankgate::store::StoreError;
 use bankgate::store::desk::{NewIncident, Operator};
 use bankgate::store::ledger::{EntryOf, Origin};
+use bankgate::store::sql::Value;
 
 use sample::{NOW, World, instruction, new_file};
 
@@ -406,7 +407,7 @@ async fn bulk_keeps_every_character(w: World) {
         ["a\tb", "a\nb", "a\r\nb", "\\", "\\.", "\\N", "\\t", "", " ", "'\"", "𠀀㐀🙂", "阿牛·木呷", "\u{1}\u{7f}\u{1f}", "\u{feff}x"];
     let mut tx = w.store.begin().await.unwrap();
     let rows = hard.iter().enumerate().map(|(n, text)| args![*text, n.to_string(), i64::MIN, i64::MAX, 0_i64, None::<i64>]);
-    tx.bulk("sighting", COLUMNS, rows.collect()).await.unwrap();
+    tx.bulk("sighting", COLUMNS, Box::new(rows)).await.unwrap();
     for (n, text) in hard.iter().enumerate() {
         let row = tx.one("select bank, bytes, modified_s, file_in from sighting where path = $1", args![n.to_string()]).await.unwrap();
         assert_eq!(row.text(0).unwrap(), *text);
@@ -415,16 +416,21 @@ async fn bulk_keeps_every_character(w: World) {
     // More than one buffer of COPY, more than one statement of SQLite.
     let long = "長".repeat(100);
     let many = (0..20_000).map(|n| args![&long, format!("many/{n}"), n, 0_i64, 0_i64, None::<i64>]);
-    tx.bulk("sighting", COLUMNS, many.collect()).await.unwrap();
+    tx.bulk("sighting", COLUMNS, Box::new(many)).await.unwrap();
     let sum = tx.one("select count(*), cast(sum(bytes) as bigint) from sighting where path like 'many/%'", args![]).await.unwrap();
     assert_eq!((sum.int(0).unwrap(), sum.int(1).unwrap()), (20_000, 199_990_000));
-    tx.bulk("sighting", COLUMNS, Vec::new()).await.unwrap();
+    let rows = |rows: Vec<Vec<Value>>| Box::new(rows.into_iter());
+    tx.bulk("sighting", COLUMNS, rows(Vec::new())).await.unwrap();
     // What one engine has no place for, neither takes; and a row too much takes the others with it.
-    let nul = tx.bulk("sighting", COLUMNS, vec![args!["a\0b", "nul", 0_i64, 0_i64, 0_i64, None::<i64>]]).await.unwrap_err();
-    assert!(nul.to_string().contains("NUL") && !nul.to_string().contains("a\0b"), "{nul}");
+    let new = || args!["x", "new", 0_i64, 0_i64, 0_i64, None::<i64>];
     tx.savepoint().await.unwrap();
-    let twice = vec![args!["x", "new", 0_i64, 0_i64, 0_i64, None::<i64>], args!["a\tb", "0", 0_i64, 0_i64, 0_i64, None::<i64>]];
-    assert!(tx.bulk("sighting", COLUMNS, twice).await.is_err_and(|e| e.is_unique_violation()));
+    let nul = args!["a\0b", "nul", 0_i64, 0_i64, 0_i64, None::<i64>];
+    let nul = tx.bulk("sighting", COLUMNS, rows(vec![new(), nul])).await.unwrap_err();
+    assert!(nul.to_string().contains("row 2") && nul.to_string().contains("NUL") && !nul.to_string().contains("a\0b"), "{nul}");
+    tx.rollback_part().await.unwrap();
+    tx.savepoint().await.unwrap();
+    let twice = args!["a\tb", "0", 0_i64, 0_i64, 0_i64, None::<i64>];
+    assert!(tx.bulk("sighting", COLUMNS, rows(vec![new(), twice])).await.is_err_and(|e| e.is_unique_violation()));
     tx.rollback_part().await.unwrap();
     assert!(tx.opt("select 1 from sighting where path = 'new'", args![]).await.unwrap().is_none());
 }

@@ -60,38 +60,52 @@ pub(super) struct Page {
     pub(super) counted: Counted,
 }
 
-/// Reads a batch over a connection of its own and checks its rows, a page ahead of whoever takes them. Ends with them, or once
-/// nobody takes them any more.
+/// Reads a batch over a connection of its own and checks its rows, a page ahead of whoever takes them; the next is read while one is
+/// checked. Ends with them, or once nobody takes them any more.
 pub(super) fn read_ahead(store: Store, batch: String, rules: Arc<Rules>) -> (mpsc::Receiver<Result<Page, StoreError>>, JoinHandle<()>) {
     let (sender, pages) = mpsc::channel(1);
     let reading = tokio::spawn(async move {
-        if let Err(e) = read(&store, &batch, &rules, &sender).await {
+        let (read, mut rows) = mpsc::channel(1);
+        let reading = tokio::spawn(async move { read_pages(&store, &batch, &read).await });
+        let mut counted = Counted::default();
+        // A page is made once there is room for it: few are on their way, and a city's rows stay out of memory.
+        while let Ok(room) = sender.reserve().await {
+            let Some(page) = rows.recv().await else { break };
+            let rows = rules.check_page(page, &mut counted);
+            room.send(Ok(Page { rows, counted: counted.clone() }));
+        }
+        drop(rows);
+        // A reader that stopped in the middle is no batch that ended there.
+        let ended = reading.await.unwrap_or_else(|e| Err(StoreError::Broken(format!("reading the batch stopped: {e}"))));
+        if let Err(e) = ended {
             _ = sender.send(Err(e)).await;
         }
     });
     (pages, reading)
 }
 
-async fn read(store: &Store, batch: &str, rules: &Rules, to: &mpsc::Sender<Result<Page, StoreError>>) -> Result<(), StoreError> {
+async fn read_pages(store: &Store, batch: &str, to: &mpsc::Sender<Vec<PaymentRow>>) -> Result<(), StoreError> {
     let mut tx = store.read().await?;
-    let (mut counted, mut after) = (Counted::default(), i64::MIN);
-    loop {
+    let mut after = i64::MIN;
+    while let Ok(room) = to.reserve().await {
         let page = tx.payments_after(batch, after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else { break };
         after = last.seq;
-        let mut rows = Vec::with_capacity(page.len());
-        for row in page {
-            counted.count(&row);
-            let checked = rules.check(&row);
-            rows.push((row, checked));
-        }
-        if to.send(Ok(Page { rows, counted: counted.clone() })).await.is_err() {
-            return Ok(());
-        }
+        room.send(page);
     }
+    Ok(())
 }
 
 impl Rules {
+    fn check_page(&self, page: Vec<PaymentRow>, counted: &mut Counted) -> Vec<Checked> {
+        let checked = page.into_iter().map(|row| {
+            counted.count(&row);
+            let checked = self.check(&row);
+            (row, checked)
+        });
+        checked.collect()
+    }
+
     /// One row: the lane that pays it and its instruction, or why not.
     fn check(&self, row: &PaymentRow) -> Result<(usize, NewInstruction), Refusal> {
         let persons = Persons {

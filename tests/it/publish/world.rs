@@ -246,7 +246,7 @@ impl World {
         let values = (first..=last).map(|id| {
             args![id, id, id, id, &number, "张三", "511102197001011234", format!("621700{id:013}"), "313665000014", "", 100_i64, ""]
         });
-        tx.bulk("instruction", &COLUMNS, values.collect()).await.unwrap();
+        tx.bulk("instruction", &COLUMNS, Box::new(values)).await.unwrap();
         tx.commit().await.unwrap();
     }
 

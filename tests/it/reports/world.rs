@@ -172,7 +172,7 @@ pub async fn insert_batch(tx: &mut Tx, number: &str, first: i64, count: i64) {
     let payment = |id: i64| args![id, number, id - first + 1, "符溪镇", "测试村", format!("测{id}"), ID, card(id), "A", 100, "备注"];
     let payments: Vec<_> = (first..first + count).map(payment).collect();
     for some in payments.chunks(FEW) {
-        tx.bulk("payment", COLUMNS, some.to_vec()).await.unwrap();
+        tx.bulk("payment", COLUMNS, Box::new(some.iter().cloned())).await.unwrap();
     }
     let admitted = (u64::try_from(count).unwrap(), Fen::new(100 * count));
     let verdict = Verdict { state: "admitted", year: 2019, admitted, ..Verdict::default() };

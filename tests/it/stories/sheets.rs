@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use bankgate::format::Profile;
+use bankgate::passes::stage::stage;
 
-use super::world::{CLEARING, World, draft, on_both};
+use super::world::{CLEARING, World, at, draft, on_both};
 
 const ACCOUNT: &str = "510601012345678901";
 const PLACE: &str = "20190314/LS0001-20190314-0001";
@@ -102,6 +103,39 @@ async fn a_camt_statement_is_collected_and_reconciles_its_day() {
         assert_eq!(w.int("select count(*) from statement where problems like 'foreign%'").await, 1);
         assert_eq!(w.texts("select kind || ' ' || how from statement_match order by id").await, vec!["instruction reference"; 2]);
         w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sheet_whose_keeping_breaks_off_is_kept_whole_when_it_is_tried_again() {
+    on_both(async |w| {
+        speaks(w, &[]).await;
+        let refs = paid(w).await;
+        let out: i64 = refs.iter().map(|r| r.1).sum();
+        let entries: String = refs.iter().map(debit).collect();
+        w.put(
+            CLEARING,
+            &format!("statement/camt053_{ACCOUNT}_20190314.xml"),
+            camt(&sheet(ACCOUNT, OPENING, OPENING - out, &entries)).as_bytes(),
+        );
+        w.sql("create unique index only_one_debit on statement_line (side)").await;
+        w.now = at("2019-03-15", "09:00:00");
+        // Size and time must be seen twice.
+        w.collect(CLEARING).await;
+        w.now = w.now.plus_minutes(5);
+        w.collect(CLEARING).await;
+        stage(&w.gateway, w.now).await.expect_err("the second debit is refused");
+        let tables = ["statement", "statement_line", "statement_match"];
+        for table in tables {
+            assert_eq!(w.int(&format!("select count(*) from {table}")).await, 0, "{table}");
+        }
+        assert_eq!(w.answers().await.last().map(String::as_str), Some("archived"));
+        w.sql("drop index only_one_debit").await;
+        w.settle().await;
+        assert_eq!(w.answers().await.last().map(String::as_str), Some("applied"));
+        assert_eq!(w.int("select count(*) from statement_line").await, 2);
+        assert_eq!(verdict(w).await, "RECONCILED");
     })
     .await;
 }
