@@ -116,6 +116,7 @@ fn main() {
         let start = wal();
         let said = product::run_leg(leg, &config, servers);
         table.leg(leg, said, wal_between(start, wal()));
+        step(&format!("leg {leg} is done\n{}", table.latest()));
     }
 
     if options.engine == Engine::Postgres {

@@ -164,27 +164,35 @@ impl Report {
         serde_json::Value::Object(object).to_string()
     }
 
+    /// The stages of the leg that came last: a long run that breaks off at a floor has told them.
+    pub fn latest(&self) -> String {
+        self.legs.last().map_or_else(String::new, |leg| self.stages(leg))
+    }
+
+    fn stages(&self, (leg, stages, wal): &(String, Vec<Timed>, Option<u64>)) -> String {
+        let mut text = String::new();
+        for stage in stages {
+            let [own, database, bank] = stage.cpu_millis.map(|ms| ms as f64 / 1000.0);
+            let more = format!("peak {} MiB, processor {own:.1} s, database's {database:.1}, bank's {bank:.1}", stage.peak_kib / 1024);
+            text.push_str(&self.line(&format!("{leg}: {}", stage.stage), stage.time(), &more));
+        }
+        if let Some(wal) = wal {
+            let (time, more) = (stages.iter().map(Timed::time).sum(), format!("WAL {} bytes a payment", wal / self.payments as u64));
+            text.push_str(&self.line(&format!("{leg}: in all"), time, &more));
+        }
+        text
+    }
+
+    fn line(&self, what: &str, time: Duration, more: &str) -> String {
+        let rate = self.payments as f64 / time.as_secs_f64() / 1000.0;
+        format!("{what:<34}{:>9.2} s {rate:>9.0} krows/s {more}\n", time.as_secs_f64())
+    }
+
     /// A table.
     pub fn table(&self) -> String {
         let mut text = format!("{} payments, {:?}\n\n", self.payments, self.engine);
-        let mut line = |what: &str, time: Duration, more: &str| {
-            let rate = self.payments as f64 / time.as_secs_f64() / 1000.0;
-            text.push_str(&format!("{what:<34}{:>9.2} s {rate:>9.0} krows/s {more}\n", time.as_secs_f64()));
-        };
-        for (leg, stages, wal) in &self.legs {
-            for stage in stages {
-                let [own, database, bank] = stage.cpu_millis.map(|ms| ms as f64 / 1000.0);
-                let more = format!("peak {} MiB, processor {own:.1} s, database's {database:.1}, bank's {bank:.1}", stage.peak_kib / 1024);
-                line(&format!("{leg}: {}", stage.stage), stage.time(), &more);
-            }
-            if let Some(wal) = wal {
-                line(
-                    &format!("{leg}: in all"),
-                    stages.iter().map(Timed::time).sum(),
-                    &format!("WAL {} bytes a payment", wal / self.payments as u64),
-                );
-            }
-        }
+        self.legs.iter().for_each(|leg| text.push_str(&self.stages(leg)));
+        let mut line = |what: &str, time: Duration, more: &str| text.push_str(&self.line(what, time, more));
         if let Some(f) = &self.floors {
             for (what, time) in [
                 ("floor: COPY TO", f.copy_to),

@@ -182,10 +182,12 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn groups_base(&mut self, files: &[i64], base: InstructionState) -> Result<Vec<Group>, StoreError> {
+        // The amount is looked up line by line: joined, PostgreSQL reads all instructions there are once it knows how many lines it has
+        // (of four million 0.65 s a file of 50,000 lines, where looking up takes 0.07).
         let sql = format!(
-            "select $1, '', g.event, t.next, g.class, g.n, g.fen from \
-             (select x.event, x.class, count(*) as n, cast(sum(i.amount_fen) as bigint) as fen from \
-             (select l.instruction_id, {EVENT} as event, l.class from answer_line l where l.file_in in ({})) x join instruction i on i.id = x.instruction_id \
+            "select $1, '', g.event, t.next, g.class, g.n, g.fen from (select x.event, x.class, count(*) as n, cast(sum(x.amount_fen) as bigint) as fen from \
+             (select l.instruction_id, {EVENT} as event, l.class, (select i.amount_fen from instruction i where i.id = l.instruction_id) as amount_fen \
+             from answer_line l where l.file_in in ({}) and l.instruction_id is not null) x \
              left join instruction_state s on s.instruction_id = x.instruction_id where s.instruction_id is null group by x.event, x.class) g \
              left join transition t on t.state = $1 and t.event = g.event order by g.event, g.class",
             list(files)
