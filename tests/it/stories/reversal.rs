@@ -37,6 +37,18 @@ async fn nothing_came_back(w: &World) {
     assert_eq!(verdicts(w).await, DAYS.map(|day| format!("{day} RECONCILED")));
 }
 
+/// The bank's taking back is known before the day of the debit that it takes back.
+async fn the_day_between_comes_last(w: &mut World, slip: &Slip) {
+    let [first, second, third] = entries(slip);
+    let opening = w.state(CLEARING, DAYS[0], OPENING, &first);
+    w.state(CLEARING, DAYS[2], opening - slip.orders[0].fen, &third);
+    w.settle_at("2019-03-19", "09:00:00").await;
+    assert_eq!(w.states("B").await, ["paid", "paid"], "not before the day between is known");
+    w.state(CLEARING, DAYS[1], opening, &second);
+    w.settle_at("2019-03-20", "09:00:00").await;
+    nothing_came_back(w).await;
+}
+
 #[tokio::test]
 async fn a_debit_that_was_taken_back_is_no_return() {
     on_both(async |w| {
@@ -81,14 +93,7 @@ async fn what_takes_a_debit_back_is_not_brought_back_by_the_payee() {
         w.exclude(0).await;
         w.cases_pass().await;
         assert_eq!(w.cases("recovery").await, 1);
-        let [first, second, third] = entries(&slip);
-        let opening = w.state(CLEARING, DAYS[0], OPENING, &first);
-        w.state(CLEARING, DAYS[2], opening - slip.orders[0].fen, &third);
-        w.settle_at("2019-03-19", "09:00:00").await;
-        assert_eq!(w.states("B").await, ["paid", "paid"], "not before the day between is known");
-        w.state(CLEARING, DAYS[1], opening, &second);
-        w.settle_at("2019-03-20", "09:00:00").await;
-        nothing_came_back(w).await;
+        the_day_between_comes_last(w, &slip).await;
         assert_eq!(w.texts("select state from failure_case where kind = 'recovery'").await, ["open"]);
     })
     .await;
@@ -98,14 +103,7 @@ async fn what_takes_a_debit_back_is_not_brought_back_by_the_payee() {
 async fn a_credit_whose_debit_may_stand_on_a_statement_that_is_missing_waits_for_it() {
     on_both(async |w| {
         let slip = paid(w).await;
-        let [first, second, third] = entries(&slip);
-        let opening = w.state(CLEARING, DAYS[0], OPENING, &first);
-        w.state(CLEARING, DAYS[2], opening - slip.orders[0].fen, &third);
-        w.settle_at("2019-03-19", "09:00:00").await;
-        assert_eq!(w.states("B").await, ["paid", "paid"], "not before the day between is known");
-        w.state(CLEARING, DAYS[1], opening, &second);
-        w.settle_at("2019-03-20", "09:00:00").await;
-        nothing_came_back(w).await;
+        the_day_between_comes_last(w, &slip).await;
     })
     .await;
 }
