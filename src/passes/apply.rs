@@ -177,12 +177,12 @@ impl<'a> Apply<'a> {
     /// Moves every line by the table: the file's own word where most lines share a fate, rows of their own for the others.
     /// Says what moved the file's word.
     async fn words(&mut self, tx: &mut Tx) -> Result<Option<Event>, PassError> {
-        let own = tx.groups_own(&self.ids).await?;
-        let base = tx.groups_base(&self.ids, self.file.lines_state).await?;
+        let own = tx.groups_own(&self.ids, &self.file).await?;
+        let base = tx.groups_base(&self.ids, &self.file).await?;
         for group in own.iter().chain(&base) {
             self.book(tx, group).await?;
         }
-        tx.update_states(&self.ids, self.now).await?;
+        tx.update_states(&self.ids, &self.file, self.now).await?;
         let moves_all = self.base_move(tx, &base).await?;
         let except = moves_all.map_or("", Event::code);
         tx.insert_states(&self.ids, &self.file, self.file.lines_state, except, self.now).await?;

@@ -611,24 +611,6 @@ impl Tx {
         });
         self.bulk("failure_case", COLUMNS, Box::new(rows)).await
     }
-
-    /// Funds that arrived, of a model that an agreement of their department works by, and are not in the ledger: key,
-    /// department, project, year, amount.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn funds_to_book(&mut self, now: Timestamp) -> Result<Vec<(i64, String, String, i32, Fen)>, StoreError> {
-        let sql = "select f.id, f.department, f.project, f.year, f.amount_fen from funding f where f.arrived_at <= $1 \
-                   and exists (select 1 from agreement g where g.department = f.department and g.funds_model = f.funds_model) \
-                   and not exists (select 1 from entry e where e.funding = f.id) order by f.id";
-        let rows = self.rows(sql, args![now]).await?;
-        rows.iter()
-            .map(|r| {
-                let year = i32::try_from(r.int(3)?).map_err(|_| StoreError::column(3, "a year"))?;
-                Ok((r.int(0)?, r.string(1)?, r.string(2)?, year, r.fen(4)?))
-            })
-            .collect()
-    }
 }
 
 /// A block of admitted rows about to be written.

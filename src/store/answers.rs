@@ -161,11 +161,21 @@ impl Tx {
             .collect()
     }
 
+    /// Whether a line of a file stands otherwise than the file says. Where none does, as mostly before the first answer, no line of
+    /// an answer need be looked up among those that do.
+    async fn has_own_rows(&mut self, file: &FileOut) -> Result<bool, StoreError> {
+        let sql = "select 1 from instruction_state where instruction_id >= $1 and instruction_id <= $2 limit 1";
+        Ok(self.opt(sql, args![file.first_id, file.last_id]).await?.is_some())
+    }
+
     /// Groups of lines whose instructions have a row of their own.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn groups_own(&mut self, files: &[i64]) -> Result<Vec<Group>, StoreError> {
+    pub async fn groups_own(&mut self, files: &[i64], file: &FileOut) -> Result<Vec<Group>, StoreError> {
+        if !self.has_own_rows(file).await? {
+            return Ok(Vec::new());
+        }
         let sql = format!(
             "select g.state, g.own_class, g.event, t.next, g.class, g.n, g.fen from \
              (select x.state, x.own_class, x.event, x.class, count(*) as n, cast(sum(x.amount_fen) as bigint) as fen from \
@@ -181,18 +191,22 @@ impl Tx {
     ///
     /// # Errors
     /// The database refused.
-    pub async fn groups_base(&mut self, files: &[i64], base: InstructionState) -> Result<Vec<Group>, StoreError> {
+    pub async fn groups_base(&mut self, files: &[i64], file: &FileOut) -> Result<Vec<Group>, StoreError> {
+        let others = if self.has_own_rows(file).await? {
+            "left join instruction_state s on s.instruction_id = x.instruction_id where s.instruction_id is null"
+        } else {
+            ""
+        };
         // The amount is looked up line by line: joined, PostgreSQL reads all instructions there are once it knows how many lines it has
         // (of four million 0.65 s a file of 50,000 lines, where looking up takes 0.07).
         let sql = format!(
             "select $1, '', g.event, t.next, g.class, g.n, g.fen from (select x.event, x.class, count(*) as n, cast(sum(x.amount_fen) as bigint) as fen from \
              (select l.instruction_id, {EVENT} as event, l.class, (select i.amount_fen from instruction i where i.id = l.instruction_id) as amount_fen \
-             from answer_line l where l.file_in in ({}) and l.instruction_id is not null) x \
-             left join instruction_state s on s.instruction_id = x.instruction_id where s.instruction_id is null group by x.event, x.class) g \
+             from answer_line l where l.file_in in ({}) and l.instruction_id is not null) x {others} group by x.event, x.class) g \
              left join transition t on t.state = $1 and t.event = g.event order by g.event, g.class",
             list(files)
         );
-        self.rows(sqlx::AssertSqlSafe(sql), args![base.code()]).await?.iter().map(group).collect()
+        self.rows(sqlx::AssertSqlSafe(sql), args![file.lines_state.code()]).await?.iter().map(group).collect()
     }
 
     /// How many lines of a file have a row of their own, and their sum.
@@ -237,7 +251,10 @@ impl Tx {
     ///
     /// # Errors
     /// The database refused.
-    pub async fn update_states(&mut self, files: &[i64], now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn update_states(&mut self, files: &[i64], file: &FileOut, now: Timestamp) -> Result<u64, StoreError> {
+        if !self.has_own_rows(file).await? {
+            return Ok(0);
+        }
         let sql = format!(
             "update instruction_state set state = y.next, reason = y.reason, class = y.class, raw_code = y.raw_code, raw_text = y.raw_text, \
              bank_ref = y.bank_ref, file_in = y.file_in, line = y.line, since = $1, \
@@ -356,7 +373,10 @@ impl Tx {
     ///
     /// # Errors
     /// The database refused.
-    pub async fn contradicted(&mut self, files: &[i64]) -> Result<Vec<i64>, StoreError> {
+    pub async fn contradicted(&mut self, files: &[i64], file: &FileOut) -> Result<Vec<i64>, StoreError> {
+        if !self.has_own_rows(file).await? {
+            return Ok(Vec::new());
+        }
         let sql = format!(
             "select l.instruction_id from answer_line l join instruction_state s on s.instruction_id = l.instruction_id \
              where l.file_in in ({}) and l.outcome = 'paid' and l.is_final = 1 and s.state in ('failed_final', 'reissued', 'lapsed') \
@@ -400,7 +420,10 @@ impl Tx {
     ///
     /// # Errors
     /// The database refused.
-    pub async fn paid_and_gone(&mut self, files: &[i64]) -> Result<Vec<(i64, InstructionState)>, StoreError> {
+    pub async fn paid_and_gone(&mut self, files: &[i64], file: &FileOut) -> Result<Vec<(i64, InstructionState)>, StoreError> {
+        if !self.has_own_rows(file).await? {
+            return Ok(Vec::new());
+        }
         let sql = format!(
             "select l.instruction_id, s.state from answer_line l join instruction_state s on s.instruction_id = l.instruction_id \
              where l.file_in in ({}) and l.outcome = 'paid' and l.is_final = 1 and s.state in ('refunding', 'refunded', 'carried') \

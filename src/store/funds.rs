@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::StoreError;
-use super::sql::Tx;
+use super::sql::{Row, Tx};
 use crate::args;
 use crate::domain::calendar::Calendar;
 use crate::domain::money::Fen;
@@ -103,6 +103,20 @@ pub struct BatchFunds {
 /// Whether an arrival's model is one that an agreement of its department works by.
 const MODEL_FITS: &str = "exists (select 1 from agreement g where g.department = f.department and g.funds_model = f.funds_model)";
 
+fn arrival(r: &Row) -> Result<Arrival, StoreError> {
+    Ok(Arrival {
+        id: r.int(0)?,
+        department: r.string(1)?,
+        project: r.string(2)?,
+        year: i32::try_from(r.int(3)?).map_err(|_| StoreError::column(3, "a year"))?,
+        funds_model: r.string(4)?,
+        fen: r.fen(5)?,
+        arrived_at: Timestamp::from_millis(r.int(6)?),
+        is_booked: r.int(7)? == 1,
+        aside: r.string(8)?,
+    })
+}
+
 impl Tx {
     /// What was announced for purses; the empty text stands for all departments.
     ///
@@ -114,36 +128,36 @@ impl Tx {
              case when e.id is not null then '' when f.arrived_at > $2 then 'future' when not {MODEL_FITS} then 'funds_model' else '' end \
              from funding f left join entry e on e.funding = f.id where $1 = '' or f.department = $1 order by f.department, f.project, f.year, f.arrived_at, f.id"
         );
-        self.rows(sqlx::AssertSqlSafe(sql), args![department, now])
-            .await?
-            .iter()
-            .map(|r| {
-                Ok(Arrival {
-                    id: r.int(0)?,
-                    department: r.string(1)?,
-                    project: r.string(2)?,
-                    year: i32::try_from(r.int(3)?).map_err(|_| StoreError::column(3, "a year"))?,
-                    funds_model: r.string(4)?,
-                    fen: r.fen(5)?,
-                    arrived_at: Timestamp::from_millis(r.int(6)?),
-                    is_booked: r.int(7)? == 1,
-                    aside: r.string(8)?,
-                })
-            })
-            .collect()
+        self.rows(sqlx::AssertSqlSafe(sql), args![department, now]).await?.iter().map(arrival).collect()
     }
 
-    /// Money that arrived by now and cannot be counted: its funds model is none of its department's agreements'.
+    /// Money that arrived by now and is not in the ledger. What is `aside` cannot be: its funds model is none of its department's
+    /// agreements'.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn funds_that_do_not_fit(&mut self, now: Timestamp) -> Result<Vec<(i64, String, String, String, Fen)>, StoreError> {
+    pub async fn funds_to_book(&mut self, now: Timestamp) -> Result<Vec<Arrival>, StoreError> {
+        let here = self.rows("select funding from funding_to_book order by funding", args![]).await?;
+        // One by one: a plan that joined them could as well go through all that ever arrived.
         let sql = format!(
-            "select f.id, f.department, f.project, f.funds_model, f.amount_fen from funding f where f.arrived_at <= $1 and not {MODEL_FITS} \
-             and not exists (select 1 from entry e where e.funding = f.id) order by f.id"
+            "select f.id, f.department, f.project, f.year, f.funds_model, f.amount_fen, f.arrived_at, 0, case when {MODEL_FITS} then '' else 'funds_model' end \
+             from funding f where f.id = $1 and f.arrived_at <= $2"
         );
-        let rows = self.rows(sqlx::AssertSqlSafe(sql), args![now]).await?;
-        rows.iter().map(|r| Ok((r.int(0)?, r.string(1)?, r.string(2)?, r.string(3)?, r.fen(4)?))).collect()
+        let mut found = Vec::with_capacity(here.len());
+        for row in here {
+            let Some(r) = self.opt(sqlx::AssertSqlSafe(sql.clone()), args![row.int(0)?, now]).await? else { continue };
+            found.push(arrival(&r)?);
+        }
+        Ok(found)
+    }
+
+    /// An arrival is in the ledger.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn funds_booked(&mut self, funding: i64) -> Result<(), StoreError> {
+        self.exec("delete from funding_to_book where funding = $1", args![funding]).await?;
+        Ok(())
     }
 
     /// Where the money of every purse lies, with its arrivals.

@@ -78,6 +78,13 @@ const VERSIONS: &[Version] = &[
     },
     Version { number: 15, name: "transient", both: &[include_str!("migrations/0015_transient.sql")], postgres: &[], sqlite: &[] },
     Version { number: 16, name: "announced", both: &[include_str!("migrations/0016_announced.sql")], postgres: &[], sqlite: &[] },
+    Version {
+        number: 17,
+        name: "arrivals",
+        both: &[include_str!("migrations/0017_arrivals.sql")],
+        postgres: &[include_str!("migrations/0017_postgres.sql"), include_str!("migrations/0017_fill.sql")],
+        sqlite: &[include_str!("migrations/0017_sqlite.sql"), include_str!("migrations/0017_fill.sql")],
+    },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

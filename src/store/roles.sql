@@ -45,8 +45,8 @@ grant insert, update (live, ordinal) on {schema}.instruction to bankgate_daemon;
 grant insert on {schema}.answer_line, {schema}.final_answer, {schema}.event, {schema}.entry, {schema}.posting, {schema}.audit,
   {schema}.statement, {schema}.statement_line, {schema}.statement_match, {schema}.reconcile_run, {schema}.correction,
   {schema}.legacy_payment, {schema}.opening_balance, {schema}.period_item to bankgate_daemon;
--- A batch that was decided leaves the gate.
-grant delete on {schema}.at_gate to bankgate_daemon;
+-- A batch that was decided leaves the gate, an arrival that was booked what is to be booked.
+grant delete on {schema}.at_gate, {schema}.funding_to_book to bankgate_daemon;
 -- The code's own table of transitions, loaded anew when a new program starts.
 grant insert, delete on {schema}.transition to bankgate_daemon;
 

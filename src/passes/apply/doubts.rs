@@ -38,7 +38,7 @@ impl Apply<'_> {
         if [rows.len(), again.len()].into_iter().any(|n| i64::try_from(n).map_or(true, |n| n > DIFFERING_MAX)) {
             return Ok(None);
         }
-        for instruction in tx.contradicted(&self.ids).await? {
+        for instruction in tx.contradicted(&self.ids, &self.file).await? {
             self.reclaim(tx, instruction).await?;
             // What pays it again failed since, or is at a bank: nobody moves this one any more, and somebody must know.
             if tx.own_line(instruction).await?.is_some_and(|own| own.state == InstructionState::Reissued) {
@@ -104,7 +104,7 @@ impl Apply<'_> {
 
     /// Successes of lines whose money is on its way back to the treasury, or there: it left twice, and a person must know.
     pub(super) async fn successes_too_late(&self, tx: &mut Tx) -> Result<(), PassError> {
-        for (instruction, state) in tx.paid_and_gone(&self.ids).await? {
+        for (instruction, state) in tx.paid_and_gone(&self.ids, &self.file).await? {
             if matches!(state, InstructionState::Carried | InstructionState::Refunded) {
                 // Its entitlement is free, and may be being paid again by now.
                 self.reclaim(tx, instruction).await?;

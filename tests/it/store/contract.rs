@@ -222,6 +222,7 @@ async fn each_role_has_its_rights_and_no_more() {
             "payment" | "instruction" => "IS",
             "transition" => "DIS",
             "at_gate" => "DISU",
+            "funding_to_book" => "DS",
             t if HISTORY.contains(&t) => "IS",
             t if INTAKE.contains(&t) || t.starts_with("v_") || t == "_sqlx_migrations" => "S",
             _ => "ISU",

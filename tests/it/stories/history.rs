@@ -65,6 +65,9 @@ async fn rounds(w: &mut World) {
 async fn month(w: &mut World, date: &str) {
     w.now = at(date, "10:00:00");
     let period = &date[..7];
+    for _ in 0..PEOPLE {
+        w.fund(100).await;
+    }
     for (n, (bank, _)) in BANKS.into_iter().enumerate() {
         let mut d = draft(&format!("{bank}-{period}"), bank, n * 100..n * 100 + PEOPLE);
         (d.period, d.pay_on) = (period.to_owned(), date.to_owned());
