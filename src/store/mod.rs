@@ -251,8 +251,13 @@ impl Store {
             options = options.password(password.expose_secret());
         }
         // Whatever the server's default: where there is a synchronous standby, a commit of ours waits for it.
-        // What we ask is bounded to a page or a file: helpers of the server's cost more than they find.
-        let settings = [("search_path", address.schema.as_str()), ("synchronous_commit", "on"), ("max_parallel_workers_per_gather", "0")];
+        // What we ask is bounded to a page or a file: helpers of the server's, and compiling a question, cost more than they find.
+        let settings = [
+            ("search_path", address.schema.as_str()),
+            ("synchronous_commit", "on"),
+            ("max_parallel_workers_per_gather", "0"),
+            ("jit", "off"),
+        ];
         let options = options.application_name("bankgate").options(settings);
         let pool = PgPoolOptions::new()
             .max_connections(address.pool_max.max(2))

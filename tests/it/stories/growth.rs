@@ -149,9 +149,8 @@ impl World {
 async fn a_working_day_reads_what_is_due_and_no_more_after_ten_months() {
     let mut world = World::on_postgres().await;
     let name = world.url.split('?').next().unwrap().rsplit_once('/').unwrap().1.to_owned();
-    // An index is used where there is one, however small the tables of a test are; the price that says so would have every query compiled.
+    // An index is used where there is one, however small the tables of a test are.
     Postgres::shared().psql(&world.url, &format!("alter database {name} set enable_seqscan = off"));
-    Postgres::shared().psql(&world.url, &format!("alter database {name} set jit = off"));
     world.sql(&format!("update agreement set reconciliation = 'none' where bank <> '{CLEARING}'")).await;
     world.fund(10_000_000_000).await;
     let mut till = Till { balance: 10_000_000_000, from: "2019-03-14".parse().unwrap() };

@@ -119,8 +119,6 @@ async fn no_pass_of_a_quiet_round_reads_more_for_the_years_behind_it() {
     let name = w.url.split('?').next().unwrap().rsplit_once('/').unwrap().1.to_owned();
     // An index is used where there is one, however small the tables of a test are: what has none shows.
     Postgres::shared().psql(&w.url, &format!("alter database {name} set enable_seqscan = off"));
-    // The price that says so would have every query compiled.
-    Postgres::shared().psql(&w.url, &format!("alter database {name} set jit = off"));
     w.gateway.store.close().await;
     w = w.started_again().await;
     w.sql("update agreement set reconciliation = 'none'").await;
