@@ -138,10 +138,11 @@ impl Tx {
     /// The database refused.
     pub async fn funds_to_book(&mut self, now: Timestamp) -> Result<Vec<Arrival>, StoreError> {
         let here = self.rows("select funding from funding_to_book order by funding", args![]).await?;
-        // One by one: a plan that joined them could as well go through all that ever arrived.
+        // One by one: a plan that joined them could as well go through all that ever arrived. A mark is a hint, the ledger decides: what is
+        // booked already would be refused there, and with it all that came together with it.
         let sql = format!(
             "select f.id, f.department, f.project, f.year, f.funds_model, f.amount_fen, f.arrived_at, 0, case when {MODEL_FITS} then '' else 'funds_model' end \
-             from funding f where f.id = $1 and f.arrived_at <= $2"
+             from funding f where f.id = $1 and f.arrived_at <= $2 and not exists (select 1 from entry e where e.funding = f.id)"
         );
         let mut found = Vec::with_capacity(here.len());
         for row in here {

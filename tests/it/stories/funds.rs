@@ -46,6 +46,19 @@ async fn a_short_purse_holds_the_batch_until_its_money_is_here() {
 }
 
 #[tokio::test]
+async fn a_mark_of_what_is_booked_already_stops_no_other_arrival() {
+    on_both(async |w| {
+        w.settle().await;
+        let before = w.balance("zero_balance").await;
+        w.sql("insert into funding_to_book (funding) select id from funding").await;
+        w.fund(1_234).await;
+        w.settle().await;
+        assert_eq!(w.balance("zero_balance").await, before + 1_234, "once, and only what is new");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_spoken_for_is_not_free_for_the_next() {
     on_both(async |w| {
         w.sql("delete from funding").await;
