@@ -125,7 +125,7 @@ pub async fn serve(gateway: Arc<Gateway>, clock: &Clock, wake: &Wake, stop: &Can
     let mut tx = gateway.store.begin().await?;
     tx.drop_leases(&gateway.holder).await?;
     tx.commit().await?;
-    Ok(())
+    guard::at_the_end(&gateway).await
 }
 
 /// A bank that agreements name and the settings do not would wait in silence: nobody visits its edge.

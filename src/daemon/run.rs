@@ -15,8 +15,8 @@ use super::socket::Desk;
 use super::{Wake, serve};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{Config, Connection};
-use crate::passes::Gateway;
 use crate::passes::seal::clear_spool;
+use crate::passes::{Gateway, guard};
 use crate::transport::watch;
 
 /// A database that went away is asked again after this.
@@ -58,6 +58,7 @@ pub async fn tick(config_path: &Path) -> anyhow::Result<crate::passes::Done> {
     let mut tx = gateway.store.begin().await?;
     tx.drop_leases(&gateway.holder).await?;
     tx.commit().await?;
+    guard::at_the_end(&gateway).await?;
     Ok(done?)
 }
 

@@ -7,6 +7,8 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use super::time::Timestamp;
+
 /// Which database it is: another one is not to be trusted to remember.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -67,6 +69,41 @@ pub struct Head {
     pub database: Identity,
     /// Its last event.
     pub event: i64,
+    /// The node.
+    #[serde(default)]
+    pub node: String,
+    /// How often this node has begun to look at it, by its own table.
+    #[serde(default)]
+    pub looks: i64,
+}
+
+/// A node that takes part, by the database's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeLook {
+    /// Its name.
+    pub node: String,
+    /// How often it has begun to look.
+    pub looks: i64,
+    /// The start of the server at which it looked last.
+    pub server: i64,
+    /// When that was.
+    pub looked_at: Timestamp,
+    /// Whether it stopped after that: what it had done by then, the database had.
+    pub is_away: bool,
+}
+
+impl NodeLook {
+    /// What makes it the same absence.
+    #[must_use]
+    pub fn absence(&self) -> String {
+        format!("unseen:{}:{}", self.node, self.looks)
+    }
+
+    /// Whether it takes part and has not looked at what a server remembers that was started at this moment.
+    #[must_use]
+    pub fn is_awaited(&self, server: i64) -> bool {
+        !self.is_away && self.server != server
+    }
 }
 
 impl Published {
@@ -98,17 +135,18 @@ impl Memory {
     }
 
     /// Why publishing must stop, with a key that is the same as long as the reason is. `seen` and `head` say how far the database
-    /// had come when this node last looked, and how far it has come now.
+    /// had come when this node last looked, and how far it has come now: neither events nor looks of this node become fewer.
     #[must_use]
-    pub fn doubts(&self, node: &str, (seen, head): (Option<&Head>, &Head), forgotten: &[Published]) -> Vec<Doubt> {
+    pub fn doubts(&self, (seen, head): (Option<&Head>, &Head), forgotten: &[Published]) -> Vec<Doubt> {
         let mut doubts = Vec::new();
-        let now = &head.database;
+        let (now, node) = (&head.database, &head.node);
         if self.identity.as_ref().is_some_and(|then| then != now) {
             doubts.push(Doubt::OtherDatabase { key: format!("database:{}/{}", now.system, now.timeline) });
         }
-        if let Some(seen) = seen.filter(|seen| seen.database == *now && seen.event > head.event) {
-            let key = format!("back:{node}:{}:{}", seen.event, head.event);
-            doubts.push(Doubt::WentBack { key, events: seen.event - head.event });
+        let went_back = |seen: &&Head| seen.event > head.event || (seen.node == *node && seen.looks > head.looks);
+        if let Some(seen) = seen.filter(|seen| seen.database == *now).filter(went_back) {
+            let key = format!("back:{node}:{}:{}:{}:{}", seen.event, head.event, seen.looks, head.looks);
+            doubts.push(Doubt::WentBack { key, events: (seen.event - head.event).max(0) });
         }
         if let Some(last) = forgotten.last() {
             let key = format!("behind:{node}:{}:{}:{}", last.file, last.copy, last.sha256.get(..12).unwrap_or_default());
@@ -130,13 +168,20 @@ pub enum Doubt {
     WentBack {
         /// What makes it the same doubt.
         key: String,
-        /// How many events it lacks at least.
+        /// How many events it lacks at least; 0 where all that is known to be missing is a look of this node.
         events: i64,
     },
     /// It does not know what was published.
     Behind {
         /// What makes it the same doubt.
         key: String,
+    },
+    /// The server was started anew, and a node that takes part has not looked at what it remembers: it alone may know better.
+    Unseen {
+        /// What makes it the same doubt.
+        key: String,
+        /// The node.
+        node: String,
     },
 }
 
@@ -145,7 +190,7 @@ impl Doubt {
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
-            Self::OtherDatabase { key } | Self::WentBack { key, .. } | Self::Behind { key } => key,
+            Self::OtherDatabase { key } | Self::WentBack { key, .. } | Self::Behind { key } | Self::Unseen { key, .. } => key,
         }
     }
 }
@@ -201,13 +246,18 @@ mod tests {
     #[test]
     fn another_database_a_forgetful_one_and_one_that_went_back_are_doubted() {
         let memory = Memory::read(&line(of(3), Some(published(1))));
-        let head = |timeline, event| Head { database: of(timeline), event };
-        assert_eq!(memory.doubts("a", (None, &head(3, 0)), &[]), Vec::new());
-        assert!(matches!(&*memory.doubts("a", (None, &head(4, 9)), &[]), [Doubt::OtherDatabase { .. }]));
-        assert!(matches!(&*memory.doubts("a", (None, &head(3, 9)), &[published(1)]), [Doubt::Behind { .. }]));
-        assert_eq!(memory.doubts("a", (Some(&head(3, 9)), &head(3, 9)), &[]), Vec::new());
-        assert!(matches!(&*memory.doubts("a", (Some(&head(3, 9)), &head(3, 7)), &[]), [Doubt::WentBack { events: 2, .. }]));
-        assert!(matches!(&*memory.doubts("a", (Some(&head(3, 9)), &head(4, 7)), &[]), [Doubt::OtherDatabase { .. }]), "told once");
-        assert_eq!(Memory::default().doubts("a", (None, &head(4, 0)), &[]), Vec::new(), "a new node knows nothing better");
+        let head = |timeline, event| Head { database: of(timeline), event, node: "a".into(), looks: 2 };
+        let began = |looks| Head { looks, ..head(3, 9) };
+        assert_eq!(memory.doubts((None, &head(3, 0)), &[]), Vec::new());
+        assert!(matches!(&*memory.doubts((None, &head(4, 9)), &[]), [Doubt::OtherDatabase { .. }]));
+        assert!(matches!(&*memory.doubts((None, &head(3, 9)), &[published(1)]), [Doubt::Behind { .. }]));
+        assert_eq!(memory.doubts((Some(&head(3, 9)), &head(3, 9)), &[]), Vec::new());
+        assert!(matches!(&*memory.doubts((Some(&head(3, 9)), &head(3, 7)), &[]), [Doubt::WentBack { events: 2, .. }]));
+        assert!(matches!(&*memory.doubts((Some(&head(3, 9)), &head(4, 7)), &[]), [Doubt::OtherDatabase { .. }]), "told once");
+        assert!(matches!(&*memory.doubts((Some(&began(3)), &began(2)), &[]), [Doubt::WentBack { events: 0, .. }]));
+        assert_eq!(memory.doubts((Some(&began(2)), &began(3)), &[]), Vec::new(), "its note was not written");
+        let renamed = Head { node: "b".into(), ..began(3) };
+        assert_eq!(memory.doubts((Some(&renamed), &began(2)), &[]), Vec::new(), "a node under another name");
+        assert_eq!(Memory::default().doubts((None, &head(4, 0)), &[]), Vec::new(), "a new node knows nothing better");
     }
 }

@@ -1,11 +1,13 @@
 //! A database that lost its memory publishes nothing (防失忆). Every publication is also a line of a journal on this node's disk,
 //! synced before the rename; a database that does not know of one, or that is another than it was, or that had come further
-//! before, holds all publishing, on every node, until two persons have looked and released it.
+//! before, holds all publishing, on every node, until two persons have looked and released it. `nodes` sees to it that each node
+//! has looked before anything goes out.
 //!
 //! What it forgot stays forgotten by its own tables; `forgotten` brings it back as files in doubt, before anything of it could
 //! be sent again.
 
 mod forgotten;
+mod nodes;
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
@@ -18,6 +20,8 @@ use crate::store::desk::NewIncident;
 use crate::store::memory::{PublishingHold, Replication};
 use crate::store::outbound::FileOut;
 use crate::store::sql::Tx;
+
+use nodes::Nodes;
 
 pub(crate) use forgotten::adopt;
 
@@ -38,6 +42,8 @@ pub(crate) struct Journal {
 #[derive(Debug)]
 pub(crate) struct Trusted {
     identity: Identity,
+    /// The start of its server.
+    server: i64,
     tail: Vec<Published>,
 }
 
@@ -155,30 +161,43 @@ pub(crate) async fn write_down(gateway: &Gateway, trusted: &Trusted, file: &File
 /// # Errors
 /// The database or this node's disk.
 pub(crate) async fn may_publish(gateway: &Gateway, now: Timestamp) -> Result<Option<Trusted>, PassError> {
+    trusted(gateway, false, now).await
+}
+
+async fn trusted(gateway: &Gateway, begins: bool, now: Timestamp) -> Result<Option<Trusted>, PassError> {
     // What this node noted is read before the database: what other tasks add meanwhile is no doubt.
     let seen = seen(gateway);
     let journal = Journal::of(gateway);
     let memory = journal.read_end()?;
     let mut tx = gateway.store.read().await?;
     let identity = gateway.store.identity(&mut tx).await?;
-    let head = Head { database: identity.clone(), event: tx.last_event().await? };
+    let nodes = Nodes::read(gateway, &mut tx).await?;
+    let mut head =
+        Head { database: identity.clone(), event: tx.last_event().await?, node: gateway.config.node.name.clone(), looks: nodes.looks() };
     let forgotten = tx.forgotten(&memory.published).await?;
     let is_held = !tx.publishing_holds().await?.is_empty();
     drop(tx);
-    let doubts = memory.doubts(&gateway.config.node.name, (seen.as_ref(), &head), &forgotten);
-    let trusted = Trusted { identity, tail: memory.published };
+    let doubts = memory.doubts((seen.as_ref(), &head), &forgotten);
+    let trusted = Trusted { identity, server: nodes.server(), tail: memory.published };
+    let mut is_released = true;
+    if begins || nodes.is_new() || !doubts.is_empty() {
+        let mut tx = gateway.store.begin().await?;
+        is_released = record(gateway, &mut tx, &doubts, now).await?;
+        if begins || nodes.is_new() {
+            head.looks = nodes.looked(gateway, &mut tx, now).await?;
+        }
+        tx.commit().await?;
+    }
+    let have_looked = nodes.have_looked(gateway, now).await?;
+    if !is_released {
+        note_seen(gateway, &head)?;
+        return Ok(None);
+    }
     if doubts.is_empty() {
         if memory.identity.is_none() {
             journal.append(&trusted.identity, None)?;
         }
     } else {
-        let mut tx = gateway.store.begin().await?;
-        let is_released = record(gateway, &mut tx, &doubts, now).await?;
-        tx.commit().await?;
-        if !is_released {
-            note_seen(gateway, &head)?;
-            return Ok(None);
-        }
         // Two persons have settled all of it: this node takes the database as it is.
         journal.append(&trusted.identity, None)?;
         tracing::warn!(
@@ -190,7 +209,7 @@ pub(crate) async fn may_publish(gateway: &Gateway, now: Timestamp) -> Result<Opt
     if seen.as_ref() != Some(&head) {
         note_seen(gateway, &head)?;
     }
-    Ok((!is_held).then_some(trusted))
+    Ok((!is_held && have_looked).then_some(trusted))
 }
 
 /// Looks whether the database remembers.
@@ -204,6 +223,7 @@ pub async fn look(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> 
 /// Whether the database that this transaction speaks to is the one that was looked at, remembers, and publishing is not held.
 pub(crate) async fn still(gateway: &Gateway, tx: &mut Tx, trusted: &Trusted) -> Result<bool, PassError> {
     Ok(gateway.store.identity(tx).await? == trusted.identity
+        && gateway.store.server_start(tx).await? == trusted.server
         && tx.publishing_holds().await?.is_empty()
         && tx.forgotten(&trusted.tail).await?.is_empty())
 }
@@ -234,7 +254,18 @@ pub async fn at_the_start(gateway: &Gateway, now: Timestamp) -> Result<(), PassE
              and publishing is then held until two persons release it"
         ),
     }
-    may_publish(gateway, now).await.map(|_| ())
+    trusted(gateway, true, now).await.map(|_| ())
+}
+
+/// Says, at the end, that this node stops: what it did, the database has, and nobody waits for its journal.
+///
+/// # Errors
+/// The database.
+pub async fn at_the_end(gateway: &Gateway) -> Result<(), PassError> {
+    let mut tx = gateway.store.begin().await?;
+    tx.node_leaves(&gateway.config.node.name).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// Writes down each doubt that is new. Says whether all of them are released.
@@ -248,7 +279,7 @@ async fn record(gateway: &Gateway, tx: &mut Tx, doubts: &[Doubt], now: Timestamp
         all_released = false;
         let forgotten = match doubt {
             Doubt::Behind { .. } => forgotten::all(tx, &Journal::of(gateway).read()?.published).await?,
-            Doubt::OtherDatabase { .. } | Doubt::WentBack { .. } => Vec::new(),
+            Doubt::OtherDatabase { .. } | Doubt::WentBack { .. } | Doubt::Unseen { .. } => Vec::new(),
         };
         let why = why(doubt, &forgotten);
         let hold = PublishingHold {
@@ -260,13 +291,29 @@ async fn record(gateway: &Gateway, tx: &mut Tx, doubts: &[Doubt], now: Timestamp
         forgotten::bring_back(gateway, tx, &forgotten, doubt.key(), now).await?;
         tracing::error!(key = hold.key, why = hold.why, "all publishing is held");
         let what = gateway.say(Words::new(format!("已停止全部发送：{}", hold.why), format!("all publishing is held: {}", hold.why)));
-        let next_step = gateway.say(Words::new(
-            "先与各银行核对最近发出的文件，再由两人解除：`bankgate publishing release --evidence …`，另一人 `bankgate approve`",
-            "compare the last files with every bank, then two persons release it: `bankgate publishing release --evidence …`, and `bankgate approve` by another",
-        ));
+        let next_step = gateway.say(next_step(doubt));
         tx.incident(&NewIncident { key: INCIDENT, kind: INCIDENT, bank: "", what: &what, next_step: &next_step }, now).await?;
     }
     Ok(all_released)
+}
+
+fn next_step(doubt: &Doubt) -> Words {
+    match doubt {
+        Doubt::Unseen { node, .. } => Words::new(
+            format!(
+                "启动节点{node}，核对后自动恢复；它不再回来的，先与各银行核对最近发出的文件，再由两人解除：\
+                 `bankgate publishing release --evidence …`，另一人 `bankgate approve`"
+            ),
+            format!(
+                "start node {node}: once it has looked, publishing goes on by itself; if it does not come back, compare the last files with every \
+                 bank, then two persons release it: `bankgate publishing release --evidence …`, and `bankgate approve` by another"
+            ),
+        ),
+        Doubt::OtherDatabase { .. } | Doubt::WentBack { .. } | Doubt::Behind { .. } => Words::new(
+            "先与各银行核对最近发出的文件，再由两人解除：`bankgate publishing release --evidence …`，另一人 `bankgate approve`",
+            "compare the last files with every bank, then two persons release it: `bankgate publishing release --evidence …`, and `bankgate approve` by another",
+        ),
+    }
 }
 
 fn why(doubt: &Doubt, forgotten: &[Published]) -> Words {
@@ -274,6 +321,14 @@ fn why(doubt: &Doubt, forgotten: &[Published]) -> Words {
         Doubt::OtherDatabase { .. } => Words::new(
             "数据库已换（系统标识或时间线改变），可能丢失了最近的记录",
             "the database is another one (its system identifier or timeline changed) and may have lost its last commits",
+        ),
+        Doubt::WentBack { events: 0, .. } => Words::new(
+            "数据库退回到了较早的时点（没有本节点启动查看的记录），可能由备份恢复",
+            "the database went back (it does not know that this node began to look at it): a backup may have been restored",
+        ),
+        Doubt::Unseen { node, .. } => Words::new(
+            format!("数据库重启后，节点{node}还没有来核对，只有它知道自己发过什么"),
+            format!("the database server was started anew and node {node} has not looked at it since: only it knows what it published"),
         ),
         Doubt::WentBack { events, .. } => Words::new(
             format!("数据库退回到了较早的时点（至少少了{events}条记录），可能由备份恢复"),

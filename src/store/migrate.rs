@@ -85,6 +85,7 @@ const VERSIONS: &[Version] = &[
         postgres: &[include_str!("migrations/0017_postgres.sql"), include_str!("migrations/0017_fill.sql")],
         sqlite: &[include_str!("migrations/0017_sqlite.sql"), include_str!("migrations/0017_fill.sql")],
     },
+    Version { number: 18, name: "nodes", both: &[include_str!("migrations/0018_nodes.sql")], postgres: &[], sqlite: &[] },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

@@ -50,6 +50,8 @@ pub mod lines;
 pub mod memory;
 /// The schema and its versions.
 pub mod migrate;
+/// Which nodes take part, and which have looked.
+pub mod nodes;
 /// Payment files: planned, sealed, published.
 pub mod outbound;
 /// What was published of a batch.

@@ -38,7 +38,7 @@ grant insert, update on {schema}.at_gate, {schema}.counter, {schema}.admission, 
   {schema}.file_in, {schema}.account, {schema}.failure_case, {schema}.outbox_mail, {schema}.incident, {schema}.proposal,
   {schema}.lease, {schema}.edge, {schema}.sighting, {schema}.remainder, {schema}.waiting_return, {schema}.ineligible_news, {schema}.refund_order, {schema}.refund_line,
   {schema}.break_item, {schema}.reconciled, {schema}.reconcile_mark, {schema}.period_close, {schema}.publication, {schema}.expected_file, {schema}.enquiry,
-  {schema}.publishing_hold, {schema}.forgotten_file, {schema}.forgotten_rows, {schema}.database_identity, {schema}.line_aside to bankgate_daemon;
+  {schema}.publishing_hold, {schema}.forgotten_file, {schema}.forgotten_rows, {schema}.database_identity, {schema}.line_aside, {schema}.node_look to bankgate_daemon;
 -- What the bank will be told stands as it was admitted: only the claim and the ordinal of the day change.
 grant insert, update (live, ordinal) on {schema}.instruction to bankgate_daemon;
 -- History: added to, never changed.

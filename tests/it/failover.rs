@@ -145,6 +145,44 @@ fn a_restored_backup_publishes_nothing_until_two_persons_release_it() {
     after_the_release(&mut world);
 }
 
+#[test]
+fn a_node_that_saw_nothing_go_out_waits_on_a_restored_backup_for_the_one_that_did() {
+    let mut world = World::new(14);
+    world.start_all();
+    both_run(&world);
+    // From here on one sleeps, and the other does not run until the copy is made.
+    world.stall(0);
+    world.kill(1);
+    world.release(0, 5);
+    let backup = world.postgres.copied(false);
+    world.start_all();
+    until("both banks to have their file", || {
+        world.let_time_pass();
+        (taken(&world) == 2).then_some(())
+    });
+    let before = out(&world);
+    world.postgres.stop_hard();
+    world.kill(1);
+    backup.start_again();
+    world.move_to(backup);
+    world.resume(0);
+    until("the one that slept to look at it", || {
+        // One that was still at its start ends without a database, and is started again.
+        world.start(0);
+        let sql = "select count(*) from node_look where node = 'node0' and server = cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)";
+        (world.psql(sql) == "1").then_some(())
+    });
+    for _ in 0..20 {
+        world.let_time_pass();
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(out(&world), before, "something went out");
+    assert_eq!(world.psql("select count(*) from publishing_hold"), "0", "the other one may come yet");
+    world.start_all();
+    nothing_goes_out(&mut world, 10);
+    after_the_release(&mut world);
+}
+
 /// What was forgotten is on the books again, in doubt: whoever released it looks at it. What is new goes out.
 fn after_the_release(world: &mut World) {
     let before = taken(world);

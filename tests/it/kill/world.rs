@@ -188,11 +188,16 @@ impl World {
     /// Starts whoever does not run.
     pub fn start_all(&mut self) {
         for node in 0..2 {
-            if self.nodes[node].as_mut().is_none_or(|child| child.try_wait().unwrap().is_some()) {
-                let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.join(format!("log{node}"))).unwrap();
-                let mut command = self.command(node, "run");
-                self.nodes[node] = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
-            }
+            self.start(node);
+        }
+    }
+
+    /// Starts a node, unless it runs.
+    pub fn start(&mut self, node: usize) {
+        if self.nodes[node].as_mut().is_none_or(|child| child.try_wait().unwrap().is_some()) {
+            let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.join(format!("log{node}"))).unwrap();
+            let mut command = self.command(node, "run");
+            self.nodes[node] = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
         }
     }
 

@@ -1,6 +1,6 @@
 //! A database that forgot what went out, and a node's journal that did not.
 
-use bankgate::passes::guard::look;
+use bankgate::passes::guard::{at_the_end, at_the_start, look};
 use bankgate::passes::operate::cancel::cancel_batch;
 use bankgate::passes::operate::file::{Acted, FileWish};
 use bankgate::passes::operate::guard::propose_release;
@@ -10,7 +10,7 @@ use bankgate::store::desk::Operator;
 
 use super::bank::Word;
 use super::stuck::{ask, by_two, the_file};
-use super::world::{CLEARING, COUNTER, SPLIT, World, draft};
+use super::world::{CLEARING, COUNTER, SPLIT, World, draft, on_both};
 
 /// A story of a world, and of one whose database knows nothing of it but has its node's journal.
 async fn on_both_after_a_loss(story: impl AsyncFn(&mut World, &mut World)) {
@@ -216,6 +216,82 @@ async fn a_database_that_went_back_holds_publishing_although_this_node_sent_noth
     release_publishing(&w).await;
     w.settle().await;
     assert_eq!(w.take(SPLIT).len(), 1);
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_know_that_this_node_began_to_look_is_an_earlier_one() {
+    let w = World::on_sqlite().await;
+    w.release(&draft("N", SPLIT, 0..3)).await;
+    let backup = w.backup().await;
+    at_the_start(&w.gateway, w.now).await.unwrap();
+    let mut w = w.restored(&backup).await;
+    w.settle().await;
+    assert_eq!(w.take(SPLIT).len(), 0, "another node may have sent it since");
+    assert_eq!(w.int("select count(*) from publishing_hold where key like 'back:%'").await, 1);
+    let told = w.texts("select what from incident where kind = 'publishing_held'").await.concat();
+    assert!(told.contains("没有本节点启动查看的记录"), "{told}");
+    release_publishing(&w).await;
+    w.settle().await;
+    assert_eq!(w.take(SPLIT).len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_goes_out_by_a_server_started_anew_until_every_node_that_takes_part_has_looked() {
+    on_both(async |w| {
+        let (other, now) = (w.another_node(), w.now);
+        look(&other.gateway, now).await.unwrap();
+        look(&w.gateway, now).await.unwrap();
+        w.sql("update node_look set server = server - 1").await;
+        w.release(&draft("N", SPLIT, 0..3)).await;
+        w.round().await;
+        assert_eq!((w.take(SPLIT).len(), w.incidents("publishing_held").await), (0, 0), "the other one may come yet");
+        w.settle().await;
+        w.settle().await;
+        assert_eq!((w.take(SPLIT).len(), w.incidents("publishing_held").await), (0, 1));
+        let told = w.texts("select what || next_step from incident where kind = 'publishing_held'").await.concat();
+        assert!(told.contains("节点two还没有来核对") && told.contains("启动节点two"), "{told}");
+        // It comes, and has nothing against this database.
+        look(&other.gateway, w.now).await.unwrap();
+        assert_eq!(w.incidents("publishing_held").await, 0);
+        w.settle().await;
+        assert_eq!(w.take(SPLIT).len(), 1);
+        assert_eq!(w.texts("select released_by from publishing_hold").await, ["two is back"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_that_said_that_it_stops_or_of_which_two_persons_said_so_is_not_waited_for() {
+    on_both(async |w| {
+        let (other, now) = (w.another_node(), w.now);
+        look(&other.gateway, now).await.unwrap();
+        at_the_end(&other.gateway).await.unwrap();
+        w.sql("update node_look set server = server - 1").await;
+        w.release(&draft("N", SPLIT, 0..3)).await;
+        w.settle().await;
+        assert_eq!(w.take(SPLIT).len(), 1, "it had stopped");
+        // It runs again and is lost.
+        look(&other.gateway, w.now).await.unwrap();
+        w.sql("update node_look set server = server - 1").await;
+        w.release(&draft("M", SPLIT, 10..13)).await;
+        w.settle().await;
+        w.settle().await;
+        assert_eq!((w.take(SPLIT).len(), w.incidents("publishing_held").await), (0, 1));
+        release_publishing(w).await;
+        w.settle().await;
+        assert_eq!((w.take(SPLIT).len(), w.incidents("publishing_held").await), (1, 0));
+        w.sql("update node_look set server = server - 1").await;
+        w.release(&draft("K", SPLIT, 20..23)).await;
+        w.settle().await;
+        assert_eq!(w.take(SPLIT).len(), 1, "that it is lost is known");
+        // It was not: from now on it is one of all again.
+        look(&other.gateway, w.now).await.unwrap();
+        w.sql("update node_look set server = server - 1").await;
+        w.release(&draft("L", SPLIT, 30..33)).await;
+        w.round().await;
+        assert_eq!(w.take(SPLIT).len(), 0);
+    })
+    .await;
 }
 
 #[tokio::test]
