@@ -318,6 +318,12 @@ pub fn is_fee(words: &str) -> bool {
     FEES.iter().any(|fee| words.contains(fee))
 }
 
+/// Whether the bank's words say that it sent a payment back, and not that a person did.
+#[must_use]
+fn is_sent_back(words: &str) -> bool {
+    ["退票", "退汇"].iter().any(|said| words.contains(said))
+}
+
 /// Finds what each line is; what is found is taken from the books, so that nothing explains two lines.
 #[must_use]
 pub fn match_lines(lines: &[Line], books: &mut Books) -> Vec<Found> {
@@ -518,8 +524,10 @@ fn item_debit(line: &Line, id: i64, books: &mut Books) -> Option<MatchKind> {
 
 fn item_credit(line: &Line, id: i64, books: &mut Books) -> Option<(MatchKind, i64)> {
     let may_take_a_debit_back = books.items.get(&id).is_some_and(|item| books.may_hide_a_debit(item.file, line.on));
+    // What the bank sends back did not come from whoever is asked for it.
+    let is_return = is_sent_back(&line.words) || books.items.get(&id).is_some_and(|item| item.unseen.contains(&line.amount));
     let asked_back = books.recoveries.iter().position(|r| r.instruction == id && r.amount == line.amount);
-    if let Some(at) = asked_back.filter(|_| !may_take_a_debit_back) {
+    if let Some(at) = asked_back.filter(|_| !may_take_a_debit_back && !is_return) {
         return Some((MatchKind::Recovery, books.recoveries.remove(at).case));
     }
     let item = books.items.get_mut(&id)?;

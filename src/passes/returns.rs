@@ -157,9 +157,12 @@ pub(super) async fn meet(gateway: &Gateway, tx: &mut Tx, file: &FileOut, by: Evi
 /// Of some all came back that stood as paid.
 async fn meet_wholes(gateway: &Gateway, tx: &mut Tx, file: &FileOut, by: Evidence, now: Timestamp) -> Result<u64, PassError> {
     let twice = tx.credited_twice(file).await?;
-    let groups = tx.meetings(file, &twice).await?;
+    let mut groups = tx.meetings(file, &twice).await?;
     if groups.is_empty() {
         return Ok(0);
+    }
+    if tx.ineligible_returns(file).await? > 0 {
+        groups = tx.meetings(file, &twice).await?;
     }
     let booking = Booking { gateway, file, file_in: by.file_in, statement: by.statement, now };
     for g in &groups {

@@ -340,6 +340,19 @@ impl Tx {
         rows.iter().map(|r| Ok((r.int(0)?, (r.int(1)?, r.int(2)?)))).collect()
     }
 
+    /// Returns of payments that are asked back are for the reason for which they are: nobody may keep them. Says how many are new.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn ineligible_returns(&mut self, file: &FileOut) -> Result<u64, StoreError> {
+        let asked = "failure_case c where c.instruction_id = waiting_return.instruction_id and c.kind = 'recovery' and c.state = 'open'";
+        let sql = format!(
+            "update waiting_return set reason = (select c.reason from {asked}), class = (select c.class from {asked}) \
+             where file_out = $1 and settled_at is null and exists (select 1 from {asked} and c.class <> waiting_return.class)"
+        );
+        self.exec(sqlx::AssertSqlSafe(sql), args![file.id]).await
+    }
+
     /// What would take effect now, grouped by where the lines stand and why they came back.
     ///
     /// # Errors
@@ -443,9 +456,10 @@ impl Tx {
             let own = list(&some.iter().map(|l| l.id).collect::<Vec<_>>());
             let sql = format!("update waiting_return set settled_at = $1, part = 0 where id in ({own})");
             self.exec(sqlx::AssertSqlSafe(sql), args![now]).await?;
-            // The return explains whatever stood in doubt.
+            // The return explains whatever stood in doubt, and nobody is asked for what the bank brought back.
             let sql = format!(
-                "update failure_case set state = 'closed', closed_at = $1, closed_as = 'evidence' where state = 'open' and kind in ('unknown', 'conflict') and instruction_id in ({ids})"
+                "update failure_case set state = 'closed', closed_at = $1, closed_as = 'evidence' where state = 'open' and kind in ('unknown', 'conflict', 'recovery') \
+                 and instruction_id in ({ids})"
             );
             self.exec(sqlx::AssertSqlSafe(sql), args![now]).await?;
         }

@@ -63,6 +63,11 @@ impl Bank {
     pub fn spent(&self, day: i64) -> i64 {
         self.moves.iter().filter(|m| m.day <= day).map(|m| if m.is_debit { m.fen } else { -m.fen }).sum()
     }
+
+    /// The same, until a date.
+    pub fn spent_by(&self, date: &str) -> i64 {
+        self.moves.iter().map(|m| m.day).filter(|day| *self.at(*day).to_string() <= *date).max().map_or(0, |day| self.spent(day))
+    }
 }
 
 /// The payer is debited for what was credited: for each line, or for a whole file once all of it is known.

@@ -91,7 +91,7 @@ impl World {
         (slip, fen)
     }
 
-    async fn file_name(&self) -> String {
+    pub async fn file_name(&self) -> String {
         self.texts("select name from file_out order by id desc limit 1").await.remove(0)
     }
 

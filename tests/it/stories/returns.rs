@@ -11,6 +11,7 @@ use bankgate::passes::returns::credited_back;
 use bankgate::store::desk::Operator;
 
 use super::bank::{LOST, Slip, Word, gbk};
+use super::reconcile::{credit, debit};
 use super::world::{BANKS, SPLIT, World, at, draft, on_both, reissue};
 
 /// The bank sends back lines of a request: how much, in which words.
@@ -240,6 +241,78 @@ async fn i5_a_statement_alone_can_show_that_a_payment_came_back() {
         give_all_back(w, &slip, 2, "退票");
         w.settle().await;
         assert_eq!((back(w).await, w.cases("returned").await), ((slip.orders[2].fen, 1), 1));
+    })
+    .await;
+}
+
+/// Two were paid, and one of them is asked for it again: he had no right to it.
+async fn one_is_asked_back(w: &mut World) -> (Slip, i64) {
+    let slip = paid(w, "B", 0..2).await;
+    w.exclude(0).await;
+    w.cases_pass().await;
+    assert_eq!(w.cases("recovery").await, 1);
+    let sum = slip.orders.iter().map(|o| o.fen).sum();
+    let closing = w.state(SPLIT, "2019-03-14", 50_000_000, &[debit(sum, &w.file_name().await, "代发")]);
+    w.settle_at("2019-03-15", "09:00:00").await;
+    (slip, closing)
+}
+
+/// It came back by the bank, not by him.
+async fn the_bank_sent_it_back(w: &World) {
+    assert_eq!(w.states("B").await, ["failed_final", "paid"]);
+    let cases = w.texts("select kind || ' ' || state || ' ' || class || ' ' || reason from failure_case order by id").await;
+    assert_eq!(
+        cases,
+        ["recovery closed IR DECEASED", "returned open IR DECEASED"],
+        "nobody is asked for it any more, and nobody may keep it"
+    );
+    assert_eq!(w.texts("select kind || ' ' || how from statement_match order by statement, line").await, ["file file", "return reference"]);
+    assert_eq!((w.balance("suspense:ineligible").await, w.balance("suspense:correctable").await), (10_000, 0));
+    assert_eq!(w.int("select count(*) from break_item").await, 0);
+}
+
+#[tokio::test]
+async fn i5_what_the_bank_sends_back_was_not_brought_back_by_whoever_is_asked_for_it() {
+    on_both(async |w| {
+        let (slip, opening) = one_is_asked_back(w).await;
+        w.state(SPLIT, "2019-03-15", opening, &[credit(slip.orders[0].fen, &slip.orders[0].reference, "退票 账户已销户")]);
+        w.settle_at("2019-03-18", "09:00:00").await;
+        give_all_back(w, &slip, 0, "账户已销户");
+        w.settle_at("2019-03-19", "09:00:00").await;
+        the_bank_sent_it_back(w).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i5_its_file_may_say_so_before_the_statement() {
+    on_both(async |w| {
+        let (slip, opening) = one_is_asked_back(w).await;
+        give_all_back(w, &slip, 0, "账户已销户");
+        w.settle_at("2019-03-18", "09:00:00").await;
+        w.state(SPLIT, "2019-03-15", opening, &[credit(slip.orders[0].fen, &slip.orders[0].reference, "退回")]);
+        w.settle_at("2019-03-19", "09:00:00").await;
+        the_bank_sent_it_back(w).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i5_what_was_taken_for_brought_back_and_is_said_to_be_sent_back_is_missed_nowhere() {
+    on_both(async |w| {
+        let (slip, opening) = one_is_asked_back(w).await;
+        w.state(SPLIT, "2019-03-15", opening, &[credit(slip.orders[0].fen, &slip.orders[0].reference, "退回")]);
+        w.settle_at("2019-03-18", "09:00:00").await;
+        assert_eq!(w.states("B").await, ["recovered", "paid"]);
+        give_all_back(w, &slip, 0, "账户已销户");
+        w.settle_at("2019-03-19", "09:00:00").await;
+        w.settle_at("2019-04-10", "09:00:00").await;
+        assert_eq!(w.states("B").await, ["recovered", "paid"]);
+        assert_eq!(w.texts("select kind || ' ' || state from break_item").await, Vec::<String>::new());
+        assert_eq!(
+            w.texts("select kind from incident where state = 'open' and kind not in ('statement_overdue', 'no_address') order by id").await,
+            Vec::<String>::new()
+        );
     })
     .await;
 }

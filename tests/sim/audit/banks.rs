@@ -101,7 +101,9 @@ pub(super) fn statements_agree(p: &Picture, out: &mut Outside, verdicts: &[(Stri
         if waits {
             continue;
         }
-        let spent = out.banks[code].spent(i64::MAX);
+        // What was booked behind the last statement is on the next one.
+        let stated = days.iter().map(|(.., day)| day.as_str()).max().unwrap_or_default();
+        let spent = out.banks[code].spent_by(stated);
         let paid: i64 = p.instructions.iter().filter(|i| i.bank == code && i.state == "paid").map(|i| i.standing).sum();
         require!(spent == paid || told.contains(code), "R6: reconciled is equal", "{code}: {spent} fen left the account, {paid} are paid");
         out.say(&format!("{code} is reconciled: {spent} fen"));
