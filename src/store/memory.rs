@@ -378,6 +378,15 @@ impl Tx {
         Ok(())
     }
 
+    /// The paths under which a file's payments went out before, by a node's journal, where that is not its own.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn went_out_as(&mut self, file: &FileOut) -> Result<Vec<String>, StoreError> {
+        let sql = "select distinct path from forgotten_rows where known_as = $1 and path <> $2 order by path";
+        self.rows(sql, args![file.id, file.path()]).await?.iter().map(|r| r.string(0)).collect()
+    }
+
     /// A range that only partly belongs to this file is cut: the rest waits for its own.
     async fn know_rows(&mut self, file: i64, f: &Forgotten, (first, last): (i64, i64)) -> Result<(), StoreError> {
         let sql = "select batch, first_seq, last_seq from forgotten_rows where bank = $1 and path = $2 and sha256 = $3 and known_as is null \

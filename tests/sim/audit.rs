@@ -201,7 +201,12 @@ impl Auditor {
     /// Files that wait for a person: number, bank, path.
     pub async fn in_doubt(&mut self) -> Vec<(i64, String, String)> {
         let p = self.picture().await;
-        p.files.iter().filter(|f| matches!(f.state.as_str(), "doubt" | "held")).map(|f| (f.id, f.bank.clone(), f.path())).collect()
+        let known: Vec<(i64, String)> =
+            self.all("select known_as, min(path) from forgotten_rows where known_as is not null group by known_as").await;
+        let stopped = p.files.iter().filter(|f| matches!(f.state.as_str(), "doubt" | "held"));
+        // By the name that the bank knows.
+        let path = |f: &FileOut| known.iter().find(|(id, _)| *id == f.id).map_or_else(|| f.path(), |(_, path)| path.clone());
+        stopped.map(|f| (f.id, f.bank.clone(), path(f))).collect()
     }
 
     async fn all<T>(&mut self, sql: &'static str) -> Vec<T>

@@ -67,6 +67,10 @@ pub fn run(plan: &Plan) -> Outcome {
             let mut world = World::new(plan).await;
             *kept.lock().unwrap() = Some(Arc::clone(&world.port));
             let verdict = world.live(plan.days, calm_days(plan.seed, plan.days)).await;
+            if plan.keep_log && verdict.is_err() {
+                world.dir.disable_cleanup(true);
+                world.out(|out| out.say(&format!("the world stays in {}", world.root.display())));
+            }
             (verdict.err(), world.day(), world.audit.checks, world.passes)
         })
     }));
@@ -179,7 +183,7 @@ pub struct World {
     done_at: Vec<(Work, i64)>,
     leases_at: i64,
     root: PathBuf,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl World {
@@ -233,7 +237,7 @@ impl World {
             done_at: Vec::new(),
             leases_at: 0,
             root,
-            _dir: dir,
+            dir,
             port,
         };
         if sees_the_years_end(plan.seed) {

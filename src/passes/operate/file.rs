@@ -115,6 +115,7 @@ pub async fn file_act(
     let reason = has_reason(reason)?;
     let mut tx = gateway.store.begin().await?;
     let plan = Plan::of(gateway, &mut tx, id, wish, now).await?;
+    plan.asks_by_the_right_name(reason)?;
     let effect = plan.effect(reason);
     let subject = subject_of(id);
     if let (Some(act), true) = (wish.act(), plan.takes_two) {
@@ -201,6 +202,8 @@ struct Plan {
     takes_two: bool,
     /// Open lines that are settled with it.
     settled: u64,
+    /// The names by which the bank would know it, where they are others than its own.
+    went_out_as: Vec<String>,
 }
 
 impl Plan {
@@ -228,7 +231,23 @@ impl Plan {
                 settled += u64::try_from(file.rows).unwrap_or_default().saturating_sub(own);
             }
         }
-        Ok(Self { file, wish, next, takes_two, settled })
+        let went_out_as = tx.went_out_as(&file).await?;
+        Ok(Self { file, wish, next, takes_two, settled, went_out_as })
+    }
+
+    /// Whoever pays again what went out under another name has asked the bank for that name: of the file's own it knows nothing.
+    fn asks_by_the_right_name(&self, reason: &str) -> Result<(), OperateError> {
+        if !matches!(self.wish, FileWish::Void | FileWish::Refused) || self.went_out_as.iter().all(|path| reason.contains(path)) {
+            return Ok(());
+        }
+        let (id, paths) = (self.file.id, self.went_out_as.join(" "));
+        OperateError::refused(
+            format!("文件{id}的款项曾以{paths}发出，银行只认这个名字：请按它向银行核实，并在 --reason 中写明该文件名和银行的答复"),
+            format!(
+                "the payments of file {id} went out as {paths}, and the bank knows no other name: ask for it, and say in --reason that name and what \
+                 the bank answered"
+            ),
+        )
     }
 
     /// In words, from facts alone: the same rows give the same words.
@@ -246,8 +265,9 @@ impl Plan {
             (FileWish::Recall, _) => ", the bank is asked not to execute it".to_owned(),
             (FileWish::Hold | FileWish::Release | FileWish::Sent, _) => String::new(),
         };
+        let other_name = if self.went_out_as.is_empty() { String::new() } else { format!(", went out as {}", self.went_out_as.join(" ")) };
         format!(
-            "file {} ({}, bank {}, {} lines, {} yuan, for {}, copies {}, sha256 {}): {} -> {}{then}; reason: {reason}",
+            "file {} ({}{other_name}, bank {}, {} lines, {} yuan, for {}, copies {}, sha256 {}): {} -> {}{then}; reason: {reason}",
             f.id,
             f.path(),
             f.bank,

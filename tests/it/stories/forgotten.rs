@@ -9,7 +9,7 @@ use bankgate::passes::plan::plan;
 use bankgate::store::desk::Operator;
 
 use super::bank::Word;
-use super::stuck::{ask, by_two, the_file};
+use super::stuck::{ask, by_two, by_two_saying, the_file};
 use super::world::{CLEARING, COUNTER, SPLIT, World, draft, on_both};
 
 /// A story of a world, and of one whose database knows nothing of it but has its node's journal.
@@ -149,7 +149,8 @@ async fn what_was_forgotten_is_told_from_what_was_not_sent_and_may_be_given_up_b
         before.exclude(4).await;
         before.release(&draft("N", CLEARING, 0..5)).await;
         before.settle().await;
-        assert_eq!(before.take(CLEARING).iter().map(|slip| slip.orders.len()).collect::<Vec<_>>(), [3]);
+        let lost = before.take_one(CLEARING);
+        assert_eq!(lost.orders.len(), 3);
         hand_over_the_journal(before, w);
         w.release(&draft("N", CLEARING, 0..5)).await;
         w.settle().await;
@@ -162,7 +163,11 @@ async fn what_was_forgotten_is_told_from_what_was_not_sent_and_may_be_given_up_b
         // The bank writes that it has no such file: then, and only then, they are sent.
         for _ in 0..2 {
             let id = w.int("select min(id) from file_out where state = 'doubt'").await;
-            by_two(w, id, FileWish::Void).await;
+            // Of the name that it has here the bank never heard, and would say so.
+            let refused = ask(w, id, FileWish::Void).await.unwrap_err().to_string();
+            assert!(refused.contains(&format!("went out as {}", lost.path)), "{refused}");
+            let effect = by_two_saying(w, id, FileWish::Void, &format!("银行来函：{}未收到", lost.path)).await;
+            assert!(effect.contains(&format!(", went out as {}, bank", lost.path)), "{effect}");
         }
         w.settle().await;
         let again: usize = w.take(CLEARING).iter().map(|slip| slip.orders.len()).sum();

@@ -20,21 +20,29 @@ pub async fn the_file(w: &World) -> i64 {
 }
 
 pub async fn ask(w: &World, id: i64, wish: FileWish) -> Result<Acted, OperateError> {
-    file_act(&w.gateway, &person("one"), id, wish, "银行来函 2019-17", false, w.now).await
+    ask_saying(w, id, wish, "银行来函 2019-17").await
+}
+
+pub async fn ask_saying(w: &World, id: i64, wish: FileWish, reason: &str) -> Result<Acted, OperateError> {
+    file_act(&w.gateway, &person("one"), id, wish, reason, false, w.now).await
 }
 
 /// One asks, another approves; the same person may not, and a dry run writes nothing.
 pub async fn by_two(w: &World, id: i64, wish: FileWish) -> String {
+    by_two_saying(w, id, wish, "银行来函 2019-17").await
+}
+
+pub async fn by_two_saying(w: &World, id: i64, wish: FileWish, reason: &str) -> String {
     let one = person("one");
     let proposals = "select count(*) from proposal";
     let before = w.int(proposals).await;
-    let would = file_act(&w.gateway, &one, id, wish, "银行来函 2019-17", true, w.now).await.unwrap();
+    let would = file_act(&w.gateway, &one, id, wish, reason, true, w.now).await.unwrap();
     assert!(matches!(would, Acted::Would(_, true)), "{would:?}");
     assert_eq!(w.int(proposals).await, before, "a dry run writes nothing");
     let state = w.files().await;
-    let Acted::Proposed(proposal, effect) = ask(w, id, wish).await.unwrap() else { panic!("{wish:?} takes two") };
+    let Acted::Proposed(proposal, effect) = ask_saying(w, id, wish, reason).await.unwrap() else { panic!("{wish:?} takes two") };
     assert_eq!(w.files().await, state, "a proposal changes nothing");
-    assert!(ask(w, id, wish).await.unwrap_err().to_string().contains("bankgate approve"), "proposed once");
+    assert!(ask_saying(w, id, wish, reason).await.unwrap_err().to_string().contains("bankgate approve"), "proposed once");
     let refused = approve(&w.gateway, &one, proposal, w.now).await.unwrap_err();
     assert!(refused.to_string().contains("another person"), "{refused}");
     assert_eq!(approve(&w.gateway, &person("other"), proposal, w.now).await.unwrap(), effect);

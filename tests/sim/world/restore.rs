@@ -134,7 +134,8 @@ impl World {
             let found = self.out(|out| found(out, &bank, &path));
             let wish = if found == Found::Sent { FileWish::Sent } else { FileWish::Void };
             let now = Timestamp::from_millis(self.now());
-            let asked = file_act(&self.people, &finance("qian"), id, wish, "银行来电核实", false, now).await;
+            let reason = format!("银行来电核实{path}");
+            let asked = file_act(&self.people, &finance("qian"), id, wish, &reason, false, now).await;
             let Ok(Acted::Proposed(proposal, _)) = asked else { continue };
             self.by_two(proposal, &format!("file {id} {path} {found:?}")).await?;
         }
