@@ -166,6 +166,13 @@ impl FileDue {
         less(self.due, self.debited)
     }
 
+    /// Whether a lump that was debited already pays for a line of so much. Debits of single lines say nothing of another line: the
+    /// bank's word on theirs may be in doubt by now.
+    #[must_use]
+    pub fn is_in_a_lump(&self, amount: Fen) -> bool {
+        !self.lumps.is_empty() && amount > self.open()
+    }
+
     /// What is still to come back of returned lines.
     #[must_use]
     pub fn return_open(&self) -> Fen {
@@ -353,11 +360,25 @@ pub fn match_rest(lines: &[Line], books: &mut Books) -> Vec<Found> {
     take_named(lines, &names, books, &mut found, was_said);
     take_named(lines, &names, books, &mut found, |line, name, _| line.side == Side::Debit && matches!(name, Named::Refund(_)));
     reversal::pair(lines, &names, books, &mut found);
-    take_named(lines, &names, books, &mut found, |_, _, _| true);
+    // A debit that nothing explains may be what its credit takes back: no return before somebody has looked.
+    let open: BTreeSet<(i64, Fen)> = debits_in_question(lines, &names, &found).collect();
+    take_named(lines, &names, books, &mut found, |line, name, _| {
+        line.side == Side::Debit || !matches!(name, Named::Item(id) if open.contains(&(*id, line.amount)))
+    });
     by_sum(lines, &names, books, &mut found);
     by_amount(lines, &names, books, &mut found);
     let left = lines.iter().zip(&names).zip(found);
     left.map(|((line, name), found)| found.unwrap_or_else(|| disagrees(line, name.as_ref(), books))).collect()
+}
+
+/// Debits of single payments that are explained by nothing.
+fn debits_in_question(lines: &[Line], names: &[Option<Named>], found: &[Option<Found>]) -> impl Iterator<Item = (i64, Fen)> {
+    lines.iter().zip(names).zip(found).filter(|((line, _), found)| line.side == Side::Debit && found.is_none()).filter_map(
+        |((line, name), _)| match name {
+            Some(Named::Item(id)) => Some((*id, line.amount)),
+            Some(Named::Refund(_) | Named::File(_)) | None => None,
+        },
+    )
 }
 
 /// What stands in our books and on no statement, but for files that a line in dispute names: that line says more.
@@ -512,9 +533,8 @@ fn by_name(line: &Line, name: &Named, books: &mut Books) -> Option<Found> {
 fn item_debit(line: &Line, id: i64, books: &mut Books) -> Option<MatchKind> {
     let item = books.items.get_mut(&id)?;
     let file = books.files.get_mut(&item.file)?;
-    // A lump that was debited already pays for it too.
     let is_due = item.is_gross || item.word == Word::Paid;
-    if !is_due || item.debited.is_positive() || item.amount != line.amount || line.amount > file.open() {
+    if !is_due || item.debited.is_positive() || item.amount != line.amount || file.is_in_a_lump(line.amount) {
         return None;
     }
     item.debited = line.amount;

@@ -47,13 +47,13 @@ fn item_disagrees(line: &Line, id: i64, books: &Books, wrong: &dyn Fn(BreakKind,
             Word::Paid | Word::Failed => wrong(BreakKind::MissingHere, subject, None),
         };
     }
-    let has_room = books.files.get(&item.file).is_some_and(|f| f.open().is_positive());
+    let is_paid_for = books.files.get(&item.file).is_none_or(|f| f.is_in_a_lump(line.amount));
     match item.word {
         Word::None if !item.is_gross => Found::Wait,
         _ if item.debited.is_positive() => wrong(BreakKind::DuplicateDebit, subject, Some(Fen::ZERO)),
         Word::Failed if !item.is_gross => wrong(BreakKind::MissingHere, subject, Some(Fen::ZERO)),
         _ if item.amount != line.amount => wrong(BreakKind::Amount, subject, Some(item.amount)),
-        _ if !has_room => wrong(BreakKind::DuplicateDebit, subject, Some(Fen::ZERO)),
+        _ if is_paid_for => wrong(BreakKind::DuplicateDebit, subject, Some(Fen::ZERO)),
         Word::None | Word::Paid | Word::Failed => wrong(BreakKind::MissingHere, subject, None),
     }
 }
