@@ -361,7 +361,7 @@ pub fn match_rest(lines: &[Line], books: &mut Books) -> Vec<Found> {
     take_named(lines, &names, books, &mut found, |line, name, _| line.side == Side::Debit && matches!(name, Named::Refund(_)));
     reversal::pair(lines, &names, books, &mut found);
     // A debit that nothing explains may be what its credit takes back: no return before somebody has looked.
-    let open: BTreeSet<(i64, Fen)> = debits_in_question(lines, &names, &found).collect();
+    let open: BTreeSet<(i64, Fen)> = debits_in_question(lines, &names, books, &found).collect();
     take_named(lines, &names, books, &mut found, |line, name, _| {
         line.side == Side::Debit || !matches!(name, Named::Item(id) if open.contains(&(*id, line.amount)))
     });
@@ -371,14 +371,13 @@ pub fn match_rest(lines: &[Line], books: &mut Books) -> Vec<Found> {
     left.map(|((line, name), found)| found.unwrap_or_else(|| disagrees(line, name.as_ref(), books))).collect()
 }
 
-/// Debits of single payments that are explained by nothing.
-fn debits_in_question(lines: &[Line], names: &[Option<Named>], found: &[Option<Found>]) -> impl Iterator<Item = (i64, Fen)> {
-    lines.iter().zip(names).zip(found).filter(|((line, _), found)| line.side == Side::Debit && found.is_none()).filter_map(
-        |((line, name), _)| match name {
-            Some(Named::Item(id)) => Some((*id, line.amount)),
-            Some(Named::Refund(_) | Named::File(_)) | None => None,
-        },
-    )
+/// Debits of single payments that do not agree with what the bank said of them. One that waits for its word is in no question.
+fn debits_in_question(lines: &[Line], names: &[Option<Named>], books: &Books, found: &[Option<Found>]) -> impl Iterator<Item = (i64, Fen)> {
+    let open = lines.iter().zip(names).zip(found).filter(|((line, _), found)| line.side == Side::Debit && found.is_none());
+    open.filter_map(|((line, name), _)| match name {
+        Some(Named::Item(id)) if !matches!(disagrees(line, name.as_ref(), books), Found::Wait) => Some((*id, line.amount)),
+        Some(Named::Item(_) | Named::Refund(_) | Named::File(_)) | None => None,
+    })
 }
 
 /// What stands in our books and on no statement, but for files that a line in dispute names: that line says more.

@@ -175,7 +175,7 @@ impl Tx {
     /// The database refused.
     pub async fn enqueue_mail(&mut self, mail: NewMail<'_>, now: Timestamp) -> Result<Option<i64>, StoreError> {
         let sql = "insert into outbox_mail (dedup_key, message_id, kind, recipients, subject, eml, state, next_at, created_at) \
-                   values ($1, $2, $3, $4, $5, $6, 'queued', $7, $7) on conflict (dedup_key) do nothing returning id";
+                   values ($1, $2, $3, $4, $5, $6, 'queued', $7, $7) on conflict do nothing returning id";
         let values = args![mail.dedup_key, mail.message_id, mail.kind, mail.recipients.join(","), mail.subject, mail.eml, now];
         self.opt(sql, values).await?.map(|r| r.int(0)).transpose()
     }

@@ -138,11 +138,12 @@ async fn a_list_whose_reader_dies_in_the_middle_is_read_again() {
     let (node, now) = (w.another_node(), w.now);
     let gate = tokio::spawn(async move { admit::admit(&node.gateway, now).await });
     // One page waits to be written, one to be taken, and a third is read: the reader waits, and the rest is not read.
-    // What read the list before, to judge it, may not have left yet.
-    let like = "datname = current_database() and pid <> pg_backend_pid() and query like '%from payment where batch%'";
+    // What went through it before may not have left yet; whoever reads it now stands still.
+    let like = "datname = current_database() and pid <> pg_backend_pid() and query like '%from payment where batch = $1 and seq > %'";
     let newest = format!("xact_start = (select max(xact_start) from pg_stat_activity where {like})");
-    let reader = &format!("state = 'idle in transaction' and {like} and {newest}");
-    until_backends(&w, "wait_event_type = 'Lock'").await;
+    let stands = "state = 'idle in transaction' and state_change < clock_timestamp() - interval '100 ms'";
+    let reader = &format!("{stands} and {like} and {newest}");
+    until_backends(&w, "wait_event_type = 'Lock' and wait_event = 'relation' and query like '%instruction%'").await;
     until_backends(&w, reader).await;
     let end = format!("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and {reader}");
     assert_eq!(w.int(&end).await, 1);
