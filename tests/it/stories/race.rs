@@ -137,13 +137,14 @@ async fn a_list_whose_reader_dies_in_the_middle_is_read_again() {
     other.exec("lock table instruction in share mode", Vec::<Value>::new()).await.unwrap();
     let (node, now) = (w.another_node(), w.now);
     let gate = tokio::spawn(async move { admit::admit(&node.gateway, now).await });
-    // One page waits to be written, one to be taken, and a third is read: the reader waits, and the rest is not read.
-    // What went through it before may not have left yet; whoever reads it now stands still.
-    let like = "datname = current_database() and pid <> pg_backend_pid() and query like '%from payment where batch = $1 and seq > %'";
-    let newest = format!("xact_start = (select max(xact_start) from pg_stat_activity where {like})");
-    let stands = "state = 'idle in transaction' and state_change < clock_timestamp() - interval '100 ms'";
-    let reader = &format!("{stands} and {like} and {newest}");
-    until_backends(&w, "wait_event_type = 'Lock' and wait_event = 'relation' and query like '%instruction%'").await;
+    // One page waits to be written, one to be taken, and a third is read: the rest is not. Whoever went through the list before this
+    // may not have left yet; its reader began after the writer.
+    let writes = "wait_event_type = 'Lock' and wait_event = 'relation' and query like '%instruction%'";
+    let began = format!("select xact_start from pg_stat_activity where datname = current_database() and {writes}");
+    let reader = &format!(
+        "query not like '%pg_stat_activity%' and query like '%from payment where batch = $1 and seq > %' and xact_start > ({began})"
+    );
+    until_backends(&w, writes).await;
     until_backends(&w, reader).await;
     let end = format!("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and {reader}");
     assert_eq!(w.int(&end).await, 1);
