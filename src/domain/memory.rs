@@ -88,7 +88,7 @@ pub struct NodeLook {
     pub server: i64,
     /// When that was.
     pub looked_at: Timestamp,
-    /// Whether it stopped after that: what it had done by then, the database had.
+    /// Whether it said after that that it stops.
     pub is_away: bool,
 }
 
@@ -99,10 +99,11 @@ impl NodeLook {
         format!("unseen:{}:{}", self.node, self.looks)
     }
 
-    /// Whether it takes part and has not looked at what a server remembers that was started at this moment.
+    /// Whether it has not looked at what a server remembers that was started at this moment. That it stopped is no excuse: a copy
+    /// of a day when it did may have forgotten that it began again.
     #[must_use]
-    pub fn is_awaited(&self, server: i64) -> bool {
-        !self.is_away && self.server != server
+    pub const fn is_awaited(&self, server: i64) -> bool {
+        self.server != server
     }
 }
 
@@ -176,12 +177,14 @@ pub enum Doubt {
         /// What makes it the same doubt.
         key: String,
     },
-    /// The server was started anew, and a node that takes part has not looked at what it remembers: it alone may know better.
+    /// The server was started anew, and a node has not looked at what it remembers: it alone may know better.
     Unseen {
         /// What makes it the same doubt.
         key: String,
         /// The node.
         node: String,
+        /// Whether it said that it stops.
+        is_away: bool,
     },
 }
 

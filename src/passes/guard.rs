@@ -182,6 +182,7 @@ async fn trusted(gateway: &Gateway, begins: bool, now: Timestamp) -> Result<Opti
     let mut is_released = true;
     if begins || nodes.is_new() || !doubts.is_empty() {
         let mut tx = gateway.store.begin().await?;
+        tx.lock_looks().await?;
         is_released = record(gateway, &mut tx, &doubts, now).await?;
         if begins || nodes.is_new() {
             head.looks = nodes.looked(gateway, &mut tx, now).await?;
@@ -257,7 +258,7 @@ pub async fn at_the_start(gateway: &Gateway, now: Timestamp) -> Result<(), PassE
     trusted(gateway, true, now).await.map(|_| ())
 }
 
-/// Says, at the end, that this node stops: what it did, the database has, and nobody waits for its journal.
+/// Says, at the end, that this node stops.
 ///
 /// # Errors
 /// The database.
@@ -326,10 +327,15 @@ fn why(doubt: &Doubt, forgotten: &[Published]) -> Words {
             "数据库退回到了较早的时点（没有本节点启动查看的记录），可能由备份恢复",
             "the database went back (it does not know that this node began to look at it): a backup may have been restored",
         ),
-        Doubt::Unseen { node, .. } => Words::new(
-            format!("数据库重启后，节点{node}还没有来核对，只有它知道自己发过什么"),
-            format!("the database server was started anew and node {node} has not looked at it since: only it knows what it published"),
-        ),
+        Doubt::Unseen { node, is_away, .. } => {
+            let (stopped, was_stopped) = if *is_away { ("（已停止）", " (stopped)") } else { ("", "") };
+            Words::new(
+                format!("数据库重启后，节点{node}{stopped}还没有来核对，只有它知道自己发过什么"),
+                format!(
+                    "the database server was started anew and node {node}{was_stopped} has not looked at it since: only it knows what it published"
+                ),
+            )
+        }
         Doubt::WentBack { events, .. } => Words::new(
             format!("数据库退回到了较早的时点（至少少了{events}条记录），可能由备份恢复"),
             format!("the database went back (it lacks {events} events at least): a backup may have been restored"),

@@ -42,6 +42,14 @@ impl Tx {
             .collect()
     }
 
+    /// Holds the looks of nodes apart until this transaction ends: whichever comes second sees what the first has written.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn lock_looks(&mut self) -> Result<(), StoreError> {
+        self.take_numbers("node_look", 1).await.map(|_| ())
+    }
+
     /// Writes down that a node has looked at what this start of the server remembers. How often it has by now.
     ///
     /// # Errors
@@ -52,7 +60,7 @@ impl Tx {
         self.one(sql, args![node, server, now]).await?.int(0)
     }
 
-    /// A node stops: what it did until now, the database has.
+    /// Writes down that a node stops.
     ///
     /// # Errors
     /// The database refused.

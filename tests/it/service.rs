@@ -186,7 +186,7 @@ fn a_batch_written_by_the_documents_sql_is_paid_with_no_other_command() {
     let (status, took) = daemon.stop();
     assert!(status.success(), "{status}: {}", s.log());
     assert!(took < Duration::from_secs(10), "{took:?}");
-    // Begun twice, for the settings were read anew, and stopped: nobody waits for what it knows.
+    // Begun twice, for the settings were read anew, and stopped.
     assert_eq!(s.psql("select looks || ' ' || is_away from node_look"), "2 1");
     assert!(
         !s.log().contains("6217001234567890014") && !s.log().contains("11010519491231002X"),

@@ -1,7 +1,6 @@
 //! A server that was started anew (重启后的核对) may have lost what it had confirmed: a backup in its place, a disk that lied. Only the
-//! node that published it knows, so nothing goes out until every node that takes part has looked at what this server remembers. Who
-//! stops says so, and is not waited for; who is away without a word holds publishing after a while, until it is back or two persons
-//! say that it will not be.
+//! node that published it knows, so nothing goes out until every node that ever looked has looked at what this server remembers. Who
+//! is away holds publishing after a while, until it is back or two persons say that it will not be.
 
 use super::{Gateway, INCIDENT, PassError, record};
 use crate::domain::memory::{Doubt, NodeLook};
@@ -62,10 +61,12 @@ impl Nodes {
             return Ok(true);
         }
         let mut tx = gateway.store.begin().await?;
+        tx.lock_looks().await?;
         let mut missing = Vec::new();
-        for look in &self.awaited {
+        // One that came back since they were read has lifted what stood against it: nobody would lift what is written now.
+        for look in Self::read(gateway, &mut tx).await?.awaited {
             if tx.is_publishing_released(&look.absence()).await? != Some(true) {
-                missing.push(Doubt::Unseen { key: look.absence(), node: look.node.clone() });
+                missing.push(Doubt::Unseen { key: look.absence(), is_away: look.is_away, node: look.node });
             }
         }
         let is_late = self.own.as_ref().is_some_and(|own| own.looked_at.plus_millis(PATIENCE_MILLIS) <= now);

@@ -1,5 +1,8 @@
 //! A database that forgot what went out, and a node's journal that did not.
 
+use std::sync::Arc;
+
+use bankgate::clock::Stopwatch;
 use bankgate::passes::guard::{at_the_end, at_the_start, look};
 use bankgate::passes::operate::cancel::cancel_batch;
 use bankgate::passes::operate::file::{Acted, FileWish};
@@ -266,17 +269,10 @@ async fn nothing_goes_out_by_a_server_started_anew_until_every_node_that_takes_p
 }
 
 #[tokio::test]
-async fn a_node_that_said_that_it_stops_or_of_which_two_persons_said_so_is_not_waited_for() {
+async fn a_node_of_which_two_persons_said_that_it_will_not_come_is_not_waited_for() {
     on_both(async |w| {
         let (other, now) = (w.another_node(), w.now);
         look(&other.gateway, now).await.unwrap();
-        at_the_end(&other.gateway).await.unwrap();
-        w.sql("update node_look set server = server - 1").await;
-        w.release(&draft("N", SPLIT, 0..3)).await;
-        w.settle().await;
-        assert_eq!(w.take(SPLIT).len(), 1, "it had stopped");
-        // It runs again and is lost.
-        look(&other.gateway, w.now).await.unwrap();
         w.sql("update node_look set server = server - 1").await;
         w.release(&draft("M", SPLIT, 10..13)).await;
         w.settle().await;
@@ -297,6 +293,53 @@ async fn a_node_that_said_that_it_stops_or_of_which_two_persons_said_so_is_not_w
         assert_eq!(w.take(SPLIT).len(), 0);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_node_that_stopped_is_waited_for_too_for_a_copy_of_that_day_has_forgotten_that_it_began_again() {
+    let w = World::on_sqlite().await;
+    let mut other = w.another_node();
+    look(&other.gateway, w.now).await.unwrap();
+    look(&w.gateway, w.now).await.unwrap();
+    w.release(&draft("N", SPLIT, 0..3)).await;
+    at_the_end(&other.gateway).await.unwrap();
+    let backup = w.backup().await;
+    at_the_start(&other.gateway, w.now).await.unwrap();
+    other.settle().await;
+    assert_eq!(w.take(SPLIT).len(), 1);
+    let mut w = w.restored(&backup).await;
+    w.sql("update node_look set server = server - 1").await;
+    at_the_start(&w.gateway, w.now).await.unwrap();
+    w.settle().await;
+    w.settle().await;
+    assert_eq!((w.take(SPLIT).len(), w.incidents("publishing_held").await), (0, 1));
+    let told = w.texts("select what from incident where kind = 'publishing_held'").await.concat();
+    assert!(told.contains("节点two（已停止）还没有来核对"), "{told}");
+}
+
+#[tokio::test]
+async fn a_node_that_comes_back_just_when_another_gives_it_up_is_not_held_against() {
+    let mut w = World::on_postgres().await;
+    let other = w.another_node();
+    look(&other.gateway, w.now).await.unwrap();
+    look(&w.gateway, w.now).await.unwrap();
+    w.sql("update node_look set server = server - 1 where node = 'two'").await;
+    w.now = w.now.plus_millis(10 * 60 * 1000);
+    let mut coming = w.gateway.store.begin().await.unwrap();
+    coming.lock_looks().await.unwrap();
+    let (gateway, now) = (Arc::clone(&w.gateway), w.now);
+    let giving_up = tokio::spawn(async move { look(&gateway, now).await });
+    let (mut seen, begun) = (0, Stopwatch::start());
+    while seen == 0 {
+        assert!(begun.elapsed().as_secs() < 60, "it waits for nobody");
+        seen = w.int("select count(*) from pg_locks where locktype = 'transactionid' and not granted").await;
+        assert!(!giving_up.is_finished(), "it gave the other one up");
+    }
+    let server = w.gateway.store.server_start(&mut coming).await.unwrap();
+    coming.node_looked("two", server, w.now).await.unwrap();
+    coming.commit().await.unwrap();
+    giving_up.await.unwrap().unwrap();
+    assert_eq!((w.int("select count(*) from publishing_hold").await, w.incidents("publishing_held").await), (0, 0));
 }
 
 #[tokio::test]

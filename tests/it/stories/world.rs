@@ -174,9 +174,11 @@ impl World {
         world
     }
 
-    /// Another node over the same database and archive.
+    /// Another node over the same database and archive, with a disk of its own.
     pub fn another_node(&self) -> Self {
         let mut gateway = gateway(self.gateway.store.clone(), &self.root, "two");
+        gateway.config.node.state_dir = self.root.join("state-two");
+        std::fs::create_dir_all(gateway.config.node.state_dir.join("spool")).unwrap();
         gateway.profiles.clone_from(&self.gateway.profiles);
         Self { gateway: Arc::new(gateway), now: self.now, root: self.root.clone(), url: self.url.clone(), _dir: Arc::clone(&self._dir) }
     }
