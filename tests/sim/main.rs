@@ -48,7 +48,7 @@ struct Asked {
 
 fn asked() -> Result<Asked, String> {
     let without = BTreeSet::new();
-    let mut asked = Asked { seeds: 36, from: 1, days: 8, jobs: 2, without, banks: 3, shrinks: false, tells: false, is_short: true };
+    let mut asked = Asked { seeds: 240, from: 1, days: 8, jobs: 2, without, banks: 3, shrinks: false, tells: false, is_short: true };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         asked.is_short = false;

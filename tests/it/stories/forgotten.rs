@@ -243,6 +243,29 @@ async fn a_database_that_does_not_know_that_this_node_began_to_look_is_an_earlie
     assert_eq!(w.take(SPLIT).len(), 1);
 }
 
+/// The transaction of a look and the node's own note of it are two disks: the node dies between them, or at either end.
+#[tokio::test]
+async fn a_look_that_was_cut_short_of_its_note_holds_nothing_and_is_made_again() {
+    on_both(async |w| {
+        let note = w.gateway.config.node.state_dir.join("database.seen");
+        at_the_start(&w.gateway, w.now).await.unwrap();
+        let before = std::fs::read(&note).unwrap();
+        at_the_start(&w.gateway, w.now).await.unwrap();
+        std::fs::write(&note, before).unwrap();
+        at_the_start(&w.gateway, w.now).await.unwrap();
+        at_the_end(&w.gateway).await.unwrap();
+        std::fs::write(&note, "{\"database\":").unwrap();
+        at_the_start(&w.gateway, w.now).await.unwrap();
+        std::fs::remove_file(&note).unwrap();
+        at_the_start(&w.gateway, w.now).await.unwrap();
+        assert_eq!(w.texts("select looks || ' ' || is_away from node_look").await, ["5 0"]);
+        w.release(&draft("N", SPLIT, 0..3)).await;
+        w.settle().await;
+        assert_eq!((w.take(SPLIT).len(), w.int("select count(*) from publishing_hold").await), (1, 0));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn nothing_goes_out_by_a_server_started_anew_until_every_node_that_takes_part_has_looked() {
     on_both(async |w| {
