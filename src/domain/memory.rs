@@ -86,7 +86,7 @@ pub struct NodeLook {
     pub looks: i64,
     /// The start of the server at which it looked last.
     pub server: i64,
-    /// When that was.
+    /// When it first looked at that one.
     pub looked_at: Timestamp,
     /// Whether it said after that that it stops.
     pub is_away: bool,

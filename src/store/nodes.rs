@@ -50,13 +50,14 @@ impl Tx {
         self.take_numbers("node_look", 1).await.map(|_| ())
     }
 
-    /// Writes down that a node has looked at what this start of the server remembers. How often it has by now.
+    /// Writes down that a node has looked at what this start of the server remembers, and when it did first. How often it has by now.
     ///
     /// # Errors
     /// The database refused.
     pub async fn node_looked(&mut self, node: &str, server: i64, now: Timestamp) -> Result<i64, StoreError> {
-        let sql = "insert into node_look (node, looks, server, looked_at) values ($1, 1, $2, $3) on conflict (node) do update set \
-                   looks = node_look.looks + 1, server = excluded.server, looked_at = excluded.looked_at, is_away = 0 returning looks";
+        let sql = "insert into node_look (node, looks, server, looked_at) values ($1, 1, $2, $3) on conflict (node) do update set looks = \
+                   node_look.looks + 1, looked_at = case when node_look.server = excluded.server then node_look.looked_at else excluded.looked_at end, \
+                   server = excluded.server, is_away = 0 returning looks";
         self.one(sql, args![node, server, now]).await?.int(0)
     }
 

@@ -62,14 +62,16 @@ impl Nodes {
         }
         let mut tx = gateway.store.begin().await?;
         tx.lock_looks().await?;
+        // One that came back since they were read has lifted what stood against it: nobody would lift what is written now. And the
+        // patience begins with this node's own look at this start.
+        let nodes = Self::read(gateway, &mut tx).await?;
+        let is_late = nodes.own.is_some_and(|own| own.looked_at.plus_millis(PATIENCE_MILLIS) <= now);
         let mut missing = Vec::new();
-        // One that came back since they were read has lifted what stood against it: nobody would lift what is written now.
-        for look in Self::read(gateway, &mut tx).await?.awaited {
+        for look in nodes.awaited {
             if tx.is_publishing_released(&look.absence()).await? != Some(true) {
                 missing.push(Doubt::Unseen { key: look.absence(), is_away: look.is_away, node: look.node });
             }
         }
-        let is_late = self.own.as_ref().is_some_and(|own| own.looked_at.plus_millis(PATIENCE_MILLIS) <= now);
         if is_late {
             record(gateway, &mut tx, &missing, now).await?;
         }

@@ -272,6 +272,7 @@ async fn nothing_goes_out_by_a_server_started_anew_until_every_node_that_takes_p
         let (other, now) = (w.another_node(), w.now);
         look(&other.gateway, now).await.unwrap();
         look(&w.gateway, now).await.unwrap();
+        w.now = now.plus_minutes(60);
         w.sql("update node_look set server = server - 1").await;
         w.release(&draft("N", SPLIT, 0..3)).await;
         w.round().await;
@@ -287,6 +288,23 @@ async fn nothing_goes_out_by_a_server_started_anew_until_every_node_that_takes_p
         w.settle().await;
         assert_eq!(w.take(SPLIT).len(), 1);
         assert_eq!(w.texts("select released_by from publishing_hold").await, ["two is back"]);
+    })
+    .await;
+}
+
+/// A node that is run by a timer begins each time anew.
+#[tokio::test]
+async fn a_node_that_begins_again_and_again_tells_after_a_while_who_is_missing() {
+    on_both(async |w| {
+        let (other, now) = (w.another_node(), w.now);
+        look(&other.gateway, now).await.unwrap();
+        at_the_start(&w.gateway, now).await.unwrap();
+        w.sql("update node_look set server = server - 1").await;
+        for (minutes, told) in [(60, 0), (63, 0), (66, 1)] {
+            at_the_start(&w.gateway, now.plus_minutes(minutes)).await.unwrap();
+            assert_eq!(w.incidents("publishing_held").await, told, "{minutes}");
+            at_the_end(&w.gateway).await.unwrap();
+        }
     })
     .await;
 }
