@@ -208,10 +208,26 @@ pub fn number(year: i32, n: i64) -> String {
     format!("TK-{year}-{n:04}")
 }
 
+/// Whether this is the number of an order, and not of a department's list.
+#[must_use]
+pub fn is_number(number: &str) -> bool {
+    let mut parts = number.split('-');
+    let is_digits = |part: Option<&str>, least: usize| part.is_some_and(|p| p.len() >= least && p.bytes().all(|b| b.is_ascii_digit()));
+    parts.next() == Some("TK") && is_digits(parts.next(), 4) && is_digits(parts.next(), 4) && parts.next().is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::instruction::step;
+
+    #[test]
+    fn an_orders_number_is_told_from_a_lists() {
+        assert!(is_number(&number(2020, 1)) && is_number(&number(2020, 12_345)));
+        for other in ["N0001", "TK-2020", "TK-2020-1", "TK-2020-0001-1", "TK-2O20-0001"] {
+            assert!(!is_number(other), "{other}");
+        }
+    }
 
     #[test]
     fn what_proves_an_order_and_what_it_waits_for() {

@@ -14,7 +14,7 @@ use chrono::{Datelike as _, NaiveDate};
 use sha2::{Digest as _, Sha256};
 
 use super::refund::{self, Ask};
-use super::{Done, Gateway, PassError, Tried};
+use super::{Done, Gateway, PassError, Tried, guard};
 use crate::domain::closing::{ItemKind, Month, Obstacle, PeriodState, Scope, certificate_number};
 use crate::domain::language::Words;
 use crate::domain::refund::Why;
@@ -117,6 +117,7 @@ async fn begin_month(gateway: &Gateway, by: &str, cut: Cut, span: &PurseSpan, no
     let month = cut.month();
     let close_on = month.close_day(&gateway.calendar, gateway.config.close.day)?;
     let name = month.to_string();
+    guard::look(gateway, now).await?;
     let mut tx = gateway.store.begin().await?;
     let to_entry = tx.entry_cut().await?;
     let which = Which { period: String::new(), department: span.department.clone(), project: span.project.clone() };
@@ -201,6 +202,9 @@ async fn advance(gateway: &Gateway, by: &str, seen: &Period, now: Timestamp) -> 
     let lacks_order = |found: &[Obstacle]| found.iter().any(|o| matches!(o, Obstacle::NoOrder { .. }));
     if !obstacles.is_empty() && !lacks_order(&obstacles) {
         return Ok(false);
+    }
+    if !obstacles.is_empty() {
+        guard::look(gateway, now).await?;
     }
     let mut tx = gateway.store.begin().await?;
     let entry = tx.entry_cut().await?;

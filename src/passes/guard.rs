@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use super::{Done, Gateway, PassError};
 use crate::domain::language::Words;
 use crate::domain::memory::{Doubt, Head, Identity, Line, Memory, Published};
+use crate::domain::refund;
 use crate::domain::time::Timestamp;
 use crate::store::desk::NewIncident;
 use crate::store::memory::{PublishingHold, Replication};
@@ -236,6 +237,26 @@ pub(crate) async fn awaited(tx: &mut Tx) -> Result<Vec<String>, PassError> {
         return Ok(Vec::new());
     }
     Ok(tx.off_the_books().await?.into_iter().map(|(batch, _)| batch).collect())
+}
+
+/// The lists that went out and are on the books no more: while there are any, what failed neither lapses nor goes back, for one of
+/// them may have paid it again. `None`: a node that may know of others has not looked. An order that was forgotten is made again.
+///
+/// # Errors
+/// The database.
+pub(crate) async fn forgotten_lists(gateway: &Gateway, tx: &mut Tx) -> Result<Option<Vec<String>>, PassError> {
+    if !Nodes::read(gateway, tx).await?.all_have_looked(tx).await? {
+        return Ok(None);
+    }
+    Ok(Some(awaited(tx).await?.into_iter().filter(|number| !refund::is_number(number)).collect()))
+}
+
+/// Whether what failed may lapse, or go back to the treasury.
+///
+/// # Errors
+/// The database.
+pub(crate) async fn may_go_back(gateway: &Gateway, tx: &mut Tx) -> Result<bool, PassError> {
+    Ok(forgotten_lists(gateway, tx).await?.is_some_and(|lists| lists.is_empty()))
 }
 
 /// Says, at the start, what this database is, and how far a commit is kept.

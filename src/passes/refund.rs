@@ -15,7 +15,7 @@ pub(crate) mod send;
 use chrono::Datelike as _;
 use sha2::{Digest as _, Sha256};
 
-use super::{Gateway, PassError};
+use super::{Gateway, PassError, guard};
 use crate::domain::ids::EndToEndId;
 use crate::domain::ledger::{AccountKind, EntryKind, Movement};
 use crate::domain::refund::{OrderState, ProofKind, Why, number, proof_of};
@@ -56,12 +56,16 @@ pub enum Proof {
 }
 
 /// Makes orders for everything in a purse that is due back for a reason and stands in no order: one for each agreement,
-/// budget line and voucher, each with a proposal for another person. Says the orders; none when there is nothing to do.
+/// budget line and voucher, each with a proposal for another person. Says the orders; none when there is nothing to do, or while
+/// what failed may have been paid again by a list that the database forgot.
 ///
 /// # Errors
 /// The database; rows that moved meanwhile (nothing was made then, and trying again may help).
 pub async fn propose(gateway: &Gateway, tx: &mut Tx, by: &str, ask: &Ask<'_>, now: Timestamp) -> Result<Vec<i64>, PassError> {
     tx.hold_purse(ask.department, ask.project, ask.year).await?;
+    if !guard::may_go_back(gateway, tx).await? {
+        return Ok(Vec::new());
+    }
     let today = gateway.today(now).year();
     let mut made = Vec::new();
     for due in tx.refunds_due(ask.department, ask.project, ask.year, ask.why).await? {

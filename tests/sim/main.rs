@@ -30,7 +30,7 @@ use self::port::Fault;
 use self::world::{Outcome, Plan, run};
 
 /// Seeds that once broke a law: first seed, days.
-const REGRESSIONS: [(u64, i64); 4] = [(319, 20), (401, 60), (1142, 60), (1715, 60)];
+const REGRESSIONS: [(u64, i64); 5] = [(319, 20), (401, 60), (1142, 60), (1715, 60), (6832, 60)];
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ struct Asked {
 
 fn asked() -> Result<Asked, String> {
     let without = BTreeSet::new();
-    let mut asked = Asked { seeds: 240, from: 1, days: 8, jobs: 2, without, banks: 3, shrinks: false, tells: false, is_short: true };
+    let mut asked = Asked { seeds: 200, from: 1, days: 8, jobs: 2, without, banks: 3, shrinks: false, tells: false, is_short: true };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         asked.is_short = false;

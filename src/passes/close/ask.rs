@@ -10,6 +10,7 @@ use crate::domain::closing::{Month, Scope};
 use crate::domain::time::Timestamp;
 use crate::passes::operate::OperateError;
 use crate::passes::operate::duty::{self, Duty};
+use crate::passes::operate::guard::nothing_forgotten;
 use crate::passes::{Gateway, PassError};
 use crate::store::closing::{PurseSpan, Which};
 use crate::store::desk::Operator;
@@ -69,6 +70,7 @@ pub async fn close_year(
     }
     let close_on = gateway.config.close.year_day.close_day(of_year, &gateway.calendar).map_err(PassError::from)?;
     not_before(&which.period, close_on, gateway.today(now))?;
+    nothing_forgotten(gateway, now).await?;
     for (department, project, due) in gateway.store.read().await?.years_to_close(of_year).await? {
         if due == of_year && asked(which, &department, &project) {
             year::begin(gateway, &by.login, (&department, &project, of_year), now).await?;

@@ -9,6 +9,7 @@ use crate::domain::closing::Scope;
 use crate::domain::ledger::{AccountKind, EntryKind, Movement, Purse};
 use crate::domain::refund::Why;
 use crate::domain::time::Timestamp;
+use crate::passes::guard;
 use crate::passes::refund::Ask;
 use crate::passes::{Done, Gateway, PassError, Tried};
 use crate::store::closing::{NewPeriod, Which};
@@ -22,10 +23,11 @@ type Of<'a> = (&'a str, &'a str, i32);
 pub(super) async fn begin(gateway: &Gateway, by: &str, (department, project, of_year): Of<'_>, now: Timestamp) -> Result<bool, PassError> {
     let close_on = gateway.config.close.year_day.close_day(of_year, &gateway.calendar)?;
     let name = of_year.to_string();
+    guard::look(gateway, now).await?;
     let mut tx = gateway.store.begin().await?;
     tx.entry_cut().await?;
     let which = Which { period: name.clone(), department: department.to_owned(), project: project.to_owned() };
-    if !tx.periods(Scope::Year, &which).await?.is_empty() {
+    if !tx.periods(Scope::Year, &which).await?.is_empty() || !guard::may_go_back(gateway, &mut tx).await? {
         return Ok(false);
     }
     lapse(&mut tx, by, (department, project, of_year), now).await?;
@@ -67,7 +69,11 @@ pub(super) async fn lapse_late(gateway: &Gateway, by: &str, now: Timestamp) -> R
 }
 
 async fn lapse_one(gateway: &Gateway, by: &str, of: Of<'_>, now: Timestamp) -> Result<Done, PassError> {
+    guard::look(gateway, now).await?;
     let mut tx = gateway.store.begin().await?;
+    if !guard::may_go_back(gateway, &mut tx).await? {
+        return Ok(Done::default());
+    }
     let lines = lapse(&mut tx, by, of, now).await?;
     if lines == 0 {
         return Ok(Done::default());

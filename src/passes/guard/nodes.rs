@@ -55,6 +55,19 @@ impl Nodes {
         Ok(looks)
     }
 
+    /// Whether every node, this one too, has looked, or two persons said that it will not.
+    pub(super) async fn all_have_looked(&self, tx: &mut Tx) -> Result<bool, PassError> {
+        if self.own.as_ref().is_none_or(|own| own.is_awaited(self.server)) {
+            return Ok(false);
+        }
+        for look in &self.awaited {
+            if tx.is_publishing_released(&look.absence()).await? != Some(true) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether every node that takes part has looked; after a while, publishing is held for each that did not.
     pub(super) async fn have_looked(&self, gateway: &Gateway, now: Timestamp) -> Result<bool, PassError> {
         if self.awaited.is_empty() {

@@ -6,11 +6,37 @@ use super::duty::{self, Duty};
 use super::propose::{Act, has_evidence};
 use crate::domain::time::Timestamp;
 use crate::passes::Gateway;
+use crate::passes::guard::{forgotten_lists, look};
 use crate::store::desk::{Operator, Proposal};
 use crate::store::sql::Tx;
 
 /// There is one for all.
 const SUBJECT: &str = "publishing";
+
+/// Refuses what gives failed money away as long as a list is off the books that may have paid it again.
+///
+/// # Errors
+/// Refused then, with the lists; the database.
+pub(crate) async fn nothing_forgotten(gateway: &Gateway, now: Timestamp) -> Result<(), OperateError> {
+    look(gateway, now).await?;
+    match forgotten_lists(gateway, &mut gateway.store.read().await?).await? {
+        Some(lists) if lists.is_empty() => Ok(()),
+        Some(lists) => {
+            let numbers = lists.join(" ");
+            OperateError::refused(
+                format!("以下批次已发出而数据库没有，失败款可能已由其重发：{numbers}；请按原批次号、原明细重新录入并发放，再退回"),
+                format!(
+                    "payments of these batches went out and are not on the books, and may have paid again what failed: {numbers}; enter and \
+                     release them again, as they were and under these numbers, before anything goes back"
+                ),
+            )
+        }
+        None => OperateError::refused(
+            "数据库重启后还有节点没有来核对；启动各节点，或由两人解除停发",
+            "not every node has looked at the database since its server started: start them, or let two persons release publishing",
+        ),
+    }
+}
 
 /// Proposes to release it. Says the proposal's number and its effect.
 ///

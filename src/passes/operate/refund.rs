@@ -4,6 +4,7 @@ use chrono::Datelike as _;
 
 use super::OperateError;
 use super::duty::{self, Duty};
+use super::guard::nothing_forgotten;
 use crate::domain::file::FileOutState;
 use crate::domain::refund::{OrderState, ProofKind, Why, proof_of};
 use crate::domain::time::Timestamp;
@@ -83,6 +84,7 @@ pub async fn propose_due(
     now: Timestamp,
 ) -> Result<Vec<Order>, OperateError> {
     duty::require(by, Duty::Decide, "")?;
+    nothing_forgotten(gateway, now).await?;
     let today = gateway.today(now).year();
     let year = year.unwrap_or(today);
     let mut tx = gateway.store.begin().await?;

@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use bankgate::clock::Stopwatch;
+use bankgate::passes::close::{close, close_year};
 use bankgate::passes::guard::{at_the_end, at_the_start, look};
 use bankgate::passes::operate::cancel::cancel_batch;
 use bankgate::passes::operate::file::{Acted, FileWish};
 use bankgate::passes::operate::guard::propose_release;
 use bankgate::passes::operate::propose::approve;
+use bankgate::passes::operate::refund::propose_due;
 use bankgate::passes::plan::plan;
+use bankgate::store::closing::Which;
 use bankgate::store::desk::Operator;
 
-use super::bank::Word;
+use super::bank::{LOST as LOST_CARD, Word};
 use super::stuck::{ask, by_two, by_two_saying, the_file};
-use super::world::{CLEARING, COUNTER, SPLIT, World, draft, on_both};
+use super::world::{CLEARING, COUNTER, SPLIT, World, at, draft, on_both, reissue};
 
 /// A story of a world, and of one whose database knows nothing of it but has its node's journal.
 async fn on_both_after_a_loss(story: impl AsyncFn(&mut World, &mut World)) {
@@ -407,6 +410,44 @@ async fn what_went_out_and_is_on_no_books_keeps_publishing_held_so_that_no_other
         assert_eq!((w.take(CLEARING).len(), w.take(SPLIT).len()), (0, 0), "nothing twice");
     })
     .await;
+}
+
+/// The year ends while a list is off the books that paid again what had failed: it does not lapse, and nothing goes back.
+#[tokio::test]
+async fn what_failed_does_not_go_back_while_the_list_that_paid_it_again_is_off_the_books() {
+    let mut w = World::on_sqlite().await;
+    w.now = at("2019-12-26", "10:00:00");
+    w.release(&draft("B", SPLIT, 0..3)).await;
+    w.settle().await;
+    w.answer(&w.take_one(SPLIT), &[Word::Paid, LOST_CARD, Word::Paid]);
+    w.settle().await;
+    let backup = w.backup().await;
+    let again = reissue("R", SPLIT, &[(1, w.texts("select reference from v_payment where batch = 'B' and seq = 2").await.remove(0))]);
+    w.release(&again).await;
+    w.settle().await;
+    let slip = w.take_one(SPLIT);
+    let mut w = w.restored(&backup).await;
+    w.now = at("2020-01-02", "10:00:00");
+    for asked in [false, true] {
+        if asked {
+            let which = Which { period: "2019".to_owned(), ..Which::default() };
+            let refused = close_year(&w.gateway, &person("qian"), &which, false, w.now).await.unwrap_err().to_string();
+            assert!(refused.contains("not on the books, and may have paid again what failed: R;"), "{refused}");
+            let refused = propose_due(&w.gateway, &person("qian"), "D1", "1", Some(2019), w.now).await.unwrap_err().to_string();
+            assert!(refused.contains("what failed: R;"), "{refused}");
+        }
+        close(&w.gateway, w.now).await.unwrap();
+        assert_eq!((w.states("B").await[1].as_str(), w.int("select count(*) from refund_order").await), ("failed_final", 0));
+    }
+    w.release(&again).await;
+    w.settle().await;
+    assert_eq!(w.texts("select name from file_out where batch = 'R' and state = 'doubt'").await, [slip.path]);
+    release_publishing(&w).await;
+    w.settle().await;
+    close(&w.gateway, w.now).await.unwrap();
+    assert_eq!((w.states("B").await[1].as_str(), w.states("R").await), ("reissued", vec!["planned".to_owned()]));
+    assert_eq!((w.take(SPLIT).len(), w.int("select count(*) from refund_order").await), (0, 0));
+    w.books_hold().await;
 }
 
 #[tokio::test]
