@@ -1,8 +1,11 @@
 //! The gate (准入): a released batch passes with its rows copied and their claims taken, waits for money, or goes back
-//! whole with every reason at once. A faulty row becomes a case; nothing is dropped without a row that says so.
+//! whole with every reason at once. A faulty row becomes a case; nothing is dropped without a row that says so. A row that went out
+//! before the database forgot it is refused by nobody: its batch waits until it can be on the books again.
 
 /// Money that arrived.
 mod funds;
+/// What a batch waits for.
+mod hold;
 mod lanes;
 /// What a row must be by itself.
 mod rules;
@@ -12,6 +15,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
+use self::hold::{OffTheBooks, Wait};
 use self::rules::{Checked, Counted, Rules};
 
 use super::{Done, Gateway, PassError, Tried, expect, guard, switch};
@@ -42,10 +46,13 @@ pub async fn admit(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError>
         ended => ended,
     });
     tried.note(funds::tell_aside(gateway, now).await);
-    let mut tx = gateway.store.read().await?;
-    let awaited = guard::awaited(&mut tx).await?;
-    let batches = tx.batches_at_gate(now).await?;
-    drop(tx);
+    let batches = gateway.store.read().await?.batches_at_gate(now).await?;
+    if batches.is_empty() {
+        return tried.end();
+    }
+    // What went out and was forgotten is known before a list is judged by what the database knows.
+    guard::look(gateway, now).await?;
+    let Some(awaited) = guard::awaited_at_gate(gateway, &mut gateway.store.read().await?).await? else { return tried.end() };
     for batch in batches.into_iter().filter(|batch| awaited.is_empty() || awaited.contains(&batch.number)) {
         tried.note(take(gateway, batch, now).await);
     }
@@ -73,6 +80,8 @@ struct Gate<'a> {
     pay_on: Option<NaiveDate>,
     rules: Arc<Rules>,
     lanes: Vec<Lane>,
+    /// What of it went out and was forgotten: first and last row of each run.
+    sent: Vec<(i64, i64)>,
 }
 
 /// An agreement that pays rows of the batch, and the block of numbers that it fills.
@@ -106,13 +115,15 @@ struct Scan {
     counted: Counted,
     admitted: (u64, Fen),
     rejected: (u64, Fen),
+    /// Rows that went out, and that the books cannot take now.
+    off_the_books: OffTheBooks,
 }
 
 impl<'a> Gate<'a> {
     fn new(gateway: &'a Gateway, batch: BatchRow, now: Timestamp) -> Self {
         let pay_on = batch.pay_on.parse().ok();
         let rules = Rules { project: batch.project.clone(), period: batch.period.clone(), ..Rules::default() };
-        Self { gateway, now, today: gateway.today(now), batch, pay_on, rules: Arc::new(rules), lanes: Vec::new() }
+        Self { gateway, now, today: gateway.today(now), batch, pay_on, rules: Arc::new(rules), lanes: Vec::new(), sent: Vec::new() }
     }
 
     async fn pass(mut self) -> Result<Done, PassError> {
@@ -123,7 +134,7 @@ impl<'a> Gate<'a> {
             return self.send_back(faults).await;
         }
         if let Some(short) = self.short_of_funds().await? {
-            return self.hold(short).await;
+            return self.hold(Wait::Funds, short).await;
         }
         let mut tx = self.gateway.store.begin().await?;
         let scan = self.scan(&mut tx).await?;
@@ -132,6 +143,13 @@ impl<'a> Gate<'a> {
         if !faults.is_empty() {
             drop(tx);
             return self.send_back(faults).await;
+        }
+        if let Some(words) = scan.off_the_books.words(&self.batch.number) {
+            drop(tx);
+            return self.hold(Wait::Books, words).await;
+        }
+        if !self.sent.is_empty() {
+            tx.look_at_excluded_of(&self.batch.number).await?;
         }
         for lane in self.lanes.iter().filter(|l| l.count > 0) {
             let tranche = NewTranche {
@@ -163,7 +181,9 @@ impl<'a> Gate<'a> {
         }
         let detail = format!("admitted {} = {}, rejected {} = {}", scan.admitted.0, scan.admitted.1, scan.rejected.0, scan.rejected.1);
         tx.audit("daemon", "admit", &self.batch.number, &detail, self.now).await?;
-        tx.close_incident(&format!("funds:{}", self.batch.number), self.now).await?;
+        for wait in Wait::ALL {
+            tx.close_incident(&wait.key(&self.batch.number), self.now).await?;
+        }
         for number in tx.came_back_as(&self.batch.number).await? {
             tx.close_incident(&format!("returned:{number}"), self.now).await?;
         }
@@ -210,10 +230,14 @@ impl<'a> Gate<'a> {
         }
         rules.clearing = tx.banks().await?.into_iter().map(|r| (r.code, r.clearing_no)).collect();
         let counts = tx.batch_by_bank(&b.number).await?;
+        self.sent = tx.forgotten_seqs(&b.number).await?;
+        let sent = &self.sent;
         rules.ineligible = tx
             .ineligible_in_batch(&b.number, &b.project, &b.pay_on)
             .await?
             .into_iter()
+            // He was paid before he was put on the list: that is on the books first, and then asked back.
+            .filter(|(seq, _)| !is_among(sent, *seq))
             .map(|(seq, reason)| (seq, Reason::from_code(&reason).unwrap_or(Reason::Ineligible)))
             .collect();
         if b.kind == "first" && !rules.several {
@@ -321,6 +345,8 @@ impl<'a> Gate<'a> {
         refuse_repeats(&mut accepted, &mut refused);
         refuse_paid_before(tx, &mut accepted, &mut refused).await?;
         self.insert(tx, accepted, &mut refused, scan).await?;
+        let (sent, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(|(row, _)| is_among(&self.sent, row.seq));
+        sent.into_iter().for_each(|(row, refusal)| scan.off_the_books.note(row.seq, refusal.words));
         self.reject(tx, refused, scan).await
     }
 
@@ -468,24 +494,6 @@ impl<'a> Gate<'a> {
         tracing::warn!(batch = self.batch.number, faults = reasons.len(), "batch returned");
         Ok(Done { changed: 1, ..Done::default() })
     }
-
-    async fn hold(&self, short: Words) -> Result<Done, PassError> {
-        let what = self.gateway.say(short);
-        if self.batch.admission == "held" && self.batch.admission_digest == self.batch.digest {
-            return Ok(Done::default());
-        }
-        let verdict =
-            Verdict { state: "held", digest: self.batch.digest.clone(), year: self.year(), reasons: what.clone(), ..Verdict::default() };
-        let mut tx = self.gateway.store.begin().await?;
-        if !tx.set_verdict((&self.batch.number, &self.batch.admission), &verdict, self.now).await? {
-            return Ok(Done::default());
-        }
-        let next_step = self.gateway.say(Words::new("资金到账后自动继续", "goes on by itself once the funds arrive"));
-        let key = format!("funds:{}", self.batch.number);
-        tx.incident(&NewIncident { key: &key, kind: "funds_short", bank: "", what: &what, next_step: &next_step }, self.now).await?;
-        tx.commit().await?;
-        Ok(Done { changed: 1, ..Done::default() })
-    }
 }
 
 /// Ties a reissue row to the instruction that it pays again; refuses what is not finally failed, or failed with another amount.
@@ -541,6 +549,11 @@ async fn succeed(
     new.attempt = previous.attempt + 1;
     new.claim_key = part.claim_key;
     Ok(Ok(()))
+}
+
+/// Whether a row lies in one of these runs.
+fn is_among(runs: &[(i64, i64)], seq: i64) -> bool {
+    runs.iter().any(|(first, last)| (*first..=*last).contains(&seq))
 }
 
 fn repeat(in_this_batch: bool) -> Refusal {

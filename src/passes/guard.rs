@@ -245,10 +245,20 @@ pub(crate) async fn awaited(tx: &mut Tx) -> Result<Vec<String>, PassError> {
 /// # Errors
 /// The database.
 pub(crate) async fn forgotten_lists(gateway: &Gateway, tx: &mut Tx) -> Result<Option<Vec<String>>, PassError> {
+    let awaited = awaited_at_gate(gateway, tx).await?;
+    Ok(awaited.map(|numbers| numbers.into_iter().filter(|number| !refund::is_number(number)).collect()))
+}
+
+/// Whose batches may pass the gate; where none is named, everybody's. `None`: nobody's, for a node that may know of others has not
+/// looked.
+///
+/// # Errors
+/// The database.
+pub(crate) async fn awaited_at_gate(gateway: &Gateway, tx: &mut Tx) -> Result<Option<Vec<String>>, PassError> {
     if !Nodes::read(gateway, tx).await?.all_have_looked(tx).await? {
         return Ok(None);
     }
-    Ok(Some(awaited(tx).await?.into_iter().filter(|number| !refund::is_number(number)).collect()))
+    awaited(tx).await.map(Some)
 }
 
 /// Whether what failed may lapse, or go back to the treasury.

@@ -83,7 +83,11 @@ async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, no
         return Ok(Done::default());
     }
     let range = (tranche.next_id, tranche.last_id);
-    let out: Vec<(i64, String)> = tx.unsendable(range, &tranche.purse.project, today).await?;
+    // What went out before, and was forgotten, stands by itself, and nobody in it can be left out any more.
+    let forgotten = tx.forgotten_runs(&tranche.batch, range).await?;
+    let went_out = |id: i64| forgotten.iter().any(|run| (run.ids.0..=run.ids.1).contains(&id));
+    let mut out: Vec<(i64, String)> = tx.unsendable(range, &tranche.purse.project, today).await?;
+    out.retain(|(id, excluded)| excluded.is_empty() || !went_out(*id));
     if !out.is_empty() {
         regroup(gateway, &mut tx, tranche, range, &out, now).await?;
         tx.commit().await?;
@@ -95,8 +99,6 @@ async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, no
         (0, rows) | (rows, 0) => rows,
         (a, b) => a.min(b),
     };
-    // What went out before, and was forgotten, stands by itself.
-    let forgotten = tx.forgotten_runs(&tranche.batch, range).await?;
     let mut done = Done::default();
     let mut next = tranche.next_id;
     while next <= tranche.last_id {

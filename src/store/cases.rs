@@ -458,6 +458,16 @@ impl Tx {
         self.exec(sql, args![&who.id_number, &who.project]).await.map(|_| ())
     }
 
+    /// A batch is on the books again after some of it was paid: whoever of it is on the list is looked at again.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn look_at_excluded_of(&mut self, batch: &str) -> Result<(), StoreError> {
+        let sql = "update ineligible_news set is_open = 1 where id_number in (select p.entitled_id from payment p where p.batch = $1) \
+                   or id_number in (select p.payee_id from payment p where p.batch = $1)";
+        self.exec(sql, args![batch]).await.map(|_| ())
+    }
+
     /// Opens a recovery for a paid instruction, once. Says whether it did.
     ///
     /// # Errors

@@ -305,11 +305,27 @@ const QUESTIONS: &[Question] = &[
     Question {
         kind: "batch_held",
         sql: "select a.batch, '', a.reasons, b.declared_fen, a.decided_at from admission a join batch b on b.number = a.batch \
-              where a.state = 'held' and $1 = $1 and $2 = $2 and $3 = $3 order by a.decided_at",
+              where a.state = 'held' and not exists (select 1 from incident n where n.key = 'off_books:' || a.batch and n.state = 'open') and $1 = $1 and $2 = $2 and $3 = $3 order by a.decided_at",
         read: |r| {
             let (number, why) = (r.text(0)?, r.text(2)?);
             let next = Words::new("核对资金到账；到账后自动继续", "check the funds; it goes on by itself once they arrive");
             Ok((format!("batch {number}"), Words::new(format!("批次等待资金: {why}"), format!("the batch waits for funds: {why}")), next))
+        },
+    },
+    Question {
+        kind: "list_off_books",
+        sql: "select a.batch, '', a.reasons, b.declared_fen, a.decided_at from admission a join batch b on b.number = a.batch \
+              join incident n on n.key = 'off_books:' || a.batch and n.state = 'open' where a.state = 'held' and $1 = $1 and $2 = $2 and $3 = $3 \
+              order by a.decided_at",
+        read: |r| {
+            let (number, why) = (r.text(0)?, r.text(2)?);
+            let next = Words::new(
+                format!("先处理所列原因（见 `bankgate batch show {number}`），批次随后自动继续；切勿换号重报"),
+                format!(
+                    "put right what stands in the way (`bankgate batch show {number}`), then it goes on by itself; never enter it under another number"
+                ),
+            );
+            Ok((format!("batch {number}"), Words::new(why, why), next))
         },
     },
     Question {

@@ -307,6 +307,15 @@ impl Tx {
         Ok(self.opt(sql, args![bank, path]).await?.is_some())
     }
 
+    /// What of a batch went out and was forgotten: first and last row of each run.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn forgotten_seqs(&mut self, batch: &str) -> Result<Vec<(i64, i64)>, StoreError> {
+        let sql = "select first_seq, last_seq from forgotten_rows where batch = $1 and known_as is null order by first_seq";
+        self.rows(sql, args![batch]).await?.iter().map(|r| Ok((r.int(0)?, r.int(1)?))).collect()
+    }
+
     /// Runs of instructions in a range whose payments were sent by a publication that the database forgot.
     ///
     /// # Errors

@@ -62,7 +62,9 @@ pub(super) async fn done(
     let effect = it.effect(number, &proposal.reason);
     is_unchanged(proposal, &effect)?;
     it.take_back(gateway, tx, number, &format!("{} + {}: {}", proposal.proposed_by, by.login, proposal.reason), now).await?;
-    tx.close_incident(&format!("funds:{number}"), now).await?;
+    for why in ["funds", "off_books"] {
+        tx.close_incident(&format!("{why}:{number}"), now).await?;
+    }
     Ok(effect)
 }
 

@@ -23,7 +23,7 @@ async fn findings(w: &World, kind: &str) -> Vec<Finding> {
 }
 
 /// The doctor names the one row of this kind, and this command on it, in both languages.
-async fn named(w: &World, kind: &str, subject: &str, command: &str) -> Finding {
+pub async fn named(w: &World, kind: &str, subject: &str, command: &str) -> Finding {
     let mut found = findings(w, kind).await;
     assert_eq!(found.len(), 1, "{kind}: {found:?}");
     let it = found.remove(0);
@@ -35,7 +35,7 @@ async fn named(w: &World, kind: &str, subject: &str, command: &str) -> Finding {
     it
 }
 
-async fn gone(w: &World, kind: &str) {
+pub async fn gone(w: &World, kind: &str) {
     let found = findings(w, kind).await;
     assert!(found.is_empty(), "{kind} stays: {found:?}");
 }

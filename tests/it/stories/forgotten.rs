@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bankgate::clock::Stopwatch;
+use bankgate::domain::ids::EndToEndId;
 use bankgate::passes::close::{close, close_year};
 use bankgate::passes::guard::{at_the_end, at_the_start, look};
 use bankgate::passes::operate::cancel::cancel_batch;
@@ -15,6 +16,7 @@ use bankgate::store::closing::Which;
 use bankgate::store::desk::Operator;
 
 use super::bank::{LOST as LOST_CARD, Word};
+use super::doctor::{gone, named};
 use super::stuck::{ask, by_two, by_two_saying, the_file};
 use super::world::{CLEARING, COUNTER, SPLIT, World, at, draft, on_both, reissue};
 
@@ -67,9 +69,9 @@ async fn what_was_forgotten_is_in_doubt_under_its_name_and_is_paid_by_the_banks_
         release_all(before).await;
         before.settle().await;
         let lost = [before.take_one(CLEARING), before.take_one(SPLIT)];
-        hand_over_the_journal(before, w);
         release_all(w).await;
         w.admit().await;
+        hand_over_the_journal(before, w);
         w.release(&draft("NEW", CLEARING, 20..22)).await;
         w.settle().await;
         assert_eq!(w.int("select count(*) from publishing_hold where key like 'behind:%'").await, 1);
@@ -448,6 +450,78 @@ async fn what_failed_does_not_go_back_while_the_list_that_paid_it_again_is_off_t
     assert_eq!((w.states("B").await[1].as_str(), w.states("R").await), ("reissued", vec!["planned".to_owned()]));
     assert_eq!((w.take(SPLIT).len(), w.int("select count(*) from refund_order").await), (0, 0));
     w.books_hold().await;
+}
+
+#[tokio::test]
+async fn who_was_put_on_the_list_after_he_was_paid_is_on_the_books_and_asked_for_it() {
+    on_both_after_a_loss(async |before, w| {
+        release_all(before).await;
+        before.settle().await;
+        let lost = [before.take_one(CLEARING), before.take_one(SPLIT)];
+        hand_over_the_journal(before, w);
+        w.exclude(1).await;
+        w.cases_pass().await;
+        release_all(w).await;
+        w.settle().await;
+        assert_eq!(doubts(w).await, lost.each_ref().map(|slip| slip.path.clone()));
+        assert_eq!((w.states("N-B2").await, w.cases("rejected").await), (vec!["planned".to_owned(); 3], 0));
+        release_publishing(w).await;
+        let file = w.int("select id from file_out where batch = 'N-B2'").await;
+        by_two_saying(w, file, FileWish::Sent, &format!("银行来电：{}已收到", lost[0].path)).await;
+        let first = w.int("select first_id from file_out where batch = 'N-B2'").await;
+        // The bank is told the numbers that its payments have now.
+        let mut slip = lost[0].clone();
+        for (order, id) in slip.orders.iter().zip(first..) {
+            let at = slip.bytes.windows(18).position(|bytes| bytes == order.reference.as_bytes()).unwrap();
+            slip.bytes[at..at + 18].copy_from_slice(EndToEndId(id).to_string().as_bytes());
+        }
+        w.answer(&slip, &[Word::Paid; 3]);
+        w.settle().await;
+        w.cases_pass().await;
+        assert_eq!((w.states("N-B2").await, w.cases("recovery").await), (vec!["paid".to_owned(); 3], 1));
+        assert_eq!(w.int("select instruction_id from failure_case where kind = 'recovery'").await, first + 1);
+        w.audit("the settlement").await;
+    })
+    .await;
+}
+
+/// Another list named the same person before this journal was there. What went out is not refused for that: it waits, and says why.
+#[tokio::test]
+async fn a_list_that_went_out_waits_for_what_keeps_it_off_the_books() {
+    on_both_after_a_loss(async |before, w| {
+        release_all(before).await;
+        before.settle().await;
+        let lost = [before.take_one(CLEARING), before.take_one(SPLIT)];
+        w.release(&draft("OTHER", CLEARING, 2..4)).await;
+        w.admit().await;
+        plan(&w.gateway, CLEARING, w.now).await.unwrap();
+        hand_over_the_journal(before, w);
+        release_all(w).await;
+        w.settle().await;
+        let waits = "select a.state from admission a where a.batch = 'N-B2'";
+        assert_eq!((w.texts(waits).await, w.cases("rejected").await), (vec!["held".to_owned()], 0));
+        let told = "select cast(times as text) || ' ' || what from incident where kind = 'list_off_books' and state = 'open'";
+        let words = "1 批次N-B2有1笔已发往银行、但现在无法入账：第3笔同一人同一项目同一所属期已在发放或已发放";
+        assert_eq!(w.texts(told).await, [words]);
+        let found = named(w, "list_off_books", "batch N-B2", "bankgate batch show N-B2").await;
+        assert!(found.what.zh.contains("第3笔"), "{found:?}");
+        let refused = propose_release(&w.gateway, &person("qian"), "compared with all banks", &[], w.now).await.unwrap_err().to_string();
+        assert!(refused.contains("N-B2"), "{refused}");
+        // Nobody may pay him by the other list: what frees him for this one.
+        w.exclude(2).await;
+        let other = w.int("select id from file_out where batch = 'OTHER' and state <> 'voided'").await;
+        assert!(matches!(ask(w, other, FileWish::Void).await, Ok(Acted::Done(_))));
+        w.settle().await;
+        assert_eq!(w.states("OTHER").await, ["rejected", "planned"]);
+        assert_eq!(doubts(w).await, lost.each_ref().map(|slip| slip.path.clone()));
+        assert_eq!((w.states("N-B2").await, w.incidents("list_off_books").await), (vec!["planned".to_owned(); 3], 0));
+        gone(w, "list_off_books").await;
+        release_publishing(w).await;
+        w.settle().await;
+        assert_eq!((w.take_one(CLEARING).orders.len(), w.take(SPLIT).len()), (1, 0), "who is left of the other list, and nothing again");
+        w.audit("the release").await;
+    })
+    .await;
 }
 
 #[tokio::test]
