@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, FromRow};
 
+use super::house::VFS;
 use super::port::{Letter, Port, enter};
 use banks::{against_the_banks, credits, repaid, statements_agree};
 
@@ -163,7 +164,7 @@ const ALL_THAT_COUNTS: &str = "select \
 
 impl Auditor {
     pub async fn open(path: &Path) -> Self {
-        let options = SqliteConnectOptions::new().filename(path).pragma("query_only", "on");
+        let options = SqliteConnectOptions::new().filename(path).vfs(VFS).pragma("query_only", "on");
         let db = SqliteConnection::connect_with(&options).await.unwrap();
         let (before, replayed) = (BTreeMap::new(), BTreeMap::new());
         let (out_before, letters_before) = (BTreeSet::new(), BTreeMap::new());

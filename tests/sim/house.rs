@@ -119,9 +119,13 @@ fn template() -> Vec<u8> {
     std::fs::read(&path).unwrap()
 }
 
+/// One process has the file: its locks are its own, and no other need see them.
+pub const VFS: &str = "unix-excl";
+
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::from_str(&format!("sqlite://{}", path.display()))
         .unwrap()
+        .vfs(VFS)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Off)
         .foreign_keys(true)

@@ -480,7 +480,7 @@ impl World {
     async fn let_leases_run_out(&mut self) {
         let now = self.now();
         if now - self.leases_at >= MINUTE {
-            self.sql("update lease set expires_at = 0").await;
+            self.sql("update lease set expires_at = 0 where expires_at <> 0").await;
             self.leases_at = now;
         }
     }

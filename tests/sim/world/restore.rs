@@ -35,7 +35,9 @@ impl World {
 
     /// Last night's copy, where this seed will need one.
     pub(super) fn back_up(&mut self) {
-        if !self.out(|out| out.has(Fault::Restored)) {
+        let now = self.now();
+        // Before any other restore there is another morning.
+        if self.restores.range(now..now + 3 * DAY).next().is_none() {
             return;
         }
         for (file, copy) in self.files() {
