@@ -74,10 +74,11 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn files_with_failures(&mut self, limit: i64) -> Result<Vec<i64>, StoreError> {
-        // Those that wait for the money's credit first are left out: they would fill the run.
+        // Those that wait for the money's credit first are left out: they would fill the run. Each state has an index of its own.
         let sql = format!(
-            "select distinct s.file_out from instruction_state s join file_out f on f.id = s.file_out join agreement a on a.number = f.agreement \
-             where s.state in ('failed', 'returned') and f.copies <= 1 and {} union select r.file_out from remainder r join file_out f on f.id = r.file_out \
+            "select distinct s.file_out from (select instruction_id, file_out, state, since from instruction_state where state = 'failed' \
+             union all select instruction_id, file_out, state, since from instruction_state where state = 'returned') s \
+             join file_out f on f.id = s.file_out join agreement a on a.number = f.agreement where f.copies <= 1 and {} union select r.file_out from remainder r join file_out f on f.id = r.file_out \
              join agreement a on a.number = f.agreement where r.state = 'failed' and f.copies <= 1 and {} order by 1 limit $1",
             money_is_back("s"),
             part_is_back("r")

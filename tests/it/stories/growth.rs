@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 
 use super::bank::{BUSY, LOST, Slip, Word};
 use super::close::DEAD;
-use super::history::VACUUM;
+use super::history::{BY_ROWS, VACUUM};
 use super::reconcile::{Entry, debit};
 use super::world::{CLEARING, World, at, draft};
 use crate::harness::postgres::Postgres;
@@ -149,8 +149,9 @@ impl World {
 async fn a_working_day_reads_what_is_due_and_no_more_after_ten_months() {
     let mut world = World::on_postgres().await;
     let name = world.url.split('?').next().unwrap().rsplit_once('/').unwrap().1.to_owned();
-    // An index is used where there is one, however small the tables of a test are.
-    Postgres::shared().psql(&world.url, &format!("alter database {name} set enable_seqscan = off"));
+    for setting in BY_ROWS {
+        Postgres::shared().psql(&world.url, &format!("alter database {name} set {setting}"));
+    }
     // How many pages a table has is no matter of when the server found time to sweep it: another index may be chosen for one more.
     let tables = Postgres::shared().psql(&world.url, "select relname from pg_stat_user_tables where schemaname = 'bankgate'");
     for table in tables.lines() {

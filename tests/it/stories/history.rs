@@ -38,7 +38,7 @@ const MAY_GROW: [(&str, &str); 1] = [
 pub const VACUUM: &str = "vacuum (analyze, freeze, index_cleanup on)";
 /// An index is used where there is one, and of several the one of the fewest rows, however small the tables of a test are: in years they
 /// are not. By the costs that stand, a page more or less of a small table makes another index the better one.
-const BY_ROWS: [&str; 5] =
+pub const BY_ROWS: [&str; 5] =
     ["enable_seqscan = off", "cpu_tuple_cost = 1", "cpu_index_tuple_cost = 1", "random_page_cost = 0.01", "seq_page_cost = 0.01"];
 
 /// A world whose database is read so.
