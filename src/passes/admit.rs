@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use self::hold::{OffTheBooks, Wait};
+use self::hold::OffTheBooks;
+pub(crate) use self::hold::Wait;
 use self::rules::{Checked, Counted, Rules};
 
 use super::{Done, Gateway, PassError, Tried, expect, guard, switch};

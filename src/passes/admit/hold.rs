@@ -11,7 +11,7 @@ const NAMED: usize = 10;
 
 /// What a batch waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wait {
+pub(crate) enum Wait {
     /// Money that has not arrived.
     Funds,
     /// Rows of it went out before the database forgot them, and the books cannot take them as they stand.
@@ -19,9 +19,9 @@ pub(super) enum Wait {
 }
 
 impl Wait {
-    pub(super) const ALL: [Self; 2] = [Self::Funds, Self::Books];
+    pub(crate) const ALL: [Self; 2] = [Self::Funds, Self::Books];
 
-    pub(super) fn key(self, batch: &str) -> String {
+    pub(crate) fn key(self, batch: &str) -> String {
         match self {
             Self::Funds => format!("funds:{batch}"),
             Self::Books => format!("off_books:{batch}"),

@@ -12,6 +12,7 @@ use super::propose::{Act, is_unchanged, put_forward};
 use crate::domain::batch::fiscal_year;
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
+use crate::passes::admit::Wait;
 use crate::passes::{Gateway, PassError};
 use crate::store::admission::Verdict;
 use crate::store::desk::{Operator, Proposal};
@@ -62,8 +63,8 @@ pub(super) async fn done(
     let effect = it.effect(number, &proposal.reason);
     is_unchanged(proposal, &effect)?;
     it.take_back(gateway, tx, number, &format!("{} + {}: {}", proposal.proposed_by, by.login, proposal.reason), now).await?;
-    for why in ["funds", "off_books"] {
-        tx.close_incident(&format!("{why}:{number}"), now).await?;
+    for wait in Wait::ALL {
+        tx.close_incident(&wait.key(number), now).await?;
     }
     Ok(effect)
 }
