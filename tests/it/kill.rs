@@ -21,7 +21,7 @@ use rand_chacha::ChaCha8Rng;
 
 use self::world::World;
 use crate::harness::proxy::{Fault, Way};
-use crate::harness::say;
+use crate::harness::{say, until};
 
 /// What a round does to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +69,19 @@ fn killed_at_any_moment_nobody_is_paid_twice_and_nothing_is_lost() {
     world.settle();
     let verdict = auditor::verdict(&world);
     say(&format!("kill: seed {seed}, {round} rounds, {} s; blows {blows:?}; {verdict}", watch.elapsed().as_secs()));
+}
+
+#[test]
+fn a_node_that_stops_in_the_middle_of_a_transaction_is_not_waited_for() {
+    let mut world = World::new(2);
+    world.stop_with_a_lease_in_hand(0);
+    world.start(1);
+    world.release(0, 5);
+    until("what it left open to be ended", || (world.left_open() == 0).then_some(()));
+    until("both banks to have their file", || world.banks.iter().all(|bank| bank.ledger(|ledger| ledger.taken.len() == 1)).then_some(()));
+    world.resume(0);
+    world.settle();
+    auditor::verdict(&world);
 }
 
 fn blow(rng: &mut ChaCha8Rng) -> Blow {

@@ -10,6 +10,7 @@ use bankgate::daemon::assemble::assemble;
 use bankgate::passes::operate::guard::propose_release;
 use bankgate::passes::operate::propose::approve;
 use bankgate::store::desk::Operator;
+use bankgate::store::sql::Value;
 use chrono::Datelike as _;
 
 use super::bank::{Bank, files_below};
@@ -17,7 +18,7 @@ use crate::harness::day::{today, zone};
 use crate::harness::postgres::Postgres;
 use crate::harness::proxy::{Fault, Proxy};
 use crate::harness::sshd::Sshd;
-use crate::harness::{folder, run};
+use crate::harness::{folder, run, until};
 
 /// No flag; the bank answers.
 const PLAIN: &str = "B01";
@@ -210,6 +211,36 @@ impl World {
 
     pub fn stall(&self, node: usize) {
         self.signal(node, rustix::process::Signal::STOP);
+    }
+
+    /// Starts a node, and stops it in the middle of a transaction that has taken a bank's lease.
+    pub fn stop_with_a_lease_in_hand(&mut self, node: usize) {
+        self.psql(
+            "create function waits() returns trigger language plpgsql as \
+             'begin perform pg_advisory_xact_lock_shared(1); return new; end'; \
+             create trigger waits after insert or update on lease for each row execute function waits()",
+        );
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let gateway = assemble(Config::load(&self.config(node)).unwrap()).await.unwrap();
+            let mut tx = gateway.store.begin().await.unwrap();
+            tx.exec("select pg_advisory_xact_lock(1)", Vec::<Value>::new()).await.unwrap();
+            self.start(node);
+            until("it to take a lease", || (self.sessions("wait_event = 'advisory'") > 0).then_some(()));
+            self.stall(node);
+            tx.commit().await.unwrap();
+            until("the lease to be in its hand", || (self.sessions("wait_event = 'advisory'") == 0).then_some(()));
+            gateway.store.close().await;
+        });
+        assert!(self.left_open() > 0);
+    }
+
+    /// How many transactions stand open, and whoever began them says nothing.
+    pub fn left_open(&self) -> u64 {
+        self.sessions("state = 'idle in transaction'")
+    }
+
+    fn sessions(&self, which: &str) -> u64 {
+        self.psql(&format!("select count(*) from pg_stat_activity where datname = current_database() and {which}")).parse().unwrap()
     }
 
     pub fn resume(&self, node: usize) {
