@@ -26,6 +26,7 @@ pub(super) fn faults(config: &Config) -> Vec<Found> {
         ("time", "tick_s", tick, (1, 600)),
         ("time", "rescan_s", config.time.rescan, (5, 3600)),
         ("node", "lease_ttl_s", config.node.lease_ttl, (10, 3600)),
+        ("database", "statement_timeout_s", config.database.statement_timeout, (10, 3600)),
     ] {
         let range = Duration::from_secs(least)..=Duration::from_secs(most);
         check(&[table, key], range.contains(&value), &|| format!("{key} is {} s; between {least} and {most} is allowed", value.as_secs()));

@@ -11,6 +11,10 @@ pub fn pool_max() -> u32 {
     8
 }
 
+pub fn statement_timeout() -> Duration {
+    Duration::from_secs(300)
+}
+
 pub fn state_dir() -> PathBuf {
     "/var/lib/bankgate".into()
 }

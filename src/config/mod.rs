@@ -78,6 +78,10 @@ pub struct Database {
     /// At most so many connections.
     #[serde(default = "fields::pool_max")]
     pub pool_max: u32,
+    /// PostgreSQL: a statement may take so long. The server ends one that takes longer; where it says nothing at all, the daemon
+    /// begins anew with new connections.
+    #[serde(rename = "statement_timeout_s", with = "fields::seconds", default = "fields::statement_timeout")]
+    pub statement_timeout: Duration,
     /// PostgreSQL: where the password is kept. None for peer or certificate authentication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,

@@ -106,7 +106,13 @@ pub async fn assemble(config: Config) -> Result<Gateway, AssembleError> {
 pub async fn connect(config: &Config) -> Result<Store, AssembleError> {
     let database = &config.database;
     let password = database.password.as_ref().map(crate::config::Secret::read).transpose()?;
-    let address = Address { url: database.url.clone(), schema: database.schema.clone(), pool_max: database.pool_max, password };
+    let address = Address {
+        url: database.url.clone(),
+        schema: database.schema.clone(),
+        pool_max: database.pool_max,
+        statement_timeout: database.statement_timeout,
+        password,
+    };
     Ok(Store::connect(&address).await?)
 }
 

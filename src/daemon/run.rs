@@ -26,6 +26,9 @@ const CLEAR_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a stopping loop may take before it is left behind: everything it holds may be dropped at any point.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
+/// A round of the desk that takes longer hangs. What it asks the database or a bank has bounds of its own, far below.
+const ROUND_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// Why a run ended.
 enum Ended {
     /// A signal asked for it.
@@ -92,6 +95,10 @@ async fn once(config_path: &Path, gateway: Arc<Gateway>) -> anyhow::Result<Ended
     tracing::info!(node = gateway.config.node.name, engine = gateway.store.engine(), banks = gateway.edges.len(), "ready");
     let ended = loop {
         tokio::select! {
+            () = gateway.store.silent() => {
+                tracing::error!("the database's server has left something unanswered: beginning anew, with new connections");
+                break Ended::Reload(Arc::new(load(config_path).await?));
+            }
             done = &mut service => {
                 done.context("the daemon's loop")?.context("the daemon's loop")?;
                 anyhow::bail!("the daemon's loop ended by itself");
@@ -177,7 +184,7 @@ async fn clear(gateway: Arc<Gateway>, clock: Clock) {
 async fn watchdog(wake: Wake, tick: Duration) {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     let mut seen = wake.beats();
-    // A desk that is idle turns once a tick; one that works on a big batch beats with each pass it ends.
+    // A desk that is idle turns once a tick; one that works on a big batch may take its time for the round.
     let mut idle = Duration::ZERO;
     let every = limit / 3;
     loop {
@@ -185,7 +192,7 @@ async fn watchdog(wake: Wake, tick: Duration) {
         let beats = wake.beats();
         idle = if beats == seen { idle + every } else { Duration::ZERO };
         seen = beats;
-        if idle < limit.max(tick * 2) || wake.is_working() {
+        if idle < limit.max(tick * 2) || (wake.is_working() && idle < ROUND_MAX) {
             tell(&[NotifyState::Watchdog]);
         }
     }

@@ -30,26 +30,26 @@ impl Tx {
             return Ok(());
         }
         match &mut self.engine {
-            TxEngine::Pg(tx) => {
+            TxEngine::Pg(tx, server) => {
                 let sql = format!("copy {table} ({}) from stdin", columns.join(", "));
                 let fail = |e| StoreError::sql(&sql, e);
-                let mut copy = tx.copy_in_raw(&sql).await.map_err(fail)?;
+                let mut copy = server.answer(tx.copy_in_raw(&sql)).await.map_err(fail)?;
                 let mut text = String::with_capacity(SENT_AT_ONCE + 4096);
                 for row in rows {
                     match row {
                         Ok(row) => copy_line(&mut text, &row),
                         Err(nul) => {
-                            copy.abort(nul.to_string()).await.map_err(fail)?;
+                            server.answer(copy.abort(nul.to_string())).await.map_err(fail)?;
                             return Err(nul);
                         }
                     }
                     if text.len() > SENT_AT_ONCE {
-                        copy.send(text.as_bytes()).await.map_err(fail)?;
+                        server.answer(copy.send(text.as_bytes())).await.map_err(fail)?;
                         text.clear();
                     }
                 }
-                copy.send(text.as_bytes()).await.map_err(fail)?;
-                copy.finish().await.map_err(fail)?;
+                server.answer(copy.send(text.as_bytes())).await.map_err(fail)?;
+                server.answer(copy.finish()).await.map_err(fail)?;
                 Ok(())
             }
             TxEngine::Sqlite(_) => {

@@ -216,7 +216,7 @@ impl Tx {
     /// # Errors
     /// A writer kept the lock too long (transient), or the database refused.
     pub async fn entry_cut(&mut self) -> Result<i64, StoreError> {
-        if let TxEngine::Pg(_) = &self.engine {
+        if let TxEngine::Pg(..) = &self.engine {
             self.exec(CUT_PATIENCE, args![]).await?;
             self.exec("select pg_advisory_xact_lock(cast(cast('entry' as regclass) as bigint))", args![]).await?;
         }

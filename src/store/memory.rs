@@ -71,7 +71,7 @@ impl Store {
     pub async fn identity(&self, tx: &mut Tx) -> Result<Identity, StoreError> {
         let row = match &self.pool {
             // The timeline of the log's own file names: the control file learns of a promotion only at its next checkpoint.
-            Pool::Pg(_) => {
+            Pool::Pg(..) => {
                 let sql = "select cast(system_identifier as text), case when pg_is_in_recovery() then 0 else \
                            cast(cast(('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)) as bit(32)) as bigint) end \
                            from pg_control_system()";

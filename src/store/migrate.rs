@@ -119,7 +119,7 @@ impl Store {
         let plan = self.migration_plan().await?;
         let migrator = self.migrator(versions);
         match &self.pool {
-            Pool::Pg(pool) => migrator.run(pool).await,
+            Pool::Pg(pool, _) => migrator.run(pool).await,
             Pool::Sqlite(pool) => migrator.run(pool).await,
         }
         .map_err(|e| StoreError::Migration(e.to_string()))?;
@@ -153,14 +153,14 @@ impl Store {
     async fn applied_migrations(&self) -> Result<Vec<AppliedMigration>, StoreError> {
         let mut tx = self.read().await?;
         let sql = match &self.pool {
-            Pool::Pg(_) => "select 1 from information_schema.tables where table_schema = current_schema() and table_name = $1",
+            Pool::Pg(..) => "select 1 from information_schema.tables where table_schema = current_schema() and table_name = $1",
             Pool::Sqlite(_) => "select 1 from sqlite_master where type = 'table' and name = $1",
         };
         if tx.opt(sql, args![BOOK]).await?.is_none() {
             return Ok(Vec::new());
         }
         match &mut tx.engine {
-            TxEngine::Pg(tx) => tx.list_applied_migrations(BOOK).await,
+            TxEngine::Pg(tx, _) => tx.list_applied_migrations(BOOK).await,
             TxEngine::Sqlite(tx) => tx.list_applied_migrations(BOOK).await,
         }
         .map_err(|e| StoreError::Migration(e.to_string()))
@@ -179,7 +179,7 @@ impl Store {
     }
 
     fn migrator(&self, versions: usize) -> Migrator {
-        let is_postgres = matches!(self.pool, Pool::Pg(_));
+        let is_postgres = matches!(self.pool, Pool::Pg(..));
         let migrations = VERSIONS
             .iter()
             .take(versions)

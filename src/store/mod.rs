@@ -70,6 +70,8 @@ pub mod returns;
 pub mod rivals;
 /// Who may do what in a schema on PostgreSQL.
 pub mod roles;
+/// A PostgreSQL server: how long it may take.
+mod server;
 /// One instruction, settled by persons.
 pub mod settle;
 /// One SQL text for two engines.
@@ -94,15 +96,11 @@ use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
+use self::server::Server;
 use self::sql::{Pool, Tx, TxEngine};
 use crate::args;
 use crate::domain::instruction::TRANSITIONS;
 use crate::domain::time::Timestamp;
-
-/// A node that stops in the middle (a machine that is suspended, a line that goes dark) would keep the rows that it has locked, and
-/// with a lease the bank, for as long as the server takes it for alive: hours. The server ends what it left open; nothing that we
-/// do between two statements of a transaction takes near as long.
-const BEGIN_WRITING: &str = "begin; set local idle_in_transaction_session_timeout = '60s'";
 
 /// What went wrong between us and the database.
 #[derive(Debug, thiserror::Error)]
@@ -191,6 +189,9 @@ fn check_schema_name(schema: &str) -> Result<(), StoreError> {
     if is_plain { Ok(()) } else { Err(StoreError::Url(format!("schema {schema:?}: lower-case letters, digits and _ only"))) }
 }
 
+/// How long a statement may take on a PostgreSQL server, unless settings say otherwise.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// The shared database.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -206,8 +207,18 @@ pub struct Address {
     pub schema: String,
     /// How many connections at the most.
     pub pool_max: u32,
+    /// How long a statement may take on a PostgreSQL server.
+    pub statement_timeout: Duration,
     /// The password, when the server asks one.
     pub password: Option<secrecy::SecretString>,
+}
+
+impl Address {
+    /// With everything else as settings have it that say nothing of it.
+    #[must_use]
+    pub fn at(url: impl Into<String>) -> Self {
+        Self { url: url.into(), schema: "bankgate".to_owned(), pool_max: 8, statement_timeout: STATEMENT_TIMEOUT, password: None }
+    }
 }
 
 /// How connections to SQLite are pooled. Where SQLite itself gave a transaction up (a commit that was refused, a full disk), the
@@ -278,16 +289,14 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(fail)?;
-        let exists: Option<i32> = sqlx::query_scalar("select 1 from information_schema.schemata where schema_name = $1")
-            .bind(&address.schema)
-            .fetch_optional(&pool)
-            .await
-            .map_err(fail)?;
+        let server = Server::new(address.statement_timeout);
+        let asked = sqlx::query_scalar("select 1 from information_schema.schemata where schema_name = $1").bind(&address.schema);
+        let exists: Option<i32> = server.answer(asked.fetch_optional(&pool)).await.map_err(fail)?;
         if exists.is_none() {
             let sql = format!("create schema if not exists {}", address.schema);
             sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.map_err(fail)?;
         }
-        Ok(Self { pool: Pool::Pg(pool) })
+        Ok(Self { pool: Pool::Pg(pool, server) })
     }
 
     /// Begins a transaction that will write.
@@ -296,7 +305,9 @@ impl Store {
     /// The database could not be reached.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let engine = match &self.pool {
-            Pool::Pg(pool) => TxEngine::Pg(pool.begin_with(BEGIN_WRITING).await.map_err(|e| StoreError::sql("begin", e))?),
+            Pool::Pg(pool, server) => {
+                TxEngine::Pg(server.answer(pool.begin_with(server.begin())).await.map_err(|e| StoreError::sql("begin", e))?, server.clone())
+            }
             // A write lock from the start: an upgrade in the middle could only fail.
             Pool::Sqlite(pool) => TxEngine::Sqlite(pool.begin_with("begin immediate").await.map_err(|e| StoreError::sql("begin", e))?),
         };
@@ -309,8 +320,9 @@ impl Store {
     /// The database could not be reached.
     pub async fn read(&self) -> Result<Tx, StoreError> {
         let engine = match &self.pool {
-            Pool::Pg(pool) => TxEngine::Pg(
-                pool.begin_with("begin isolation level repeatable read read only").await.map_err(|e| StoreError::sql("begin", e))?,
+            Pool::Pg(pool, server) => TxEngine::Pg(
+                server.answer(pool.begin_with(server.begin_reading())).await.map_err(|e| StoreError::sql("begin", e))?,
+                server.clone(),
             ),
             Pool::Sqlite(pool) => TxEngine::Sqlite(pool.begin().await.map_err(|e| StoreError::sql("begin", e))?),
         };
@@ -321,7 +333,7 @@ impl Store {
     #[must_use]
     pub const fn engine(&self) -> &'static str {
         match self.pool {
-            Pool::Pg(_) => "PostgreSQL",
+            Pool::Pg(..) => "PostgreSQL",
             Pool::Sqlite(_) => "SQLite",
         }
     }
@@ -329,7 +341,7 @@ impl Store {
     /// Closes every connection.
     pub async fn close(&self) {
         match &self.pool {
-            Pool::Pg(pool) => pool.close().await,
+            Pool::Pg(pool, _) => pool.close().await,
             Pool::Sqlite(pool) => pool.close().await,
         }
     }
@@ -340,10 +352,19 @@ impl Store {
     /// The database could not be reached.
     pub async fn database_time(&self, tx: &mut Tx) -> Result<Timestamp, StoreError> {
         let row = match &self.pool {
-            Pool::Pg(_) => tx.one("select cast(floor(extract(epoch from clock_timestamp()) * 1000) as bigint)", args![]).await?,
+            Pool::Pg(..) => tx.one("select cast(floor(extract(epoch from clock_timestamp()) * 1000) as bigint)", args![]).await?,
             Pool::Sqlite(_) => tx.one("select cast(unixepoch('subsec') * 1000 as integer)", args![]).await?,
         };
         row.int(0).map(Timestamp::from_millis)
+    }
+
+    /// Ends when the server has left something unanswered for longer than anything may take: who knows what else waits on such a
+    /// connection. Begin anew, with new ones.
+    pub async fn silent(&self) {
+        match &self.pool {
+            Pool::Pg(_, server) => server.silent().await,
+            Pool::Sqlite(_) => std::future::pending().await,
+        }
     }
 
     /// A receiver of the database's wake-up calls, where the engine has them.
@@ -352,7 +373,7 @@ impl Store {
     /// The database could not be reached.
     pub async fn listen(&self) -> Result<Option<sqlx::postgres::PgListener>, StoreError> {
         match &self.pool {
-            Pool::Pg(pool) => {
+            Pool::Pg(pool, _) => {
                 let mut listener = sqlx::postgres::PgListener::connect_with(pool).await.map_err(|e| StoreError::sql("listen", e))?;
                 listener.listen("bankgate").await.map_err(|e| StoreError::sql("listen", e))?;
                 Ok(Some(listener))

@@ -13,7 +13,7 @@ impl Store {
     /// The database could not be reached.
     pub async fn server_start(&self, tx: &mut Tx) -> Result<i64, StoreError> {
         match &self.pool {
-            Pool::Pg(_) => {
+            Pool::Pg(..) => {
                 let sql = "select cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)";
                 tx.one(sql, args![]).await?.int(0)
             }

@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
 use sqlx::{Column as _, Postgres, Row as _, SqlSafeStr, Sqlite, TypeInfo as _, ValueRef as _};
 
 use super::StoreError;
+use super::server::Server;
 use crate::domain::masked::{Account, IdNumber, Mobile, Name};
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
@@ -211,7 +212,7 @@ impl Row {
 /// The two engines.
 #[derive(Clone, Debug)]
 pub(super) enum Pool {
-    Pg(PgPool),
+    Pg(PgPool, Server),
     Sqlite(SqlitePool),
 }
 
@@ -221,7 +222,7 @@ pub struct Tx {
 }
 
 pub(super) enum TxEngine {
-    Pg(sqlx::Transaction<'static, Postgres>),
+    Pg(sqlx::Transaction<'static, Postgres>, Server),
     Sqlite(sqlx::Transaction<'static, Sqlite>),
 }
 
@@ -240,7 +241,9 @@ impl Tx {
         let sql = sql.into_sql_str();
         let text = sql.as_str().to_owned();
         let result = match &mut self.engine {
-            TxEngine::Pg(tx) => sqlx::query_with(sql, pg_arguments(values)?).execute(&mut **tx).await.map(|r| r.rows_affected()),
+            TxEngine::Pg(tx, server) => {
+                server.answer(sqlx::query_with(sql, pg_arguments(values)?).execute(&mut **tx)).await.map(|r| r.rows_affected())
+            }
             TxEngine::Sqlite(tx) => sqlx::query_with(sql, sqlite_arguments(values)?).execute(&mut **tx).await.map(|r| r.rows_affected()),
         };
         result.map_err(|e| StoreError::sql(&text, e))
@@ -264,9 +267,9 @@ impl Tx {
         let fail = |e| StoreError::sql(&text, e);
         let mut read = Vec::new();
         match &mut self.engine {
-            TxEngine::Pg(tx) => {
+            TxEngine::Pg(tx, server) => {
                 let mut rows = sqlx::query_with(sql, pg_arguments(values)?).fetch(&mut **tx);
-                while let Some(row) = rows.try_next().await.map_err(fail)? {
+                while let Some(row) = server.answer(rows.try_next()).await.map_err(fail)? {
                     read.push(pg_row(&row).map_err(fail)?);
                 }
             }
@@ -304,7 +307,7 @@ impl Tx {
     /// The database refused, or the reply was lost: then the rows must be read again, never assumed.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.engine {
-            TxEngine::Pg(tx) => tx.commit().await,
+            TxEngine::Pg(tx, server) => server.answer(tx.commit()).await,
             TxEngine::Sqlite(tx) => tx.commit().await,
         }
         .map_err(|e| StoreError::sql("commit", e))

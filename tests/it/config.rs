@@ -43,7 +43,8 @@ fn the_sample_is_read_and_its_values_are_the_defaults() {
     assert_eq!(sample.language, least.language);
     assert_eq!((&sample.time, &sample.formats, &sample.admission), (&least.time, &least.formats, &least.admission));
     assert_eq!((&sample.retry, &sample.cases, &sample.close, &sample.node), (&least.retry, &least.cases, &least.close, &least.node));
-    assert_eq!((&sample.database.schema, sample.database.pool_max), (&least.database.schema, least.database.pool_max));
+    let bounds = |c: &Config| (c.database.schema.clone(), c.database.pool_max, c.database.statement_timeout);
+    assert_eq!(bounds(&sample), bounds(&least));
     let (mut bank, other) = (sample.banks[0].clone(), least.banks[0].clone());
     bank.connection = other.connection.clone();
     assert_eq!(bank, other);

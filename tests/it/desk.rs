@@ -63,7 +63,7 @@ async fn world(url: Option<&str>) -> World {
     let path = dir.path().join("bankgate.toml");
     std::fs::write(&path, settings(dir.path(), &url)).unwrap();
     let config = Config::load(&path).unwrap();
-    let address = Address { url, schema: "bankgate".into(), pool_max: 4, password: None };
+    let address = Address { pool_max: 4, ..Address::at(url) };
     let store = Store::connect(&address).await.unwrap();
     store.migrate().await.unwrap();
     seed(&store).await;

@@ -31,7 +31,7 @@ async fn world(dir: &Path, statements: &[String]) -> std::path::PathBuf {
     );
     let config = dir.join("bankgate.toml");
     std::fs::write(&config, text).unwrap();
-    let store = Store::connect(&Address { url, schema: "bankgate".to_owned(), pool_max: 2, password: None }).await.unwrap();
+    let store = Store::connect(&Address { pool_max: 2, ..Address::at(url) }).await.unwrap();
     store.migrate().await.unwrap();
     let mut tx = store.begin().await.unwrap();
     for sql in statements {

@@ -84,6 +84,24 @@ fn a_node_that_stops_in_the_middle_of_a_transaction_is_not_waited_for() {
     auditor::verdict(&world);
 }
 
+/// A server that loses its power, or whose address moves, says nothing to those that wait for its answer: their connections stand.
+#[test]
+fn a_database_that_falls_silent_in_the_middle_of_an_answer_is_not_waited_for() {
+    let mut world = World::new(3);
+    world.set_statement_timeout(10);
+    world.start(0);
+    until("it to run", || world.seen(0));
+    world.database.set(Fault::Hold(Way::Back, 6_000));
+    world.database.cut_all();
+    until("the desk and both edges to wait", || (world.database.held() >= 3).then_some(()));
+    world.database.set(Fault::None);
+    until("it to begin anew", || world.logs().contains("beginning anew").then_some(()));
+    world.release(0, 5);
+    until("both banks to have their file", || world.banks.iter().all(|bank| bank.ledger(|ledger| ledger.taken.len() == 1)).then_some(()));
+    world.settle();
+    auditor::verdict(&world);
+}
+
 fn blow(rng: &mut ChaCha8Rng) -> Blow {
     let way = if rng.random_bool(0.5) { Way::There } else { Way::Back };
     match rng.random_range(0..20) {

@@ -206,7 +206,7 @@ async fn o4_stopped_in_the_middle_of_an_upload_and_started_again_it_sends_once()
          insert into payment (batch, seq, entitled_name, entitled_id, payee_name, payee_id, payee_role, mandate_no, account, bank, amount_fen) \
          select 'BIG', n, '甲' , '', '乙', '110105194912310038', 'proxy', 'M-' || n, '6217001234567890014', 'B01', 100 from generate_series(1, 20000) n",
     );
-    let store = Store::connect(&Address { url: s.url.clone(), schema: "bankgate".to_owned(), pool_max: 2, password: None }).await.unwrap();
+    let store = Store::connect(&Address { pool_max: 2, ..Address::at(s.url.clone()) }).await.unwrap();
     let rows = store.read().await.unwrap().stored_rows("BIG").await.unwrap();
     store.close().await;
     s.psql(&format!(
@@ -287,7 +287,7 @@ impl Folder {
 
     async fn store(&self) -> Store {
         let url = format!("sqlite:{}", self.dir.join("bankgate.db").display());
-        Store::connect(&Address { url, schema: "bankgate".to_owned(), pool_max: 2, password: None }).await.unwrap()
+        Store::connect(&Address { pool_max: 2, ..Address::at(url) }).await.unwrap()
     }
 
     fn start(&self) -> Daemon {

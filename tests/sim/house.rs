@@ -90,7 +90,7 @@ fn template() -> Vec<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let url = format!("sqlite:{}", path.display());
-        let store = Store::connect(&Address { url, schema: "bankgate".to_owned(), pool_max: 2, password: None }).await.unwrap();
+        let store = Store::connect(&Address { pool_max: 2, ..Address::at(url) }).await.unwrap();
         store.migrate().await.unwrap();
         store.close().await;
         let db = people_pool(&path).await;

@@ -210,7 +210,7 @@ impl Stage {
     /// Makes the database that a configuration names and writes what the platform would have set up.
     pub(in crate::cli) async fn prepare(&self, config: &Path, funded_at: Option<Timestamp>) -> anyhow::Result<()> {
         let config = Config::load(config)?;
-        let address = Address { url: config.database.url.clone(), schema: config.database.schema.clone(), pool_max: 4, password: None };
+        let address = Address { pool_max: 4, ..Address::at(config.database.url.clone()) };
         let store = Store::connect(&address).await?;
         store.migrate().await?;
         self.seed(&store, funded_at).await?;

@@ -109,9 +109,9 @@ impl Proxy {
         drop(gate);
     }
 
-    /// Whether something is held.
-    pub fn is_held(&self) -> bool {
-        lock(&self.shared.gate).held > 0
+    /// How many connections hold something back.
+    pub fn held(&self) -> usize {
+        lock(&self.shared.gate).held
     }
 
     /// Cuts every connection that stands, at once and on both sides.

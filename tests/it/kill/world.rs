@@ -130,6 +130,14 @@ impl World {
         self.dir.join(format!("node{node}.toml"))
     }
 
+    /// For nodes to come.
+    pub fn set_statement_timeout(&self, seconds: u64) {
+        for node in 0..2 {
+            let settings = self.settings(node).replacen("[database]\n", &format!("[database]\nstatement_timeout_s = {seconds}\n"), 1);
+            std::fs::write(self.config(node), settings).unwrap();
+        }
+    }
+
     fn command(&self, node: usize, what: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bankgate"));
         command.arg("--config").arg(self.config(node)).arg(what);
@@ -234,9 +242,9 @@ impl World {
         assert!(self.left_open() > 0);
     }
 
-    /// How many transactions stand open, and whoever began them says nothing.
+    /// How many transactions stand open that have taken a lease, and whoever began them says nothing.
     pub fn left_open(&self) -> u64 {
-        self.sessions("state = 'idle in transaction'")
+        self.sessions("state = 'idle in transaction' and query like 'insert into lease %'")
     }
 
     fn sessions(&self, which: &str) -> u64 {

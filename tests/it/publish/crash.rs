@@ -105,7 +105,7 @@ async fn one_end(world: &mut World, sshd: &Sshd, proxy: &Proxy, number: u64, fau
         loop {
             tokio::select! {
                 result = &mut work => break result.is_err(),
-                () = tokio::time::sleep(Duration::from_millis(1)) => if end != End::Cut && proxy.is_held() { break true },
+                () = tokio::time::sleep(Duration::from_millis(1)) => if end != End::Cut && proxy.held() > 0 { break true },
             }
         }
     };

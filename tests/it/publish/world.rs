@@ -138,7 +138,7 @@ impl World {
 
     /// A world on another database.
     pub async fn on(dir: tempfile::TempDir, url: &str, banks: Vec<Bank>) -> Self {
-        let address = Address { url: url.to_owned(), schema: "bankgate".to_owned(), pool_max: 4, password: None };
+        let address = Address { pool_max: 4, ..Address::at(url.to_owned()) };
         let store = Store::connect(&address).await.unwrap();
         store.migrate().await.unwrap();
         let now = Timestamp::from_millis(START);

@@ -78,7 +78,7 @@ impl World {
     async fn new(url: Option<String>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = url.unwrap_or_else(|| format!("sqlite:{}", dir.path().join("bankgate.db").display()));
-        let address = Address { url, schema: "bankgate".to_owned(), pool_max: 4, password: None };
+        let address = Address { pool_max: 4, ..Address::at(url) };
         let store = Store::connect(&address).await.unwrap();
         store.migrate().await.unwrap();
         let sent = Arc::new(Mutex::new(Vec::new()));

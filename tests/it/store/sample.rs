@@ -24,7 +24,7 @@ pub struct World {
 }
 
 pub fn address(url: &str) -> Address {
-    Address { url: url.to_owned(), schema: "bankgate".to_owned(), pool_max: 6, password: None }
+    Address { pool_max: 6, ..Address::at(url.to_owned()) }
 }
 
 impl World {

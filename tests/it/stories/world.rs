@@ -162,8 +162,7 @@ impl World {
 
     async fn open(dir: TempDir, url: String) -> Self {
         let root = dir.path().to_owned();
-        let store =
-            Store::connect(&Address { url: url.clone(), schema: "bankgate".to_owned(), pool_max: 8, password: None }).await.unwrap();
+        let store = Store::connect(&Address { pool_max: 8, ..Address::at(url.clone()) }).await.unwrap();
         store.migrate().await.unwrap();
         for folder in ["state/spool", "archive"] {
             std::fs::create_dir_all(root.join(folder)).unwrap();
@@ -202,7 +201,7 @@ impl World {
     }
 
     async fn over(&self, url: String) -> Self {
-        let address = Address { url: url.clone(), schema: "bankgate".to_owned(), pool_max: 8, password: None };
+        let address = Address { pool_max: 8, ..Address::at(url.clone()) };
         let store = Store::connect(&address).await.unwrap();
         let gateway = Arc::new(gateway(store, &self.root, "one"));
         Self { gateway, now: self.now, root: self.root.clone(), url, _dir: Arc::clone(&self._dir) }
