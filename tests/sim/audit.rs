@@ -10,7 +10,7 @@ use sqlx::{Connection as _, FromRow};
 
 use super::house::VFS;
 use super::port::{Letter, Port, enter};
-use banks::{against_the_banks, credits, repaid, statements_agree};
+use banks::{against_the_banks, credits, put_away, repaid, statements_agree};
 
 /// A broken law: its name, and what was seen.
 #[derive(Clone, Debug)]
@@ -141,6 +141,8 @@ pub struct Auditor {
     replayed: BTreeMap<(String, i64), String>,
     /// What had reached the banks when an older database came back, which knows of it again only in time: bank, hash.
     out_before: BTreeSet<(String, String)>,
+    /// What had been put away there by then: bank, hash.
+    away_before: BTreeSet<(String, String)>,
     /// Letters that had arrived by then.
     letters_before: BTreeMap<String, u64>,
     /// What all that the laws look at came to when it was looked at last.
@@ -167,8 +169,8 @@ impl Auditor {
         let options = SqliteConnectOptions::new().filename(path).vfs(VFS).pragma("query_only", "on");
         let db = SqliteConnection::connect_with(&options).await.unwrap();
         let (before, replayed) = (BTreeMap::new(), BTreeMap::new());
-        let (out_before, letters_before) = (BTreeSet::new(), BTreeMap::new());
-        Self { db, version: -1, before, last_event: 0, replayed, out_before, letters_before, seen: String::new(), checks: 0 }
+        let (out_before, away_before, letters_before) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        Self { db, version: -1, before, last_event: 0, replayed, out_before, away_before, letters_before, seen: String::new(), checks: 0 }
     }
 
     /// Another database lies in the place of the one that was looked at, an older one.
@@ -182,6 +184,7 @@ impl Auditor {
             let lying = out.boxes[code].files.values().map(|f| ((*code).to_owned(), hex::encode(Sha256::digest(&f.bytes))));
             self.out_before.extend(lying);
         }
+        self.away_before = put_away(&out);
         self.letters_before = out.letters.iter().map(|(id, letter)| (id.clone(), letter.copies)).collect();
     }
 
@@ -291,10 +294,11 @@ impl Auditor {
     /// Once a day: what must have happened by now.
     pub async fn check_day(&mut self, port: &Port) -> Verdict {
         let picture = self.picture().await;
-        let (now, letters) = {
+        let (now, letters, away) = {
             let out = enter(port);
-            (out.now_ms, out.letters.clone())
+            (out.now_ms, out.letters.clone(), put_away(&out))
         };
+        self.what_a_bank_said_is_kept(&away).await?;
         self.nothing_waits_in_silence(&picture, now).await?;
         self.failures_are_told_once(now, &letters).await
     }
@@ -349,12 +353,20 @@ impl Auditor {
         }
         instructed.retain(|_, fen| *fen != 0);
         require!(instructed == standing, "2a: instructed is in flight + paid + returned + failed + unknown", "{instructed:?} {standing:?}");
-        let admitted: Vec<(String, i64)> = self.all("select batch, admitted_fen from admission where state = 'admitted'").await;
+        let admitted: Vec<(String, i64, i64)> =
+            self.all("select batch, admitted_fen, rejected_fen from admission where state = 'admitted'").await;
         let payments: Vec<(i64, String, i64)> = self.all("select id, batch, amount_fen from payment").await;
         let alive: BTreeSet<i64> = p.instructions.iter().filter(|i| i.state != "voided").map(|i| i.payment).collect();
-        for (batch, fen) in &admitted {
-            let sum: i64 = payments.iter().filter(|(id, b, _)| b == batch && alive.contains(id)).map(|(.., fen)| fen).sum();
-            require!(*fen == sum, "2b: approved is accounted for", "batch {batch}: admitted {fen}, stands {sum}");
+        for (batch, fen, rejected) in &admitted {
+            let of_it = payments.iter().filter(|(_, b, _)| b == batch);
+            let (stands, not): (Vec<_>, Vec<_>) = of_it.partition(|(id, ..)| alive.contains(id));
+            let [stands, not] = [stands, not].map(|some| some.iter().map(|(.., fen)| fen).sum::<i64>());
+            let holds = (*fen, *rejected) == (stands, not);
+            require!(
+                holds,
+                "2b: approved is accounted for",
+                "batch {batch}: {fen} + {rejected} by the gate, {stands} + {not} stand and do not"
+            );
         }
         self.subledger_is_ledger(p).await
     }
@@ -465,6 +477,19 @@ impl Auditor {
             )
             .await;
         require!(touched.is_empty(), "4: a file that was not applied changed nothing", "{touched:?}");
+        Ok(())
+    }
+
+    /// What we moved away at a bank is registered, and lies in the archive to the byte.
+    async fn what_a_bank_said_is_kept(&mut self, away: &BTreeSet<(String, String)>) -> Verdict {
+        let kept: Vec<(String, String, String)> = self.all("select bank, sha256, archive from file_in").await;
+        let kept: BTreeMap<(String, String), String> = kept.into_iter().map(|(bank, hash, path)| ((bank, hash), path)).collect();
+        for file in away.iter().filter(|file| !self.away_before.contains(*file)) {
+            let (bank, hash) = file;
+            let bytes = kept.get(file).and_then(|path| std::fs::read(path).ok());
+            let holds = bytes.is_some_and(|bytes| hex::encode(Sha256::digest(bytes)) == *hash);
+            require!(holds, "3: what a bank said is kept", "{bank} put out {hash}, we moved it away and do not have it");
+        }
         Ok(())
     }
 
@@ -587,6 +612,16 @@ fn claims_are_single(p: &Picture) -> Verdict {
     for i in p.instructions.iter().filter(|i| i.live) {
         let other = live.insert(i.claim, i.id);
         require!(other.is_none(), "1: one live claim", "{} and {other:?} hold the claim {}", i.id, i.claim);
+    }
+    for i in p.instructions.iter().filter(|i| !i.live && !FREE.contains(&i.state.as_str())) {
+        require!(
+            live.contains_key(&i.claim),
+            "1: what is not free holds its claim",
+            "{} is {}, and nobody holds the claim {}",
+            i.id,
+            i.state,
+            i.claim
+        );
     }
     Ok(())
 }

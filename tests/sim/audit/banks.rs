@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sha2::{Digest as _, Sha256};
+
 use super::super::books::day_of;
 use super::super::port::Outside;
 use super::{DAY, FREE, FileOut, Picture, Verdict, Violation};
@@ -25,6 +27,7 @@ pub(super) fn against_the_banks(p: &Picture, out: &Outside, forgotten: &BTreeSet
     nobody_is_credited_twice(out)?;
     takes_are_what_was_sealed(p, out, forgotten)?;
     recovered_money_is_back(p, out)?;
+    nobody_is_paid_and_refunded(p, out)?;
     freed_money_was_not_credited(p, out)
 }
 
@@ -40,6 +43,30 @@ fn recovered_money_is_back(p: &Picture, out: &Outside) -> Verdict {
         );
     }
     Ok(())
+}
+
+/// What goes back to the treasury stands credited nowhere.
+fn nobody_is_paid_and_refunded(p: &Picture, out: &Outside) -> Verdict {
+    let mut standing = BTreeSet::new();
+    for taken in out.banks.values().flat_map(|bank| &bank.taken) {
+        let lines = taken.slip.orders.iter().zip(&taken.lines);
+        standing.extend(lines.filter(|(_, line)| line.credited).map(|(order, _)| order.fen));
+    }
+    for i in p.instructions.iter().filter(|i| matches!(i.state.as_str(), "refunding" | "refunded")) {
+        let excused = out.banks.values().any(|b| b.denied.contains(&i.amount));
+        let holds = excused || !standing.contains(&i.amount);
+        require!(holds, "1: nobody is paid and refunded", "{} is {}, and {} stands credited", i.id, i.state, i.amount);
+    }
+    Ok(())
+}
+
+/// What we have moved away at the banks: bank, hash.
+pub(super) fn put_away(out: &Outside) -> BTreeSet<(String, String)> {
+    let boxes = out.boxes.iter();
+    let files = boxes.flat_map(|(code, folder)| folder.files.iter().map(move |(path, file)| (code, path, file)));
+    // A flag says nothing by its bytes.
+    let away = files.filter(|(_, path, file)| path.starts_with("done/") && !file.bytes.is_empty());
+    away.map(|(code, _, file)| ((*code).to_owned(), hex::encode(Sha256::digest(&file.bytes)))).collect()
 }
 
 pub(super) fn repaid(out: &Outside) -> BTreeSet<i64> {
