@@ -412,7 +412,8 @@ async fn put_away(gateway: &Gateway, edge: &Edge, bank: &str, mailbox: &mut Mail
     let mut done = Done::default();
     let files = gateway.store.read().await?.files_unmoved(bank).await?;
     for file in files {
-        let how = if edge.done.is_empty() { 2 } else { move_away(gateway, edge, mailbox, &file, now).await? };
+        let how = if edge.done.is_empty() { Some(2) } else { move_away(gateway, edge, mailbox, &file, now).await? };
+        let Some(how) = how else { continue };
         let mut tx = gateway.store.begin().await?;
         tx.mark_moved(file.id, how).await?;
         if how == 1 {
@@ -424,22 +425,29 @@ async fn put_away(gateway: &Gateway, edge: &Edge, bank: &str, mailbox: &mut Mail
     Ok(done)
 }
 
-async fn move_away(gateway: &Gateway, edge: &Edge, mailbox: &mut Mailbox, file: &FileIn, now: Timestamp) -> Result<i64, PassError> {
+/// Whether it lies there now (1) or stays (2). `None`: neither yet.
+async fn move_away(gateway: &Gateway, edge: &Edge, mailbox: &mut Mailbox, file: &FileIn, now: Timestamp) -> Result<Option<i64>, PassError> {
     let from = join(&edge.outbox, &file.path());
     let dir = join(&edge.done, &file.dir);
     let to = join(&dir, &format!("{}.{}", file.name, file.id));
-    if mailbox.stat(&from).await?.is_none() {
-        return Ok(2);
-    }
-    mailbox.ensure_dir(&dir).await?;
-    match mailbox.rename(&from, &to).await {
-        Ok(()) => {}
-        // Moving is refused here: leave it, and remember that it was dealt with.
-        Err(TransportError::PermissionDenied { .. } | TransportError::AlreadyExists { .. }) => return Ok(2),
-        Err(e) => return Err(e.into()),
+    // Whoever moved it may have died before looking at what that was.
+    if mailbox.stat(&to).await?.is_none() {
+        if mailbox.stat(&from).await?.is_none() {
+            return Ok(Some(2));
+        }
+        mailbox.ensure_dir(&dir).await?;
+        match mailbox.rename(&from, &to).await {
+            Ok(()) => {}
+            // Moving is refused here: leave it, and remember that it was dealt with.
+            Err(TransportError::PermissionDenied { .. } | TransportError::AlreadyExists { .. }) => return Ok(Some(2)),
+            Err(e) => return Err(e.into()),
+        }
     }
     let moved = mailbox.digest(&to).await?;
     if moved.sha256 != file.sha256 {
+        if mailbox.stat(&from).await?.is_some() && !is_cleared(mailbox, &from, &format!("{to}.again"), &file.sha256).await? {
+            return Ok(None);
+        }
         let back = mailbox.rename(&to, &from).await;
         let what = gateway.say(Words::new(
             format!("银行{}在归档瞬间替换了文件{}，已放回待收", file.bank, file.name),
@@ -455,9 +463,23 @@ async fn move_away(gateway: &Gateway, edge: &Edge, mailbox: &mut Mailbox, file: 
         let mut tx = gateway.store.begin().await?;
         tx.forget_sighting(&file.bank, &file.path()).await?;
         tx.commit().await?;
-        return Ok(2);
+        return Ok(Some(2));
     }
-    Ok(1)
+    Ok(Some(1))
+}
+
+/// Whether the place of a file is free again: what has come there since, and is this file once more, is moved aside. Another
+/// arrival stays, and goes first.
+async fn is_cleared(mailbox: &mut Mailbox, place: &str, aside: &str, sha256: &str) -> Result<bool, PassError> {
+    if mailbox.digest(place).await?.sha256 != sha256 {
+        return Ok(false);
+    }
+    mailbox.rename(place, aside).await?;
+    let is_same = mailbox.digest(aside).await?.sha256 == sha256;
+    if !is_same {
+        mailbox.rename(aside, place).await?;
+    }
+    Ok(is_same)
 }
 
 /// Where the kept bytes of a registered file are.

@@ -367,6 +367,60 @@ async fn q10_a_file_replaced_while_it_is_put_away_is_collected_too() {
     .await;
 }
 
+/// The node died behind the rename that puts a file away: what it moved was looked at by nobody.
+#[tokio::test]
+async fn q10_a_file_replaced_before_a_crash_is_collected_too() {
+    for again in [false, true] {
+        on_both(async |w| {
+            let slip = sent(w, COUNTER, 0..3).await;
+            let (path, bytes) = result(&slip, &[Word::Paid, LOST, Word::Paid]).remove(0);
+            w.put(COUNTER, &path, &bytes);
+            w.collect(COUNTER).await;
+            w.now = w.now.plus_minutes(2);
+            w.collect(COUNTER).await;
+            w.apply().await;
+            let swapped = spoil(&slip, &[Word::Paid, LOST, Word::Paid], |text| text.replace("挂失", "销户")).1;
+            w.put(COUNTER, &path, &swapped);
+            let (from, to) = (w.mailbox(COUNTER).join("outbox").join(&path), w.mailbox(COUNTER).join("done").join(format!("{path}.1")));
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::rename(from, to).unwrap();
+            if again {
+                // And the bank puts out the first one again, in the name's place.
+                w.put(COUNTER, &path, &bytes);
+            }
+            w.settle().await;
+            assert_eq!(w.incidents("inbound_replaced").await, 1);
+            let mut found = w.answers().await;
+            found.retain(|state| state != "duplicate");
+            assert_eq!(found, ["applied", "conflict"], "{again}");
+        })
+        .await;
+    }
+}
+
+/// And where it was ours that it moved, what the bank has put out under the name since is another file.
+#[tokio::test]
+async fn q10_what_comes_under_the_name_of_a_file_that_was_put_away_before_a_crash_stays_for_itself() {
+    on_both(async |w| {
+        let slip = sent(w, COUNTER, 0..3).await;
+        let (path, bytes) = result(&slip, &[Word::Paid, LOST, Word::Paid]).remove(0);
+        w.put(COUNTER, &path, &bytes);
+        w.collect(COUNTER).await;
+        w.now = w.now.plus_minutes(2);
+        w.collect(COUNTER).await;
+        w.apply().await;
+        let (from, to) = (w.mailbox(COUNTER).join("outbox").join(&path), w.mailbox(COUNTER).join("done").join(format!("{path}.1")));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::rename(from, &to).unwrap();
+        let other = spoil(&slip, &[Word::Paid, LOST, Word::Paid], |text| text.replace("挂失", "销户")).1;
+        w.put(COUNTER, &path, &other);
+        w.settle().await;
+        assert_eq!(w.answers().await, ["applied", "conflict"]);
+        assert_eq!((std::fs::read(to).unwrap() == bytes, w.incidents("inbound_replaced").await), (true, 0));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_value_of_the_agreement_reaches_the_name_and_the_answers_key() {
     on_both(async |w| {
