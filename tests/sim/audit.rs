@@ -141,8 +141,8 @@ pub struct Auditor {
     replayed: BTreeMap<(String, i64), String>,
     /// What had reached the banks when an older database came back, which knows of it again only in time: bank, hash.
     out_before: BTreeSet<(String, String)>,
-    /// What had been put away there by then: bank, hash.
-    away_before: BTreeSet<(String, String)>,
+    /// What had been put away there by then.
+    away_before: BTreeMap<(String, String), i64>,
     /// Letters that had arrived by then.
     letters_before: BTreeMap<String, u64>,
     /// What all that the laws look at came to when it was looked at last.
@@ -169,7 +169,7 @@ impl Auditor {
         let options = SqliteConnectOptions::new().filename(path).vfs(VFS).pragma("query_only", "on");
         let db = SqliteConnection::connect_with(&options).await.unwrap();
         let (before, replayed) = (BTreeMap::new(), BTreeMap::new());
-        let (out_before, away_before, letters_before) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let (out_before, away_before, letters_before) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         Self { db, version: -1, before, last_event: 0, replayed, out_before, away_before, letters_before, seen: String::new(), checks: 0 }
     }
 
@@ -480,15 +480,20 @@ impl Auditor {
         Ok(())
     }
 
-    /// What we moved away at a bank is registered, and lies in the archive to the byte.
-    async fn what_a_bank_said_is_kept(&mut self, away: &BTreeSet<(String, String)>) -> Verdict {
-        let kept: Vec<(String, String, String)> = self.all("select bank, sha256, archive from file_in").await;
-        let kept: BTreeMap<(String, String), String> = kept.into_iter().map(|(bank, hash, path)| ((bank, hash), path)).collect();
-        for file in away.iter().filter(|file| !self.away_before.contains(*file)) {
+    /// What we moved away at a bank is registered, and lies in the archive to the byte, once whoever moved it has looked.
+    async fn what_a_bank_said_is_kept(&mut self, away: &BTreeMap<(String, String), i64>) -> Verdict {
+        let kept: Vec<(i64, String, String, String, i64)> = self.all("select id, bank, sha256, archive, moved from file_in").await;
+        let moving: BTreeSet<i64> = kept.iter().filter(|(.., moved)| *moved == 0).map(|(id, ..)| *id).collect();
+        let kept: BTreeMap<(String, String), String> = kept.into_iter().map(|(_, bank, hash, path, _)| ((bank, hash), path)).collect();
+        for (file, id) in away.iter().filter(|(file, id)| !self.away_before.contains_key(*file) && !moving.contains(*id)) {
             let (bank, hash) = file;
             let bytes = kept.get(file).and_then(|path| std::fs::read(path).ok());
             let holds = bytes.is_some_and(|bytes| hex::encode(Sha256::digest(bytes)) == *hash);
-            require!(holds, "3: what a bank said is kept", "{bank} put out {hash}, we moved it away and do not have it");
+            require!(
+                holds,
+                "3: what a bank said is kept",
+                "{bank} put out {hash}, we moved it away in the place of {id} and do not have it"
+            );
         }
         Ok(())
     }

@@ -44,13 +44,14 @@ fn recovered_money_is_back(p: &Picture, out: &Outside) -> Verdict {
     Ok(())
 }
 
-/// What we have moved away at the banks: bank, hash.
-pub(super) fn put_away(out: &Outside) -> BTreeSet<(String, String)> {
+/// What we have moved away at the banks: bank and hash, and whose place it takes by its name.
+pub(super) fn put_away(out: &Outside) -> BTreeMap<(String, String), i64> {
     let boxes = out.boxes.iter();
     let files = boxes.flat_map(|(code, folder)| folder.files.iter().map(move |(path, file)| (code, path, file)));
     // A flag says nothing by its bytes.
     let away = files.filter(|(_, path, file)| path.starts_with("done/") && !file.bytes.is_empty());
-    away.map(|(code, _, file)| ((*code).to_owned(), hex::encode(Sha256::digest(&file.bytes)))).collect()
+    let id = |path: &str| path.trim_end_matches(".again").rsplit('.').next().and_then(|id| id.parse().ok()).unwrap_or_default();
+    away.map(|(code, path, file)| (((*code).to_owned(), hex::encode(Sha256::digest(&file.bytes))), id(path))).collect()
 }
 
 pub(super) fn repaid(out: &Outside) -> BTreeSet<i64> {
