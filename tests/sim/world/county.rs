@@ -21,16 +21,24 @@ impl World {
     pub(super) async fn release_batch(&mut self) {
         let bank = self.out(|out| BANKS[out.rng.random_range(0..self.banks)].0);
         let people = self.out(|out| out.rng.random_range(2..9));
-        let period = format!("2019-{:02}", (self.numbers % 12) + 1);
+        let at_bank = self.entitled.values().filter(|(_, at, _)| *at == bank);
+        let periods: Vec<String> = at_bank.map(|(.., period)| period.clone()).collect();
+        // A list more for a period that had one: some of its people stand in both.
+        let is_more = self.out(|out| out.strikes_in(Fault::Sloppy, 4)) && !periods.is_empty();
+        let period = match is_more {
+            true => periods[self.out(|out| out.rng.random_range(0..periods.len()))].clone(),
+            false => format!("2019-{:02}", (self.numbers % 12) + 1),
+        };
         let mut rows: Vec<(usize, &'static str, i64, String)> = Vec::new();
         for _ in 0..people {
-            let again = self.out(|out| out.strikes_in(Fault::Sloppy, 8));
-            let known: Vec<i64> = self.entitled.iter().filter(|(_, (_, at, _))| *at == bank).map(|(fen, _)| *fen).collect();
+            let again = self.out(|out| out.strikes_in(Fault::Sloppy, if is_more { 2 } else { 8 }));
+            let known: Vec<i64> =
+                self.entitled.iter().filter(|(_, (_, at, of))| *at == bank && *of == period).map(|(fen, _)| *fen).collect();
             if again && !known.is_empty() {
                 let fen = self.out(|out| known[out.rng.random_range(0..known.len())]);
-                let (who, bank, of) = self.entitled[&fen].clone();
+                let (who, bank, _) = self.entitled[&fen].clone();
                 // The same claim in another list.
-                if of == period && !rows.iter().any(|(w, ..)| *w == who) {
+                if !rows.iter().any(|(w, ..)| *w == who) {
                     rows.push((who, bank, fen, String::new()));
                 }
                 continue;
