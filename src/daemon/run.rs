@@ -66,7 +66,10 @@ pub async fn tick(config_path: &Path) -> anyhow::Result<crate::passes::Done> {
 }
 
 async fn load(path: &Path) -> anyhow::Result<Gateway> {
-    let config = Config::load(path)?;
+    begin(Config::load(path)?).await
+}
+
+async fn begin(config: Config) -> anyhow::Result<Gateway> {
     let gateway = assemble(config).await?;
     gateway.store.check_schema().await?;
     Ok(gateway)
@@ -97,7 +100,8 @@ async fn once(config_path: &Path, gateway: Arc<Gateway>) -> anyhow::Result<Ended
         tokio::select! {
             () = gateway.store.silent() => {
                 tracing::error!("the database's server has left something unanswered: beginning anew, with new connections");
-                break Ended::Reload(Arc::new(load(config_path).await?));
+                // With the settings that hold: what the file says by now nobody has asked for yet.
+                break Ended::Reload(Arc::new(begin(gateway.config.clone()).await?));
             }
             done = &mut service => {
                 done.context("the daemon's loop")?.context("the daemon's loop")?;
