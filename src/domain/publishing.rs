@@ -112,21 +112,23 @@ fn may_be_needed(state: FileOutState) -> bool {
     }
 }
 
-/// The name of a part: never given before, whoever writes it.
+/// The name of a part: never given before, whoever writes it, and for no other file that goes out under the name once this one is
+/// given up: what a server was asked to do with a part it may do hours later.
 #[must_use]
-pub fn part_name(name: &str, fence: i64, attempt: i64) -> String {
-    format!("{name}.{fence}.{attempt}.part")
+pub fn part_name(name: &str, fence: i64, (attempt, file): (i64, i64)) -> String {
+    format!("{name}.{fence}.{attempt}-{file}.part")
 }
 
-/// The fence in the name of a part of `base`; `None` for any name that we do not give.
+/// The fence in the name of a part of `base`; `None` for any name that we do not give, or gave (there was no file's number).
 #[must_use]
 pub fn fence_of(base: &str, name: &str) -> Option<i64> {
     if base.is_empty() {
         return None;
     }
-    let (fence, attempt) = name.strip_prefix(base)?.strip_prefix('.')?.strip_suffix(".part")?.split_once('.')?;
+    let (fence, rest) = name.strip_prefix(base)?.strip_prefix('.')?.strip_suffix(".part")?.split_once('.')?;
+    let (attempt, file) = rest.split_once('-').unwrap_or((rest, "0"));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if is_number(fence) && is_number(attempt) { fence.parse().ok() } else { None }
+    if [fence, attempt, file].into_iter().all(is_number) { fence.parse().ok() } else { None }
 }
 
 /// One half of what goes out.
@@ -302,6 +304,7 @@ mod tests {
     #[test]
     fn only_our_own_part_names_have_a_fence() {
         assert_eq!(fence_of("A.TXT", "A.TXT.12.3.part"), Some(12));
+        assert_eq!(fence_of("A.TXT", &part_name("A.TXT", 12, (3, 4))), Some(12));
         for name in [
             "A.TXT",
             "A.TXT.part",
@@ -309,6 +312,9 @@ mod tests {
             "A.TXT.12.x.part",
             "A.TXT.-1.3.part",
             "A.TXT.1.2.3.part",
+            "A.TXT.1.2.3-4.part",
+            "A.TXT.1.2-.part",
+            "A.TXT.1.2-3-4.part",
             "B.TXT.12.3.part",
             ".12.3.part",
         ] {

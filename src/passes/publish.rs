@@ -171,7 +171,7 @@ impl Run<'_> {
 
     fn names(&self, file: &FileOut, attempt: i64, mode: PublishMode) -> Names {
         let part = |name: &str| match mode {
-            PublishMode::Rename => part_name(name, self.lease.fence, attempt),
+            PublishMode::Rename => part_name(name, self.lease.fence, (attempt, file.id)),
             PublishMode::Flag | PublishMode::Direct => name.to_owned(),
         };
         let flag = (!file.flag_name.is_empty()).then(|| file.flag_name.clone());

@@ -42,7 +42,7 @@ fn weaker(change: impl FnOnce(&mut Rules)) -> Rules {
 
 /// The part that a run of this fence would have written first.
 fn own_part(piece: Piece, fence: i64) -> String {
-    bankgate::domain::publishing::part_name(if piece == Piece::Data { "F" } else { "F.ok" }, fence, 1)
+    bankgate::domain::publishing::part_name(if piece == Piece::Data { "F" } else { "F.ok" }, fence, (1, 1))
 }
 
 const TWICE: &str = "published at most once";

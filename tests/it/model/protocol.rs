@@ -38,7 +38,7 @@ impl Rules {
             intended: Standing::intended,
             condemns: Standing::condemns,
             acts,
-            part_name,
+            part_name: |name, fence, attempt| part_name(name, fence, (attempt, 1)),
             verdict: Look::after_rename,
             source: |row, piece, _, _| if piece == Piece::Data { row.part.clone() } else { row.flag_part.clone() },
             is_guarded: true,

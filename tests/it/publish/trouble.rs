@@ -292,8 +292,8 @@ async fn o20_a_part_that_a_crashed_run_left_is_never_used() {
     world.batch("B01", 3).await;
     world.prepare(&node).await;
     let lease = world.lease(&node, "B01").await;
-    let name = world.last().await.name;
-    let left = world.inbox().join(format!("{name}.{}.1.part", lease.fence));
+    let file = world.last().await;
+    let left = world.inbox().join(format!("{}.{}.1-{}.part", file.name, lease.fence, file.id));
     std::fs::write(&left, "half").unwrap();
     assert!(world.run_under(&node, &lease).await.is_err());
     world.run_under(&node, &lease).await.unwrap();

@@ -108,6 +108,19 @@ async fn t10_a_file_that_is_held_goes_nowhere_until_two_persons_release_it() {
     .await;
 }
 
+/// A server did hours later what it had been asked to do with the part of a file that was given up; the next file under the path had
+/// been written under the same part name.
+#[tokio::test]
+async fn t10_a_part_has_a_name_that_no_other_file_under_its_path_gets() {
+    on_both(async |w| {
+        let id = sealed(w, COUNTER, 0..3).await;
+        w.settle().await;
+        let part = w.rows(&format!("select part_name from file_out where id = {id} and state = 'sent'")).await[0].string(0).unwrap();
+        assert!(part.ends_with(&format!("-{id}.part")), "{part}");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn t10_a_hold_and_an_intent_never_both_win() {
     on_both(async |w| {
