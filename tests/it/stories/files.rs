@@ -367,23 +367,36 @@ async fn q10_a_file_replaced_while_it_is_put_away_is_collected_too() {
     .await;
 }
 
+/// A file of three was sent, and its answer, file 1, applied: it has not been put away yet.
+async fn applied(w: &mut World) -> (Slip, String, Vec<u8>) {
+    let slip = sent(w, COUNTER, 0..3).await;
+    let (path, bytes) = result(&slip, &[Word::Paid, LOST, Word::Paid]).remove(0);
+    w.put(COUNTER, &path, &bytes);
+    w.collect(COUNTER).await;
+    w.now = w.now.plus_minutes(2);
+    w.collect(COUNTER).await;
+    w.apply().await;
+    (slip, path, bytes)
+}
+
+/// Moves what lies there in the place of file 1, as the node does.
+fn put_away_by_hand(w: &World, path: &str) -> std::path::PathBuf {
+    let [from, to] =
+        [("outbox", path.to_owned()), ("done", format!("{path}.1"))].map(|(dir, path)| w.mailbox(COUNTER).join(dir).join(path));
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    std::fs::rename(from, &to).unwrap();
+    to
+}
+
 /// The node died behind the rename that puts a file away: what it moved was looked at by nobody.
 #[tokio::test]
 async fn q10_a_file_replaced_before_a_crash_is_collected_too() {
     for again in [false, true] {
         on_both(async |w| {
-            let slip = sent(w, COUNTER, 0..3).await;
-            let (path, bytes) = result(&slip, &[Word::Paid, LOST, Word::Paid]).remove(0);
-            w.put(COUNTER, &path, &bytes);
-            w.collect(COUNTER).await;
-            w.now = w.now.plus_minutes(2);
-            w.collect(COUNTER).await;
-            w.apply().await;
+            let (slip, path, bytes) = applied(w).await;
             let swapped = spoil(&slip, &[Word::Paid, LOST, Word::Paid], |text| text.replace("挂失", "销户")).1;
             w.put(COUNTER, &path, &swapped);
-            let (from, to) = (w.mailbox(COUNTER).join("outbox").join(&path), w.mailbox(COUNTER).join("done").join(format!("{path}.1")));
-            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-            std::fs::rename(from, to).unwrap();
+            put_away_by_hand(w, &path);
             if again {
                 // And the bank puts out the first one again, in the name's place.
                 w.put(COUNTER, &path, &bytes);
@@ -402,16 +415,8 @@ async fn q10_a_file_replaced_before_a_crash_is_collected_too() {
 #[tokio::test]
 async fn q10_what_comes_under_the_name_of_a_file_that_was_put_away_before_a_crash_stays_for_itself() {
     on_both(async |w| {
-        let slip = sent(w, COUNTER, 0..3).await;
-        let (path, bytes) = result(&slip, &[Word::Paid, LOST, Word::Paid]).remove(0);
-        w.put(COUNTER, &path, &bytes);
-        w.collect(COUNTER).await;
-        w.now = w.now.plus_minutes(2);
-        w.collect(COUNTER).await;
-        w.apply().await;
-        let (from, to) = (w.mailbox(COUNTER).join("outbox").join(&path), w.mailbox(COUNTER).join("done").join(format!("{path}.1")));
-        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::rename(from, &to).unwrap();
+        let (slip, path, bytes) = applied(w).await;
+        let to = put_away_by_hand(w, &path);
         let other = spoil(&slip, &[Word::Paid, LOST, Word::Paid], |text| text.replace("挂失", "销户")).1;
         w.put(COUNTER, &path, &other);
         w.settle().await;
