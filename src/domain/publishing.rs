@@ -88,12 +88,12 @@ impl Standing {
         (self.state == state_seen).then(|| Self { state: FileOutState::Sent, ..self.clone() })
     }
 
-    /// Whether a part of this file's, written under `part_fence`, may be deleted by the holder of `own_fence`: whoever wrote it
-    /// has lost the lease, and no rename of it can still be on its way.
+    /// Whether a part of this file's may be deleted by the holder of `own_fence`: whoever wrote it has lost the lease, and no rename
+    /// of it can still be on its way. A part that names another file is that one's.
     #[must_use]
-    pub fn condemns(&self, path: &str, part_fence: i64, own_fence: i64) -> bool {
+    pub fn condemns(&self, path: &str, part: Part, (file, own_fence): (i64, i64)) -> bool {
         let is_named = path == self.part || path == self.flag_part;
-        part_fence < own_fence && !(is_named && may_be_needed(self.state))
+        part.may_be_of(file) && part.fence < own_fence && !(is_named && may_be_needed(self.state))
     }
 }
 
@@ -119,16 +119,38 @@ pub fn part_name(name: &str, fence: i64, (attempt, file): (i64, i64)) -> String 
     format!("{name}.{fence}.{attempt}-{file}.part")
 }
 
-/// The fence in the name of a part of `base`; `None` for any name that we do not give, or gave (there was no file's number).
-#[must_use]
-pub fn fence_of(base: &str, name: &str) -> Option<i64> {
-    if base.is_empty() {
-        return None;
+/// What the name of a part says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The fence under which it was written.
+    pub fence: i64,
+    /// The file's number; names had none once.
+    pub file: Option<i64>,
+}
+
+impl Part {
+    /// Read from the name of a part of `base`; `None` for any name that we do not give, nor gave.
+    #[must_use]
+    pub fn named(base: &str, name: &str) -> Option<Self> {
+        if base.is_empty() {
+            return None;
+        }
+        let number = |text: &str| if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None };
+        let (fence, rest) = name.strip_prefix(base)?.strip_prefix('.')?.strip_suffix(".part")?.split_once('.')?;
+        let (attempt, file) = rest.split_once('-').map_or((rest, None), |(attempt, file)| (attempt, Some(file)));
+        let _: i64 = number(attempt)?;
+        let file = match file {
+            Some(file) => Some(number(file)?),
+            None => None,
+        };
+        Some(Self { fence: number(fence)?, file })
     }
-    let (fence, rest) = name.strip_prefix(base)?.strip_prefix('.')?.strip_suffix(".part")?.split_once('.')?;
-    let (attempt, file) = rest.split_once('-').unwrap_or((rest, "0"));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if [fence, attempt, file].into_iter().all(is_number) { fence.parse().ok() } else { None }
+
+    /// Whether it may have been written for this file, and not for another that goes out under the same name.
+    #[must_use]
+    pub fn may_be_of(self, file: i64) -> bool {
+        self.file.is_none_or(|of| of == file)
+    }
 }
 
 /// One half of what goes out.
@@ -251,6 +273,53 @@ impl Look {
     }
 }
 
+/// What a look at the bank's folder shows of a file that two persons give up because the bank has no copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TakenBack {
+    /// The part that its row names was there, we removed it, and nothing stands under the final name: it never went out, at a server
+    /// whose renames are one step.
+    Removed,
+    /// It stands there.
+    Standing,
+    /// Nothing of it is there any more, and it may have been out.
+    Gone,
+}
+
+impl TakenBack {
+    /// What stands under a final name, whether we removed the part, and what the server's renames are: where one is two steps, the
+    /// bank may have fetched the new name while the old one was still there.
+    #[must_use]
+    pub const fn seen(stands: bool, part_was_there: bool, rename_is_atomic: bool) -> Self {
+        match (stands, part_was_there, rename_is_atomic) {
+            (true, _, _) => Self::Standing,
+            (false, true, true) => Self::Removed,
+            (false, true, false) | (false, false, _) => Self::Gone,
+        }
+    }
+
+    /// Where the file goes. What is gone may have been fetched behind the bank's word, which counts only if it was asked since.
+    #[must_use]
+    pub const fn ends(self) -> FileOutState {
+        match self {
+            Self::Removed => FileOutState::Voided,
+            Self::Standing => FileOutState::Held,
+            Self::Gone => FileOutState::Doubt,
+        }
+    }
+}
+
+/// Where a file goes that may be out, by the bank's word that it has no copy: the bank's folder is looked at, unless that was done
+/// before the bank was asked and nothing was there that it could still take. `None` for what is written in place: a node that slept
+/// may write it at any time, and there is no part whose removal would stop it.
+#[must_use]
+pub const fn taken_back(in_place: bool, was_absent: bool) -> Option<FileOutState> {
+    match (in_place, was_absent) {
+        (true, _) => None,
+        (false, true) => Some(FileOutState::Voided),
+        (false, false) => Some(FileOutState::Withdrawing),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,8 +372,11 @@ mod tests {
 
     #[test]
     fn only_our_own_part_names_have_a_fence() {
-        assert_eq!(fence_of("A.TXT", "A.TXT.12.3.part"), Some(12));
-        assert_eq!(fence_of("A.TXT", &part_name("A.TXT", 12, (3, 4))), Some(12));
+        let old = Part { fence: 12, file: None };
+        assert_eq!(Part::named("A.TXT", "A.TXT.12.3.part"), Some(old));
+        let new = Part { fence: 12, file: Some(4) };
+        assert_eq!(Part::named("A.TXT", &part_name("A.TXT", 12, (3, 4))), Some(new));
+        assert_eq!([old.may_be_of(5), new.may_be_of(4), new.may_be_of(5)], [true, true, false]);
         for name in [
             "A.TXT",
             "A.TXT.part",
@@ -318,8 +390,8 @@ mod tests {
             "B.TXT.12.3.part",
             ".12.3.part",
         ] {
-            assert_eq!(fence_of("A.TXT", name), None, "{name}");
+            assert_eq!(Part::named("A.TXT", name), None, "{name}");
         }
-        assert_eq!(fence_of("", ".12.3.part"), None);
+        assert_eq!(Part::named("", ".12.3.part"), None);
     }
 }

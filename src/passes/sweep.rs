@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{Done, Gateway, PassError, join};
-use crate::domain::publishing::fence_of;
+use crate::domain::publishing::Part;
 use crate::domain::time::Timestamp;
 use crate::store::outbound::{FileOut, Lease};
 use crate::transport::TransportError;
@@ -70,6 +70,6 @@ fn is_condemned(file: &FileOut, dir: &str, name: &str, fence: i64) -> bool {
     let path = join(dir, name);
     [&file.name, &file.flag_name]
         .into_iter()
-        .filter_map(|base| fence_of(base, name))
-        .any(|part_fence| file.standing().condemns(&path, part_fence, fence))
+        .filter_map(|base| Part::named(base, name))
+        .any(|part| file.standing().condemns(&path, part, (file.id, fence)))
 }

@@ -2,13 +2,16 @@
 //!
 //! The part that the row names is the single source of a publication. Once *we* have removed it, no rename of anybody, however
 //! late, can put the file out, and its lines may be planned anew. A part that is not there any more may have been renamed
-//! after the bank looked: the file is in doubt again, now with nothing left that could be renamed, so that the bank's next
-//! word settles it. What stands under its final name contradicts the bank's word, and is held.
+//! after the bank looked; what was written in place, or what a database forgot, has none. Of such a file the bank's word counts
+//! only behind a look that found nothing of it: what lay in its folder until then it may have fetched since it was asked. It is in
+//! doubt again, now with nothing left that the bank could fetch, so that its next word settles it. What stands under its final
+//! name contradicts the bank's word, and is held.
 
 use super::plan::{give_path_back, regroup, unreserve};
 use super::publish::stop;
-use super::{Done, Gateway, PassError, join, refund};
+use super::{Done, Edge, Gateway, PassError, join, refund};
 use crate::domain::file::{FileKind, FileOutState};
+use crate::domain::publishing::{Part, TakenBack};
 use crate::domain::time::Timestamp;
 use crate::store::outbound::{FileOut, Lease};
 use crate::store::sql::Tx;
@@ -24,65 +27,78 @@ pub async fn withdraw(gateway: &Gateway, bank: &str, lease: &Lease, now: Timesta
     let (Some(edge), false) = (gateway.edges.get(bank), files.is_empty()) else { return Ok(done) };
     let mut mailbox = edge.transport.open().await?;
     for file in files {
-        let found = match look_and_remove(&mut mailbox, &file).await {
-            Err(PassError::Transport(e)) if !e.is_of_the_way() && !e.is_transient() => Found::Unclear(e.to_string()),
+        let others = gateway.store.read().await?.went_out_as(&file).await?;
+        let others: Vec<String> = others.iter().map(|path| join(&edge.inbox, path)).collect();
+        let found = match look_and_remove(&mut mailbox, &file, (edge, &others)).await {
+            Err(PassError::Transport(e)) if !e.is_of_the_way() && !e.is_transient() => {
+                done += stop(gateway, &file, FileOutState::Held, &e.to_string(), now).await?;
+                continue;
+            }
             other => other?,
         };
         done += match found {
-            Found::Removed => ended(gateway, &file, lease, now).await?,
-            Found::Standing => {
-                stop(gateway, &file, FileOutState::Held, "taken back, and it stands at the bank under its name", now).await?
+            TakenBack::Removed => ended(gateway, &file, lease, now).await?,
+            TakenBack::Standing => {
+                stop(gateway, &file, found.ends(), "taken back, and it stands at the bank under its name: it will be fetched", now).await?
             }
-            Found::Unclear(why) => stop(gateway, &file, FileOutState::Held, &why, now).await?,
-            Found::Gone => gone(gateway, &file, now).await?,
+            TakenBack::Gone => gone(gateway, &file, now).await?,
         };
     }
     Ok(done)
 }
 
-/// What became of a part.
-enum Found {
-    /// We removed it, and nothing stands under the final name.
-    Removed,
-    /// The final name stands there.
-    Standing,
-    /// It is not there, and we did not remove it.
-    Gone,
-    /// The bank's server does not let us tell.
-    Unclear(String),
-}
-
-async fn look_and_remove(mailbox: &mut Mailbox, file: &FileOut) -> Result<Found, PassError> {
-    let (dir, part) = file.part_name.rsplit_once('/').unwrap_or(("", &file.part_name));
-    if stands(mailbox, dir, file).await? {
-        return Ok(Found::Standing);
+/// At the folder that the row's part names, whatever the settings say by now, and under each name that the bank may know.
+async fn look_and_remove(mailbox: &mut Mailbox, file: &FileOut, (edge, others): (&Edge, &[String])) -> Result<TakenBack, PassError> {
+    let own_dir = join(&edge.inbox, &file.dir);
+    let (dir, part) = file.part_name.rsplit_once('/').unwrap_or((&own_dir, ""));
+    let own = [&file.name, &file.flag_name].into_iter().filter(|name| !name.is_empty()).map(|name| join(dir, name));
+    let names: Vec<String> = own.chain(others.iter().cloned()).collect();
+    if stands(mailbox, &names).await? {
+        return Ok(TakenBack::Standing);
     }
-    // Written in place, there is no part: its final name was the only one, and it is absent.
-    if part == file.name {
-        return Ok(Found::Removed);
-    }
-    match mailbox.remove(&file.part_name).await {
-        Ok(()) => {}
-        Err(TransportError::NotFound { .. }) => return Ok(Found::Gone),
-        Err(e) => return Err(e.into()),
-    }
+    let part_was_there = if part.is_empty() || part == file.name {
+        remove_all_parts(mailbox, dir, file).await?;
+        false
+    } else {
+        remove(mailbox, &file.part_name).await?
+    };
+    // Also where the other is gone: left there it would be renamed by a node that slept, and stand beside the next file.
     if !file.flag_part_name.is_empty() {
-        match mailbox.remove(&file.flag_part_name).await {
-            Ok(()) | Err(TransportError::NotFound { .. }) => {}
-            Err(e) => return Err(e.into()),
-        }
+        remove(mailbox, &file.flag_part_name).await?;
     }
     // A rename that was under way when the part went has put it there by now.
-    Ok(if stands(mailbox, dir, file).await? { Found::Standing } else { Found::Removed })
+    Ok(TakenBack::seen(stands(mailbox, &names).await?, part_was_there, edge.rename_is_atomic))
 }
 
-async fn stands(mailbox: &mut Mailbox, dir: &str, file: &FileOut) -> Result<bool, PassError> {
-    for name in [&file.name, &file.flag_name].into_iter().filter(|name| !name.is_empty()) {
-        if mailbox.stat(&join(dir, name)).await?.is_some() {
+async fn stands(mailbox: &mut Mailbox, names: &[String]) -> Result<bool, PassError> {
+    for name in names {
+        if mailbox.stat(name).await?.is_some() {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// No part is recorded: a node that knows more than this database may still be about to rename one.
+async fn remove_all_parts(mailbox: &mut Mailbox, dir: &str, file: &FileOut) -> Result<(), PassError> {
+    let listing = match mailbox.list(dir).await {
+        Err(TransportError::NotFound { .. }) => return Ok(()),
+        other => other?,
+    };
+    let is_part = |name: &str| [&file.name, &file.flag_name].into_iter().any(|base| Part::named(base, name).is_some());
+    for entry in listing.iter().filter(|e| !e.is_dir && is_part(&e.name)) {
+        remove(mailbox, &entry.path).await?;
+    }
+    Ok(())
+}
+
+/// Whether it was there.
+async fn remove(mailbox: &mut Mailbox, path: &str) -> Result<bool, PassError> {
+    match mailbox.remove(path).await {
+        Ok(()) => Ok(true),
+        Err(TransportError::NotFound { .. }) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
 }
 
 async fn ended(gateway: &Gateway, file: &FileOut, lease: &Lease, now: Timestamp) -> Result<Done, PassError> {
@@ -97,10 +113,10 @@ async fn ended(gateway: &Gateway, file: &FileOut, lease: &Lease, now: Timestamp)
 
 async fn gone(gateway: &Gateway, file: &FileOut, now: Timestamp) -> Result<Done, PassError> {
     let mut tx = gateway.store.begin().await?;
-    tx.forget_parts(file, now).await?;
+    tx.note_absent(file, now).await?;
     tx.commit().await?;
-    let why = "its part is gone and we did not remove it: it may have gone out after the bank looked; ask again";
-    stop(gateway, file, FileOutState::Doubt, why, now).await
+    let why = "nothing of it is there any more, and it may have been out: the bank may have fetched it after it was asked; ask it again";
+    stop(gateway, file, TakenBack::Gone.ends(), why, now).await
 }
 
 /// Gives a file up whose row the caller has read behind its lock: its money goes back, its lines wait for another file.

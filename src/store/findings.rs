@@ -131,8 +131,8 @@ const QUESTIONS: &[Question] = &[
                 r,
                 "无法确定文件是否已送达",
                 "nobody can tell whether the bank has the file",
-                "取得银行书面答复：已收到则 `bankgate file settle ID --as sent --reason …`，未执行且不再执行则 `--as refused`，从未收到则 `bankgate file void ID --reason …`；切勿手工重发",
-                "get the bank's word in writing: it has it, `bankgate file settle ID --as sent --reason …`; not executed and will not be, `--as refused`; it never had it, `bankgate file void ID --reason …`; never send it by hand",
+                "取得银行书面答复：已收到则 `bankgate file settle ID --as sent --reason …`，未执行且不再执行则 `--as refused`，从未收到则 `bankgate file void ID --reason …`（先查看银行目录；若仍存疑，须再次向银行核实后再作废）；切勿手工重发",
+                "get the bank's word in writing: it has it, `bankgate file settle ID --as sent --reason …`; not executed and will not be, `--as refused`; it never had it, `bankgate file void ID --reason …` (we look into its folder first; in doubt again, ask the bank again and void again); never send it by hand",
             )
         },
     },

@@ -86,6 +86,7 @@ const VERSIONS: &[Version] = &[
         sqlite: &[include_str!("migrations/0017_sqlite.sql"), include_str!("migrations/0017_fill.sql")],
     },
     Version { number: 18, name: "nodes", both: &[include_str!("migrations/0018_nodes.sql")], postgres: &[], sqlite: &[] },
+    Version { number: 19, name: "absent files", both: &[include_str!("migrations/0019_absent.sql")], postgres: &[], sqlite: &[] },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

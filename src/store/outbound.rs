@@ -128,6 +128,8 @@ pub struct FileOut {
     pub copies: i64,
     /// How many attempts were made before a person let it go on.
     pub attempts_from: i64,
+    /// Since when nothing of it is at the bank's folder, and nothing of ours that could bring it there.
+    pub absent_at: Option<Timestamp>,
     /// Whose money it moves.
     pub purse: Purse,
 }
@@ -152,7 +154,7 @@ pub struct FileFacts {
 const FILE_COLUMNS: &str = "f.id, f.bank, f.agreement, f.tranche, f.batch, f.profile, f.profile_digest, f.business_date, f.seq_no, f.dir, f.name, \
      f.flag_name, f.exchange_key, f.first_id, f.last_id, f.rows, f.total_fen, f.state, f.lines_state, f.fence, f.attempt, f.part_name, \
      f.flag_part_name, f.sha256, f.bytes, f.evidence, f.copies, coalesce(r.department, b.department), coalesce(r.project, b.project), \
-     coalesce(r.year, a.year), f.kind, f.attempts_from";
+     coalesce(r.year, a.year), f.kind, f.attempts_from, f.absent_at";
 const FILE_FROM: &str = "from file_out f left join batch b on b.number = f.batch left join admission a on a.batch = f.batch \
      left join refund_order r on f.kind = 'refund' and r.id = f.first_id";
 
@@ -187,6 +189,7 @@ fn file_out(r: &Row) -> Result<FileOut, StoreError> {
         evidence: r.string(25)?,
         copies: r.int(26)?,
         attempts_from: r.int(31)?,
+        absent_at: r.opt_int(32)?.map(Timestamp::from_millis),
         purse: Purse { department: r.string(27)?, project: r.string(28)?, year: year(r, 29)?, bank: bank.clone() },
         bank,
     })

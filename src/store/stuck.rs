@@ -53,12 +53,13 @@ impl Tx {
         Ok(moved)
     }
 
-    /// Forgets the parts of a file that is taken back: they are not there any more.
+    /// Of a file that is taken back nothing is there any more, and no part of it.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn forget_parts(&mut self, file: &FileOut, now: Timestamp) -> Result<bool, StoreError> {
-        let sql = "update file_out set part_name = '', flag_part_name = '', updated_at = $4 where id = $1 and state = 'withdrawing' and fence = $2 and attempt = $3";
+    pub async fn note_absent(&mut self, file: &FileOut, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "update file_out set part_name = '', flag_part_name = '', absent_at = $4, updated_at = $4 \
+                   where id = $1 and state = 'withdrawing' and fence = $2 and attempt = $3";
         self.exec_one(sql, args![file.id, file.fence, file.attempt, now]).await
     }
 

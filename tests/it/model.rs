@@ -6,7 +6,7 @@
 mod protocol;
 
 use bankgate::domain::file::{Evidence, FileOutState};
-use bankgate::domain::publishing::{Act, Piece, Recovery, Standing};
+use bankgate::domain::publishing::{Act, Part, Piece, Recovery, Standing, taken_back};
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 
 use self::protocol::{Protocol, Rules};
@@ -40,6 +40,10 @@ fn weaker(change: impl FnOnce(&mut Rules)) -> Rules {
     rules
 }
 
+fn two_step(p: Protocol) -> Protocol {
+    Protocol { is_atomic: false, is_said_atomic: false, overwrites: true, ..p }
+}
+
 /// The part that a run of this fence would have written first.
 fn own_part(piece: Piece, fence: i64) -> String {
     bankgate::domain::publishing::part_name(if piece == Piece::Data { "F" } else { "F.ok" }, fence, (1, 1))
@@ -64,7 +68,6 @@ fn every_interleaving_of_a_rename_and_a_flag_is_safe() {
 
 #[test]
 fn every_interleaving_is_safe_where_a_rename_is_two_steps() {
-    let two_step = |p: Protocol| Protocol { is_atomic: false, is_said_atomic: false, overwrites: true, ..p };
     safe("two-step rename, overwriting", two_step(Protocol::rename()));
     safe("two-step rename and flag, overwriting", two_step(Protocol::flag()));
 }
@@ -123,7 +126,7 @@ fn p8_where_only_the_rows_fence_is_asked_and_not_the_lease_a_sweep_takes_the_par
 
 #[test]
 fn p8_where_a_sweep_takes_the_rows_own_part_it_is_recorded_and_never_out() {
-    let rules = weaker(|r| r.condemns = |_, _, part_fence, own_fence| part_fence < own_fence);
+    let rules = weaker(|r| r.condemns = |_, _, part, (_, own_fence)| part.fence < own_fence);
     unsafe_by(NEVER, Protocol { rules, ..Protocol::rename() });
 }
 
@@ -146,6 +149,42 @@ fn p4_where_a_rename_of_two_steps_is_said_to_be_one_it_is_published_twice() {
 fn p5_a_database_that_forgets_its_last_commit_publishes_twice_unless_it_is_noticed() {
     unsafe_by(TWICE, Protocol { rules: weaker(|r| r.is_guarded = false), fails_over: true, ..Protocol::rename() });
     safe("a failover, guarded", Protocol { fails_over: true, grants: 2, ..Protocol::rename() });
+}
+
+/// The first file may be given up by the bank's word, and its payments go out in another under its name.
+fn given_up(p: Protocol) -> Protocol {
+    Protocol { gives_up: true, writes_late: false, grants: 2, ..p }
+}
+
+#[test]
+fn every_interleaving_is_safe_where_a_file_is_given_up_and_its_payments_go_out_in_another() {
+    for (what, world) in [
+        ("rename", Protocol { renames_late: true, overwrites: true, is_exclusive: false, ..Protocol::rename() }),
+        ("rename and flag", Protocol { renames_late: true, overwrites: true, is_exclusive: false, attempts: 1, ..Protocol::flag() }),
+        ("rename in two steps", two_step(Protocol::rename())),
+        ("flag in place", Protocol { in_place: true, ..Protocol::flag() }),
+    ] {
+        safe(&format!("given up, {what}"), given_up(world));
+    }
+}
+
+#[test]
+fn t10_what_the_bank_said_before_we_looked_does_not_give_a_file_up() {
+    let rules = weaker(|r| r.taken_back = |_, _| Some(FileOutState::Voided));
+    unsafe_by(TWICE, given_up(Protocol { rules, ..Protocol::rename() }));
+    // Nor, at a server whose renames are two steps, that its part is still there: it is said to be one.
+    unsafe_by(TWICE, given_up(Protocol { is_said_atomic: true, ..two_step(Protocol::rename()) }));
+    // Nor, where it is written in place, what it said behind that.
+    let rules = weaker(|r| r.taken_back = |_, was_absent| taken_back(false, was_absent));
+    unsafe_by(TWICE, given_up(Protocol { rules, in_place: true, ..Protocol::flag() }));
+}
+
+#[test]
+fn t10_two_files_under_one_name_have_parts_of_their_own() {
+    let rules = weaker(|r| r.part_name = |name, fence, (attempt, _)| format!("{name}.{fence}.{attempt}.part"));
+    unsafe_by(TWICE, given_up(Protocol { rules, renames_late: true, ..Protocol::rename() }));
+    let rules = weaker(|r| r.condemns = |row, path, part, (file, fence)| row.condemns(path, Part { file: None, ..part }, (file, fence)));
+    unsafe_by(NEVER, given_up(Protocol { rules, ..Protocol::rename() }));
 }
 
 #[test]

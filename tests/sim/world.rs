@@ -175,6 +175,8 @@ pub struct World {
     reissued: BTreeSet<i64>,
     /// Who turned out to have no right to what was paid.
     excluded: BTreeSet<usize>,
+    /// What one person proposed by the word of a bank, and another looks at later: when, proposal, what.
+    proposed: Vec<(i64, i64, String)>,
     numbers: u64,
     passes: u64,
     /// Work that found nothing, and nothing happened since that could give it some.
@@ -231,6 +233,7 @@ impl World {
             entitled: BTreeMap::new(),
             reissued: BTreeSet::new(),
             excluded: BTreeSet::new(),
+            proposed: Vec::new(),
             numbers: 0,
             passes: 0,
             idle: Vec::new(),
@@ -304,6 +307,7 @@ impl World {
                 self.idle.clear();
             }
             self.morning_of(&mut today).await?;
+            self.another_approves().await?;
             if self.batches.remove(&next) {
                 self.release_batch().await;
                 self.idle.clear();
@@ -356,7 +360,7 @@ impl World {
         self.some_had_no_right().await;
         self.departments_correct().await;
         self.two_persons_settle().await?;
-        self.two_persons_say_what_became_of_files().await?;
+        self.one_says_what_became_of_files().await;
         self.two_persons_refund().await?;
         self.two_persons_release().await
     }

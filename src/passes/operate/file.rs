@@ -12,8 +12,10 @@ use super::propose::{Act, none_open};
 use crate::domain::file::{Evidence, FileKind, FileOutState};
 use crate::domain::instruction::{Event, InstructionState, step};
 use crate::domain::language::Words;
+use crate::domain::publishing::taken_back;
 use crate::domain::reason::{Reason, ReasonClass};
 use crate::domain::time::Timestamp;
+use crate::format::PublishMode;
 use crate::passes::apply::Booking;
 use crate::passes::plan::open_day;
 use crate::passes::publish::result_due;
@@ -216,7 +218,7 @@ impl Plan {
         let (next, takes_two) = match wish {
             FileWish::Hold => (may_hold(&file)?, false),
             FileWish::Release => (may_release(&file)?, true),
-            FileWish::Void => may_void(tx, &file).await?,
+            FileWish::Void => may_void(gateway, tx, &file).await?,
             FileWish::Resend => (may_resend(gateway, tx, &file, now).await?, true),
             FileWish::Sent => (may_be_sent(&file)?, true),
             FileWish::Refused => (may_be_refused(&file)?, true),
@@ -255,7 +257,7 @@ impl Plan {
         let f = &self.file;
         let then = match (self.wish, self.next) {
             (FileWish::Void, FileOutState::Withdrawing) => {
-                ", its parts are removed at the bank, then its lines are planned anew".to_owned()
+                ", its parts are removed at the bank, then its lines are planned anew, or the bank is asked once more".to_owned()
             }
             (FileWish::Void, _) => ", its lines are planned anew".to_owned(),
             (FileWish::Release, FileOutState::Publishing) => ", the recorded parts alone may be renamed".to_owned(),
@@ -464,7 +466,7 @@ fn may_release(file: &FileOut) -> Result<FileOutState, OperateError> {
     }
 }
 
-async fn may_void(tx: &mut Tx, file: &FileOut) -> Result<(FileOutState, bool), OperateError> {
+async fn may_void(gateway: &Gateway, tx: &mut Tx, file: &FileOut) -> Result<(FileOutState, bool), OperateError> {
     match (file.state, file.copies) {
         (FileOutState::Planned | FileOutState::Sealed | FileOutState::Uploading, 0) => return Ok((FileOutState::Voided, false)),
         (FileOutState::Held, 0) => return Ok((FileOutState::Voided, true)),
@@ -485,8 +487,17 @@ async fn may_void(tx: &mut Tx, file: &FileOut) -> Result<(FileOutState, bool), O
             "the bank has spoken of it, so it was out: `bankgate file settle`",
         );
     }
-    let next = if file.part_name.is_empty() { FileOutState::Voided } else { FileOutState::Withdrawing };
-    Ok((next, true))
+    let in_place =
+        file.part_name.rsplit('/').next() == Some(&file.name) || gateway.profile(&file.profile)?.exchange().publish != PublishMode::Rename;
+    match taken_back(in_place, file.absent_at.is_some()) {
+        Some(next) => Ok((next, true)),
+        None => not_so(
+            file,
+            "按原名直接写入，随时可能迟到，不能作废；取得“未执行且不再执行”的书面答复后 `bankgate file settle --as refused`",
+            "it is written in place, may still arrive late and is not given up: with the bank's letter \"not executed, and will not be\", \
+             `bankgate file settle --as refused`",
+        ),
+    }
 }
 
 async fn may_resend(gateway: &Gateway, tx: &mut Tx, file: &FileOut, now: Timestamp) -> Result<FileOutState, OperateError> {

@@ -5,8 +5,13 @@
 use std::collections::BTreeMap;
 
 use bankgate::domain::file::{Evidence, FileOutState};
-use bankgate::domain::publishing::{Act, Hold, Look, Piece, Recovery, Seen, Standing, acts, part_name};
+use bankgate::domain::publishing::{Act, Hold, Look, Part, Piece, Recovery, Seen, Standing, acts, part_name, taken_back};
 use stateright::{Model, Property};
+
+use self::taken_back::Withdrawal;
+
+/// What two persons take back.
+mod taken_back;
 
 /// A whole file.
 pub const WHOLE: u8 = 2;
@@ -20,9 +25,11 @@ const FLAG: &str = "F.ok";
 pub struct Rules {
     pub stamped: fn(&Standing, Hold, i64) -> Option<Standing>,
     pub intended: fn(&Standing, Hold, i64, (&str, &str)) -> Option<Standing>,
-    pub condemns: fn(&Standing, &str, i64, i64) -> bool,
+    pub condemns: fn(&Standing, &str, Part, (i64, i64)) -> bool,
     pub acts: fn(bool, bool) -> &'static [Act],
-    pub part_name: fn(&str, i64, i64) -> String,
+    pub part_name: fn(&str, i64, (i64, i64)) -> String,
+    /// Where a file goes by the bank's word that it has no copy.
+    pub taken_back: fn(bool, bool) -> Option<FileOutState>,
     pub verdict: fn(Look, bool) -> Recovery,
     /// The part of this piece that recovery may rename: from the row, the run's own fence, and what lies there.
     pub source: fn(&Standing, Piece, i64, &Server) -> String,
@@ -38,7 +45,8 @@ impl Rules {
             intended: Standing::intended,
             condemns: Standing::condemns,
             acts,
-            part_name: |name, fence, attempt| part_name(name, fence, (attempt, 1)),
+            part_name,
+            taken_back,
             verdict: Look::after_rename,
             source: |row, piece, _, _| if piece == Piece::Data { row.part.clone() } else { row.flag_part.clone() },
             is_guarded: true,
@@ -68,6 +76,10 @@ pub struct Protocol {
     pub is_foreign: bool,
     /// The database may lose its last commit, once.
     pub fails_over: bool,
+    /// Two persons may give the first file up, and the next one goes out under its name with the same payments.
+    pub gives_up: bool,
+    /// The server may do a rename long after it was asked for it, once.
+    pub renames_late: bool,
     /// How often the lease may pass on.
     pub grants: i64,
     /// How often an upload is begun.
@@ -87,6 +99,8 @@ impl Protocol {
             writes_late: true,
             is_foreign: false,
             fails_over: false,
+            gives_up: false,
+            renames_late: false,
             grants: 3,
             attempts: 2,
         }
@@ -115,12 +129,16 @@ pub enum Pc {
     Looking,
     /// It read the row and will delete parts.
     Sweep,
+    /// It takes the file back.
+    Withdraw(Withdrawal),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
     pub pc: Pc,
     pub fence: i64,
+    /// The file that it works at.
+    pub file: i64,
     /// The row as it read it, with what it wrote itself since.
     pub row: Standing,
     /// What it does behind its stamp, or behind its look.
@@ -140,7 +158,11 @@ pub struct Bank {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
+    /// Which file's row is alive.
+    pub file: i64,
     pub row: Standing,
+    /// Nothing of it was at the bank when it was looked for.
+    was_absent: bool,
     /// The row one commit ago.
     before: Option<Standing>,
     pub lease: i64,
@@ -148,6 +170,8 @@ pub struct World {
     pub bank: Bank,
     pub nodes: [Node; 2],
     late: Option<String>,
+    /// What the server was asked to rename, and will.
+    late_rename: Option<(String, &'static str)>,
     pub has_forgotten: bool,
 }
 
@@ -169,20 +193,22 @@ impl Model for Protocol {
     type Action = Step;
 
     fn init_states(&self) -> Vec<World> {
-        let row = sealed();
-        let node = |pc, fence| Node { pc, fence, row: row.clone(), list: Vec::new(), is_recovering: false, glimpse: Server::new() };
+        let node = |pc, fence| Node { pc, fence, ..nobody() };
         let mut server = Server::new();
         if self.is_foreign {
             server.insert(DATA.to_owned(), FOREIGN);
         }
         vec![World {
             nodes: [node(Pc::Ready, 1), node(Pc::Idle, 0)],
-            row,
+            file: 1,
+            row: sealed(),
+            was_absent: false,
             before: None,
             lease: 1,
             server,
             bank: Bank::default(),
             late: None,
+            late_rename: None,
             has_forgotten: false,
         }]
     }
@@ -249,6 +275,18 @@ impl Next<'_> {
                 w.late = None;
             });
         }
+        if let Some((part, last)) = &w.late_rename {
+            self.step(format!("the server does the rename of {part}"), |w| {
+                if let Some(content) = w.server.get(part).copied().filter(|_| p.overwrites || !w.server.contains_key(*last)) {
+                    w.server.remove(part);
+                    w.server.insert((*last).to_owned(), content);
+                }
+                w.late_rename = None;
+            });
+        }
+        if p.gives_up && w.file == 1 {
+            self.two_persons();
+        }
         if p.fails_over && !w.has_forgotten && w.before.is_some() {
             self.step("the database loses its last commit", |w| {
                 w.row = w.before.take().unwrap();
@@ -292,7 +330,8 @@ impl Next<'_> {
             }
         }
         // Its word about what it took settles whatever we are in doubt of.
-        let is_open = matches!(w.row.state, FileOutState::Publishing | FileOutState::Held | FileOutState::Doubt);
+        let is_open =
+            matches!(w.row.state, FileOutState::Publishing | FileOutState::Held | FileOutState::Doubt | FileOutState::Withdrawing);
         if let Some(row) = w.row.sent(w.row.state).filter(|_| w.bank.taken > 0 && is_open) {
             self.step("the bank's answer", |w| w.row = row);
         }
@@ -301,6 +340,12 @@ impl Next<'_> {
     fn hold(&self, n: usize) -> Hold {
         let fence = self.world.nodes[n].fence;
         Hold { fence, is_held: self.world.lease == fence }
+    }
+
+    /// The row of its file, as it is now.
+    fn row(&self, n: usize) -> Standing {
+        let w = self.world;
+        if w.nodes[n].file == w.file { w.row.clone() } else { Standing { state: FileOutState::Voided, ..sealed() } }
     }
 
     /// A commit of ours: it happens and we know, or it happens and we do not.
@@ -332,6 +377,7 @@ impl Next<'_> {
                 let pc = match w.row.state {
                     FileOutState::Sealed | FileOutState::Uploading => Pc::Stamp,
                     FileOutState::Publishing => Pc::Looking,
+                    FileOutState::Withdrawing => Pc::Withdraw(Withdrawal::LookFirst),
                     FileOutState::Planned
                     | FileOutState::Sent
                     | FileOutState::Accepted
@@ -340,20 +386,25 @@ impl Next<'_> {
                     | FileOutState::Held
                     | FileOutState::Doubt
                     | FileOutState::Voided
-                    | FileOutState::Abandoned
-                    | FileOutState::Withdrawing => Pc::Idle,
+                    | FileOutState::Abandoned => Pc::Idle,
                 };
                 self.step(format!("node {n} reads {:?}", w.row.state), |w| {
-                    let row = w.row.clone();
-                    w.nodes[n] = Node { pc, row, glimpse: w.server.clone(), is_recovering: pc == Pc::Looking, ..w.nodes[n].clone() };
+                    let (row, glimpse) = (w.row.clone(), if pc == Pc::Looking { w.server.clone() } else { Server::new() });
+                    w.nodes[n] = Node { pc, row, file: w.file, glimpse, is_recovering: pc == Pc::Looking, ..w.nodes[n].clone() };
                 });
                 self.step(format!("node {n} reads the row, to sweep"), |w| {
-                    w.nodes[n].row = w.row.clone();
-                    w.nodes[n].pc = Pc::Sweep;
+                    w.nodes[n] = Node { pc: Pc::Sweep, row: w.row.clone(), file: w.file, ..w.nodes[n].clone() };
                 });
+                if w.file > 1 {
+                    // Of a file that was given up parts may be left as well.
+                    let row = Standing { state: FileOutState::Voided, ..sealed() };
+                    self.step(format!("node {n} reads the earlier row, to sweep"), |w| {
+                        w.nodes[n] = Node { pc: Pc::Sweep, row, file: 1, ..w.nodes[n].clone() };
+                    });
+                }
             }
             Pc::Stamp if node.row.attempt >= p.attempts => self.stop(n, FileOutState::Held),
-            Pc::Stamp => match (p.rules.stamped)(&w.row, self.hold(n), node.row.attempt).filter(|_| !is_stopped) {
+            Pc::Stamp => match (p.rules.stamped)(&self.row(n), self.hold(n), node.row.attempt).filter(|_| !is_stopped) {
                 Some(row) => self.commit(n, "stamps", &row, |node| {
                     node.list = (p.rules.acts)(p.in_place, p.has_flag).to_vec();
                     node.pc = Pc::Do(0);
@@ -367,12 +418,13 @@ impl Next<'_> {
             Pc::Write(at) => self.write(n, at),
             Pc::HalfRenamed(at) => self.unlink(n, at),
             Pc::Looking => self.look(n),
+            Pc::Withdraw(at) => self.withdraw(n, at),
             Pc::Sweep => {
                 let fence = node.fence;
                 let gone: Vec<String> = w
                     .server
                     .keys()
-                    .filter(|name| part_fence(name).is_some_and(|of| (p.rules.condemns)(&node.row, name, of, fence)))
+                    .filter(|name| part(name).is_some_and(|of| (p.rules.condemns)(&node.row, name, of, (node.file, fence))))
                     .cloned()
                     .collect();
                 self.step(format!("node {n} sweeps {gone:?}"), |w| {
@@ -386,7 +438,7 @@ impl Next<'_> {
     fn stop(&mut self, n: usize, state: FileOutState) {
         let seen = &self.world.nodes[n].row;
         let seen = Seen { state: seen.state, fence: seen.fence, attempt: seen.attempt };
-        match self.world.row.moved(seen, state) {
+        match self.row(n).moved(seen, state) {
             Some(row) => self.commit(n, "leaves it to a person", &row, idle),
             None => self.step(format!("node {n} finds it moved on"), |w| idle(&mut w.nodes[n])),
         }
@@ -398,7 +450,7 @@ impl Next<'_> {
         let last = if piece == Piece::Data { DATA } else { FLAG };
         let part = match (p.in_place, node.is_recovering) {
             (true, _) => last.to_owned(),
-            (false, false) => (p.rules.part_name)(last, node.fence, node.row.attempt),
+            (false, false) => (p.rules.part_name)(last, node.fence, (node.row.attempt, node.file)),
             (false, true) => (p.rules.source)(&node.row, piece, node.fence, &self.world.server),
         };
         (part, last)
@@ -430,13 +482,13 @@ impl Next<'_> {
             Act::Intend => {
                 let (part, flag_part) = (self.names(n, Piece::Data).0, self.names(n, Piece::Flag).0);
                 let parts = (part.as_str(), if p.has_flag { flag_part.as_str() } else { "" });
-                match (p.rules.intended)(&w.row, self.hold(n), node.row.attempt, parts).filter(|_| !is_stopped) {
+                match (p.rules.intended)(&self.row(n), self.hold(n), node.row.attempt, parts).filter(|_| !is_stopped) {
                     Some(row) => self.commit(n, "intends", &row, |node| node.pc = Pc::Do(at + 1)),
                     None => self.step(format!("node {n} may not intend"), |w| idle(&mut w.nodes[n])),
                 }
             }
             Act::Rename(piece) => self.rename(n, at, piece),
-            Act::Record => match w.row.sent(node.row.state) {
+            Act::Record => match self.row(n).sent(node.row.state) {
                 Some(row) => self.commit(n, "records it as sent", &row, idle),
                 None => self.step(format!("node {n} finds it recorded"), |w| idle(&mut w.nodes[n])),
             },
@@ -485,6 +537,12 @@ impl Next<'_> {
             self.step(format!("node {n} may not rename {part}"), |w| rest(&mut w.nodes[n]));
             return;
         }
+        if p.renames_late && w.late_rename.is_none() {
+            self.step(format!("node {n} asks for the rename of {part}, which takes its time"), |w| {
+                w.late_rename = Some((part.clone(), last));
+                rest(&mut w.nodes[n]);
+            });
+        }
         let is_atomic = p.is_atomic;
         let pc = if is_atomic { Pc::Do(at + 1) } else { Pc::HalfRenamed(at) };
         self.effect(n, &format!("renames {part}"), pc, move |server, bank| {
@@ -513,6 +571,10 @@ impl Next<'_> {
     fn look(&mut self, n: usize) {
         let (p, w) = (self.protocol, self.world);
         let node = &w.nodes[n];
+        if p.gives_up {
+            // The bank's server did not let it look, or rename, often enough.
+            self.stop(n, FileOutState::Held);
+        }
         for (sources, finals, which) in [
             (&w.server, &w.server, "at once"),
             (&node.glimpse, &w.server, "at the parts first"),
@@ -553,7 +615,11 @@ fn rest(node: &mut Node) {
 
 fn idle(node: &mut Node) {
     // What it read is forgotten: the next run reads anew.
-    *node = Node { pc: Pc::Idle, fence: node.fence, row: sealed(), list: Vec::new(), is_recovering: false, glimpse: Server::new() };
+    *node = Node { fence: node.fence, ..nobody() };
+}
+
+fn nobody() -> Node {
+    Node { pc: Pc::Idle, fence: 0, file: 1, row: sealed(), list: Vec::new(), is_recovering: false, glimpse: Server::new() }
 }
 
 fn sealed() -> Standing {
@@ -561,6 +627,6 @@ fn sealed() -> Standing {
     Standing { state: FileOutState::Sealed, fence: 0, attempt: 0, part, flag_part, copies: 0 }
 }
 
-fn part_fence(name: &str) -> Option<i64> {
-    [FLAG, DATA].iter().find_map(|base| bankgate::domain::publishing::fence_of(base, name))
+fn part(name: &str) -> Option<Part> {
+    [FLAG, DATA].iter().find_map(|base| Part::named(base, name))
 }

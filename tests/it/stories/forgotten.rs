@@ -168,19 +168,57 @@ async fn what_was_forgotten_is_told_from_what_was_not_sent_and_may_be_given_up_b
         assert_eq!(sent, [1, 1], "the two that never went out");
         let doubts = w.texts("select rows || ' ' || copies from file_out where state = 'doubt' order by id").await;
         assert_eq!(doubts, ["1 1", "2 1"], "one run each");
-        // The bank writes that it has no such file: then, and only then, they are sent.
-        for _ in 0..2 {
-            let id = w.int("select min(id) from file_out where state = 'doubt'").await;
-            // Of the name that it has here the bank never heard, and would say so.
-            let refused = ask(w, id, FileWish::Void).await.unwrap_err().to_string();
-            assert!(refused.contains(&format!("went out as {}", lost.path)), "{refused}");
-            let effect = by_two_saying(w, id, FileWish::Void, &format!("银行来函：{}未收到", lost.path)).await;
-            assert!(effect.contains(&format!(", went out as {}, bank", lost.path)), "{effect}");
+        // The bank writes that it has no such file, and once more when we have looked into its folder: then, and only then, they are sent.
+        for next in ["withdrawing", "voided"] {
+            for _ in 0..2 {
+                let id = w.int("select min(id) from file_out where state = 'doubt'").await;
+                // Of the name that it has here the bank never heard, and would say so.
+                let refused = ask(w, id, FileWish::Void).await.unwrap_err().to_string();
+                assert!(refused.contains(&format!("went out as {}", lost.path)), "{refused}");
+                let effect = by_two_saying(w, id, FileWish::Void, &format!("银行来函：{}未收到", lost.path)).await;
+                assert!(effect.contains(&format!(", went out as {}, bank", lost.path)), "{effect}");
+                assert!(effect.contains(&format!("doubt -> {next}")), "{effect}");
+            }
+            w.publish(CLEARING).await;
         }
         w.settle().await;
         let again: usize = w.take(CLEARING).iter().map(|slip| slip.orders.len()).sum();
         assert_eq!(again, 3);
         assert_eq!(w.int("select count(*) from file_out where state = 'doubt'").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_forgotten_and_still_lies_at_the_bank_is_not_given_up_by_its_word() {
+    on_both_after_a_loss(async |before, w| {
+        release_all(before).await;
+        before.settle().await;
+        let lost = [before.take_one(CLEARING), before.take_one(SPLIT)];
+        // One bank has not fetched it yet. At the other a node may still be about to rename its part.
+        let places = lost.each_ref().map(|slip| w.mailbox(slip.bank).join("inbox").join(&slip.path));
+        let part = places[1].with_file_name(format!("{}.7.1-9.part", places[1].file_name().unwrap().to_str().unwrap()));
+        for (place, slip) in [(&places[0], &lost[0]), (&part, &lost[1])] {
+            std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+            std::fs::write(place, &slip.bytes).unwrap();
+        }
+        hand_over_the_journal(before, w);
+        release_all(w).await;
+        w.settle().await;
+        let ids = [CLEARING, SPLIT].map(|bank| format!("select id from file_out where state = 'doubt' and bank = '{bank}'"));
+        for id in &ids {
+            let id = w.int(id).await;
+            by_two(w, id, FileWish::Void).await;
+        }
+        w.settle().await;
+        assert_eq!(
+            w.texts("select bank || ' ' || state from file_out order by bank").await,
+            [format!("{CLEARING} held"), format!("{SPLIT} doubt")]
+        );
+        assert!(places[0].exists() && !part.exists() && !places[1].exists(), "nothing is left that could be renamed");
+        release_publishing(w).await;
+        w.settle().await;
+        assert_eq!((w.take_one(CLEARING).path, w.take(SPLIT).len()), (lost[0].path.clone(), 0), "nothing goes out again");
     })
     .await;
 }

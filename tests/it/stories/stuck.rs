@@ -1,5 +1,7 @@
 //! Stuck files, and the ways out of them: by one person while no bank has seen anything, by the bank's word and two persons after.
 
+use std::sync::Arc;
+
 use bankgate::passes::operate::OperateError;
 use bankgate::passes::operate::answer::{AnswerWish, answer_act};
 use bankgate::passes::operate::desk::bank_mode;
@@ -67,15 +69,20 @@ pub async fn sealed(w: &mut World, bank: &'static str, people: std::ops::Range<u
 /// As a node leaves it that died between its intent and its rename: the parts are recorded, and lie there.
 pub async fn cut_before_rename(w: &mut World, bank: &'static str, people: std::ops::Range<usize>) -> (i64, std::path::PathBuf) {
     let id = sealed(w, bank, people).await;
+    (id, cut(w, bank, id, "").await)
+}
+
+/// The same with a file that is sealed already. Its part's name may have its number.
+async fn cut(w: &World, bank: &str, id: i64, number: &str) -> std::path::PathBuf {
     let row = &w.rows(&format!("select dir || '/' || name, sha256 from file_out where id = {id}")).await[0];
     let path = format!("inbox/{}", row.string(0).unwrap());
-    let part = format!("{path}.1.1.part");
+    let part = format!("{path}.1.1{number}.part");
     std::fs::create_dir_all(w.mailbox(bank).join(&path).parent().unwrap()).unwrap();
     std::fs::copy(w.gateway.spool(&row.string(1).unwrap()), w.mailbox(bank).join(&part)).unwrap();
     w.lease(bank).await;
     w.sql(&format!("update file_out set state = 'publishing', fence = 1, attempt = 1, copies = 1, part_name = '{part}' where id = {id}"))
         .await;
-    (id, w.mailbox(bank).join(path))
+    w.mailbox(bank).join(path)
 }
 
 fn part_of(place: &std::path::Path) -> std::path::PathBuf {
@@ -117,6 +124,38 @@ async fn t10_a_part_has_a_name_that_no_other_file_under_its_path_gets() {
         w.settle().await;
         let part = w.rows(&format!("select part_name from file_out where id = {id} and state = 'sent'")).await[0].string(0).unwrap();
         assert!(part.ends_with(&format!("-{id}.part")), "{part}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn t10_a_sweep_for_a_file_that_was_given_up_leaves_the_part_of_the_next_under_its_path() {
+    on_both(async |w| {
+        let first = sealed(w, COUNTER, 0..3).await;
+        let lease = w.lease(COUNTER).await;
+        let mut tx = w.gateway.store.begin().await.unwrap();
+        let file = tx.file(first).await.unwrap();
+        tx.stamp_file(&file, &lease, w.now).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        assert!(matches!(ask(w, first, FileWish::Void).await, Ok(Acted::Done(_))));
+        w.plan(COUNTER).await;
+        w.seal(COUNTER).await;
+        let next = the_file(w).await;
+        let place = cut(w, COUNTER, next, &format!("-{next}")).await;
+        let paths = "select count(distinct name), count(*) from file_out";
+        assert_eq!(w.rows(paths).await[0].int(0).unwrap(), 1, "the same name, by a day's one path");
+        // What the first one left behind goes. The next one's part is all there is of it.
+        let left = place.with_file_name(format!("{}.1.1-{first}.part", file.name));
+        std::fs::write(&left, "half").unwrap();
+        w.sql("update lease set expires_at = 0, fence = 1, holder = 'another'").await;
+        let lease = w.lease(COUNTER).await;
+        assert_eq!(lease.fence, 2);
+        bankgate::passes::sweep::sweep(&w.gateway, COUNTER, &lease, w.now).await.unwrap();
+        assert!(!left.exists());
+        w.settle().await;
+        assert_eq!(w.files().await, ["voided", "sent"]);
+        let slip = w.take_one(COUNTER);
+        pay(w, &slip).await;
     })
     .await;
 }
@@ -214,16 +253,113 @@ async fn t10_what_two_persons_take_back_leaves_no_source_behind() {
 async fn t10_a_part_that_is_gone_before_it_is_taken_back_may_be_out() {
     on_both(async |w| {
         let (id, place) = cut_before_rename(w, COUNTER, 0..3).await;
-        w.sql("update file_out set state = 'doubt'").await;
+        let flag_part = place.with_file_name("flag.1.1.part");
+        std::fs::write(&flag_part, "").unwrap();
+        w.sql("update file_out set state = 'doubt', flag_part_name = 'inbox/' || dir || '/flag.1.1.part'").await;
         by_two(w, id, FileWish::Void).await;
         // A node that slept renames late, and the bank takes it at once.
         std::fs::rename(part_of(&place), &place).unwrap();
         let slip = w.take_one(COUNTER);
         w.publish(COUNTER).await;
         assert_eq!((w.files().await, w.incidents("file_held").await), (vec!["doubt".to_owned()], 1));
+        assert!(!flag_part.exists(), "no flag is left for what comes next under the name");
         // And the bank's answer settles it.
         pay(w, &slip).await;
         assert_eq!(w.files().await, ["answered"]);
+    })
+    .await;
+}
+
+/// In doubt, and no part of it is left that we could take away.
+async fn without_a_source(w: &mut World) -> (i64, std::path::PathBuf) {
+    let (id, place) = cut_before_rename(w, COUNTER, 0..3).await;
+    std::fs::rename(part_of(&place), &place).unwrap();
+    w.sql("update file_out set state = 'doubt', part_name = ''").await;
+    (id, place)
+}
+
+#[tokio::test]
+async fn t10_what_lies_at_the_bank_is_not_given_up_by_its_word_that_it_has_no_copy() {
+    on_both(async |w| {
+        let (id, place) = without_a_source(w).await;
+        // Its clerk looks into the bank's own system, and that has not fetched it yet.
+        let effect = by_two(w, id, FileWish::Void).await;
+        assert!(effect.contains("or the bank is asked once more"), "{effect}");
+        w.settle().await;
+        assert_eq!((w.files().await, place.exists()), (vec!["held".to_owned()], true));
+        let slip = w.take_one(COUNTER);
+        pay(w, &slip).await;
+        assert_eq!(w.files().await, ["answered"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn t10_what_a_bank_takes_behind_its_word_that_it_has_no_copy_is_not_made_anew() {
+    on_both(async |w| {
+        let (id, _) = without_a_source(w).await;
+        by_two(w, id, FileWish::Void).await;
+        let slip = w.take_one(COUNTER);
+        w.settle().await;
+        assert_eq!((w.files().await, w.incidents("file_held").await), (vec!["doubt".to_owned()], 1));
+        pay(w, &slip).await;
+        assert_eq!(w.files().await, ["answered"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn t10_what_is_written_in_place_is_not_given_up_by_the_banks_word_that_it_has_no_copy() {
+    on_both(async |w| {
+        let (id, place) = without_a_source(w).await;
+        w.sql("update file_out set part_name = 'inbox/' || dir || '/' || name").await;
+        // Nothing of it is there, and the node that intended it may have slept before its first byte.
+        let bytes = std::fs::read(&place).unwrap();
+        std::fs::remove_file(&place).unwrap();
+        let refused = ask(w, id, FileWish::Void).await.unwrap_err().to_string();
+        assert!(refused.contains("written in place") && refused.contains("`bankgate file settle --as refused`"), "{refused}");
+        std::fs::write(&place, bytes).unwrap();
+        let slip = w.take_one(COUNTER);
+        pay(w, &slip).await;
+        assert_eq!(w.files().await, ["answered"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn t10_a_part_at_a_server_whose_renames_are_two_steps_may_be_out_as_well() {
+    on_both(async |w| {
+        Arc::get_mut(&mut w.gateway).unwrap().edges.get_mut(COUNTER).unwrap().rename_is_atomic = false;
+        let (id, place) = cut_before_rename(w, COUNTER, 0..3).await;
+        // It has the new name and the old one still; the bank fetches the new.
+        std::fs::copy(part_of(&place), &place).unwrap();
+        let slip = w.take_one(COUNTER);
+        w.publish(COUNTER).await;
+        assert_eq!(w.files().await, ["doubt"]);
+        by_two(w, id, FileWish::Void).await;
+        w.settle().await;
+        assert_eq!((w.files().await, part_of(&place).exists()), (vec!["doubt".to_owned()], false));
+        pay(w, &slip).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn t10_what_is_gone_is_given_up_by_the_word_of_a_bank_that_was_asked_after_we_looked() {
+    on_both(async |w| {
+        let (id, place) = without_a_source(w).await;
+        std::fs::remove_file(&place).unwrap();
+        let early = ask(w, id, FileWish::Void).await.unwrap();
+        let Acted::Proposed(proposal, _) = early else { panic!("it takes two") };
+        approve(&w.gateway, &person("other"), proposal, w.now).await.unwrap();
+        w.publish(COUNTER).await;
+        assert_eq!(w.files().await, ["doubt"]);
+        let effect = by_two(w, id, FileWish::Void).await;
+        assert!(effect.contains("doubt -> voided"), "{effect}");
+        w.settle().await;
+        assert_eq!(w.files().await, ["voided", "sent"]);
+        let slip = w.take_one(COUNTER);
+        pay(w, &slip).await;
     })
     .await;
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bankgate::domain::batch::BatchDigest;
 use bankgate::domain::ids::EndToEndId;
 use bankgate::domain::time::Timestamp;
-use bankgate::passes::operate::propose::{Act, approve, propose_resolve};
+use bankgate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
 use bankgate::passes::operate::refund::{propose_receipt, sent_by_hand};
 use rand::Rng as _;
 
@@ -14,7 +14,7 @@ use super::super::bank::{Act as BankAct, Bank};
 use super::super::house::{BANKS, ZONE};
 use super::super::people::{NAMES, account, finance, id_number, person};
 use super::super::port::{Fault, Outside};
-use super::{DAY, HOUR, World};
+use super::{DAY, HOUR, MINUTE, World};
 
 impl World {
     /// A batch for one bank: mostly people who were not yet paid for this period.
@@ -195,13 +195,37 @@ impl World {
 
     /// Another person approves; whoever proposed it may not.
     pub(super) async fn by_two(&mut self, proposal: i64, what: &str) -> Verdict {
+        self.approved_by_another(proposal, what).await.map(drop)
+    }
+
+    async fn approved_by_another(&mut self, proposal: i64, what: &str) -> Result<bool, Violation> {
         let now = Timestamp::from_millis(self.now());
         if approve(&self.people, &finance("qian"), proposal, now).await.is_ok() {
             return Err(Violation { law: "6: two persons", what: format!("one person alone settled {what}") });
         }
-        let done = approve(&self.people, &finance("sun"), proposal, now).await;
-        self.out(|out| out.say(&format!("two persons settle {what}: {}", done.is_ok())));
+        let is_done = approve(&self.people, &finance("sun"), proposal, now).await.is_ok();
+        self.out(|out| out.say(&format!("two persons settle {what}: {is_done}")));
         self.soon(1);
+        Ok(is_done)
+    }
+
+    /// Another person comes to it when the bank's word is some minutes or hours old.
+    pub(super) fn approved_later(&mut self, proposal: i64, what: String) {
+        let due = self.out(|out| out.now_ms + out.rng.random_range(1..9 * 60) * MINUTE);
+        self.proposed.push((due, proposal, what));
+        self.wakes.insert(due);
+    }
+
+    /// What waits for another person, and its hour came. What cannot be approved any more is withdrawn.
+    pub(super) async fn another_approves(&mut self) -> Verdict {
+        let now = self.now();
+        let (due, waiting) = std::mem::take(&mut self.proposed).into_iter().partition(|(at, ..)| *at <= now);
+        self.proposed = waiting;
+        for (_, proposal, what) in due {
+            if !self.approved_by_another(proposal, &what).await? {
+                _ = withdraw(&self.people, &finance("sun"), proposal, Timestamp::from_millis(now)).await;
+            }
+        }
         Ok(())
     }
 }

@@ -21,10 +21,10 @@ use super::{DAY, World};
 /// What a file in doubt is to two persons who asked its bank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    /// The bank has it, or it lies where the bank will take it.
+    /// The bank has it, or somebody saw that it lies where the bank will take it.
     Sent,
-    /// The bank never saw it.
-    Never,
+    /// The bank does not have it yet.
+    NotYet,
 }
 
 impl World {
@@ -70,6 +70,8 @@ impl World {
             node.life.go_on();
             drop(node.standing.take());
         }
+        // What was proposed since is forgotten with the rest.
+        self.proposed.clear();
         self.db.close().await;
         for node in &self.nodes {
             node.pool.close().await;
@@ -127,8 +129,9 @@ impl World {
         self.by_two(proposal, "publishing goes on").await
     }
 
-    /// Files that wait for a person: two ask the bank, and settle what it says.
-    pub(super) async fn two_persons_say_what_became_of_files(&mut self) -> Verdict {
+    /// Files that wait for a person: one asks the bank, and proposes what it says; what that is worth when another approves it is ours
+    /// to know.
+    pub(super) async fn one_says_what_became_of_files(&mut self) {
         for (id, bank, path) in self.audit.in_doubt().await {
             if self.out(|out| out.rng.random_range(0..4)) != 0 {
                 continue;
@@ -139,14 +142,13 @@ impl World {
             let reason = format!("银行来电核实{path}");
             let asked = file_act(&self.people, &finance("qian"), id, wish, &reason, false, now).await;
             let Ok(Acted::Proposed(proposal, _)) = asked else { continue };
-            self.by_two(proposal, &format!("file {id} {path} {found:?}")).await?;
+            self.approved_later(proposal, format!("file {id} {path} {found:?}"));
         }
-        Ok(())
     }
 }
 
-fn found(out: &Outside, bank: &str, path: &str) -> Found {
-    let lies_there = out.boxes[bank].files.contains_key(&format!("inbox/{path}"));
+fn found(out: &mut Outside, bank: &str, path: &str) -> Found {
+    let is_seen = out.boxes[bank].files.contains_key(&format!("inbox/{path}")) && out.rng.random_range(0..2) == 0;
     let was_taken = out.banks[bank].taken.iter().any(|t| t.slip.path == path);
-    if lies_there || was_taken { Found::Sent } else { Found::Never }
+    if is_seen || was_taken { Found::Sent } else { Found::NotYet }
 }
