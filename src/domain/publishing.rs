@@ -297,6 +297,17 @@ impl TakenBack {
         }
     }
 
+    /// Whether its row names no part from here on, so that a look at what is there never concludes more than it should: at a server
+    /// whose renames are two steps the second one may fail for want of the part, and take the final name away again.
+    #[must_use]
+    pub const fn forgets_parts(self, part_was_there: bool, rename_is_atomic: bool) -> bool {
+        match self {
+            Self::Gone => true,
+            Self::Standing => part_was_there || !rename_is_atomic,
+            Self::Removed => false,
+        }
+    }
+
     /// Where the file goes. What is gone may have been fetched behind the bank's word, which counts only if it was asked since.
     #[must_use]
     pub const fn ends(self) -> FileOutState {

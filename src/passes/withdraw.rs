@@ -29,45 +29,63 @@ pub async fn withdraw(gateway: &Gateway, bank: &str, lease: &Lease, now: Timesta
     for file in files {
         let others = gateway.store.read().await?.went_out_as(&file).await?;
         let others: Vec<String> = others.iter().map(|path| join(&edge.inbox, path)).collect();
-        let found = match look_and_remove(&mut mailbox, &file, (edge, &others)).await {
+        let (found, part_was_there) = match look_and_remove(gateway, &mut mailbox, &file, (edge, &others)).await {
             Err(PassError::Transport(e)) if !e.is_of_the_way() && !e.is_transient() => {
                 done += stop(gateway, &file, FileOutState::Held, &e.to_string(), now).await?;
                 continue;
             }
             other => other?,
         };
-        done += match found {
-            TakenBack::Removed => ended(gateway, &file, lease, now).await?,
-            TakenBack::Standing => {
-                stop(gateway, &file, found.ends(), "taken back, and it stands at the bank under its name: it will be fetched", now).await?
+        let why = match found {
+            TakenBack::Removed => {
+                done += ended(gateway, &file, lease, now).await?;
+                continue;
             }
-            TakenBack::Gone => gone(gateway, &file, now).await?,
+            TakenBack::Standing => "taken back, and it stands at the bank under its name: it will be fetched",
+            TakenBack::Gone => {
+                "nothing of it is there any more, and it may have been out: the bank may have fetched it after it was asked; ask it again"
+            }
         };
+        if found.forgets_parts(part_was_there, edge.rename_is_atomic) {
+            let mut tx = gateway.store.begin().await?;
+            tx.forget_parts(&file, (found == TakenBack::Gone).then_some(now), now).await?;
+            tx.commit().await?;
+        }
+        done += stop(gateway, &file, found.ends(), why, now).await?;
     }
     Ok(done)
 }
 
-/// At the folder that the row's part names, whatever the settings say by now, and under each name that the bank may know.
-async fn look_and_remove(mailbox: &mut Mailbox, file: &FileOut, (edge, others): (&Edge, &[String])) -> Result<TakenBack, PassError> {
+/// At the folder that the row's part names, whatever the settings say by now, and under each name that the bank may know. Also
+/// whether its part was there, and we removed it.
+async fn look_and_remove(
+    gateway: &Gateway,
+    mailbox: &mut Mailbox,
+    file: &FileOut,
+    (edge, others): (&Edge, &[String]),
+) -> Result<(TakenBack, bool), PassError> {
     let own_dir = join(&edge.inbox, &file.dir);
     let (dir, part) = file.part_name.rsplit_once('/').unwrap_or((&own_dir, ""));
     let own = [&file.name, &file.flag_name].into_iter().filter(|name| !name.is_empty()).map(|name| join(dir, name));
     let names: Vec<String> = own.chain(others.iter().cloned()).collect();
     if stands(mailbox, &names).await? {
-        return Ok(TakenBack::Standing);
+        return Ok((TakenBack::Standing, false));
     }
     let part_was_there = if part.is_empty() || part == file.name {
-        remove_all_parts(mailbox, dir, file).await?;
+        remove_parts(gateway, mailbox, dir, file).await?;
         false
     } else {
         remove(mailbox, &file.part_name).await?
     };
-    // Also where the other is gone: left there it would be renamed by a node that slept, and stand beside the next file.
     if !file.flag_part_name.is_empty() {
+        // Renamed behind our first look: its flag belongs to it. Else, left there, a node that slept would set it for the next file.
+        if stands(mailbox, &names).await? {
+            return Ok((TakenBack::Standing, part_was_there));
+        }
         remove(mailbox, &file.flag_part_name).await?;
     }
     // A rename that was under way when the part went has put it there by now.
-    Ok(TakenBack::seen(stands(mailbox, &names).await?, part_was_there, edge.rename_is_atomic))
+    Ok((TakenBack::seen(stands(mailbox, &names).await?, part_was_there, edge.rename_is_atomic), part_was_there))
 }
 
 async fn stands(mailbox: &mut Mailbox, names: &[String]) -> Result<bool, PassError> {
@@ -79,17 +97,26 @@ async fn stands(mailbox: &mut Mailbox, names: &[String]) -> Result<bool, PassErr
     Ok(false)
 }
 
-/// No part is recorded: a node that knows more than this database may still be about to rename one.
-async fn remove_all_parts(mailbox: &mut Mailbox, dir: &str, file: &FileOut) -> Result<(), PassError> {
+/// No part is recorded: a node that knows more than this database may still be about to rename one. What names another file of ours
+/// is that one's: whoever lost the lease may come to this when the next file goes out already.
+async fn remove_parts(gateway: &Gateway, mailbox: &mut Mailbox, dir: &str, file: &FileOut) -> Result<(), PassError> {
     let listing = match mailbox.list(dir).await {
         Err(TransportError::NotFound { .. }) => return Ok(()),
         other => other?,
     };
-    let is_part = |name: &str| [&file.name, &file.flag_name].into_iter().any(|base| Part::named(base, name).is_some());
-    for entry in listing.iter().filter(|e| !e.is_dir && is_part(&e.name)) {
-        remove(mailbox, &entry.path).await?;
+    for entry in listing.iter().filter(|e| !e.is_dir) {
+        let Some(part) = [&file.name, &file.flag_name].into_iter().find_map(|base| Part::named(base, &entry.name)) else { continue };
+        if part.may_be_of(file.id) || !is_ours(gateway, file, part).await? {
+            remove(mailbox, &entry.path).await?;
+        }
     }
     Ok(())
+}
+
+/// Whether this database has the file that a part names.
+async fn is_ours(gateway: &Gateway, file: &FileOut, part: Part) -> Result<bool, PassError> {
+    let other = gateway.store.read().await?.file_if_any(part.file.unwrap_or_default()).await?;
+    Ok(other.is_some_and(|other| (&other.bank, &other.dir, &other.name) == (&file.bank, &file.dir, &file.name)))
 }
 
 /// Whether it was there.
@@ -109,14 +136,6 @@ async fn ended(gateway: &Gateway, file: &FileOut, lease: &Lease, now: Timestamp)
     tx.commit().await?;
     tracing::warn!(file = file.id, bank = file.bank, name = file.name, "file taken back; its lines are planned anew");
     Ok(Done { changed: 1, ..Done::default() })
-}
-
-async fn gone(gateway: &Gateway, file: &FileOut, now: Timestamp) -> Result<Done, PassError> {
-    let mut tx = gateway.store.begin().await?;
-    tx.note_absent(file, now).await?;
-    tx.commit().await?;
-    let why = "nothing of it is there any more, and it may have been out: the bank may have fetched it after it was asked; ask it again";
-    stop(gateway, file, TakenBack::Gone.ends(), why, now).await
 }
 
 /// Gives a file up whose row the caller has read behind its lock: its money goes back, its lines wait for another file.

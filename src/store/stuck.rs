@@ -53,14 +53,14 @@ impl Tx {
         Ok(moved)
     }
 
-    /// Of a file that is taken back nothing is there any more, and no part of it.
+    /// Of a file that is taken back no part is left, and, where it says since when, nothing under its final name.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn note_absent(&mut self, file: &FileOut, now: Timestamp) -> Result<bool, StoreError> {
-        let sql = "update file_out set part_name = '', flag_part_name = '', absent_at = $4, updated_at = $4 \
+    pub async fn forget_parts(&mut self, file: &FileOut, absent_at: Option<Timestamp>, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "update file_out set part_name = '', flag_part_name = '', absent_at = $5, updated_at = $4 \
                    where id = $1 and state = 'withdrawing' and fence = $2 and attempt = $3";
-        self.exec_one(sql, args![file.id, file.fence, file.attempt, now]).await
+        self.exec_one(sql, args![file.id, file.fence, file.attempt, now, absent_at]).await
     }
 
     /// Gives the recurring path of a file that is given up back.

@@ -2,20 +2,23 @@
 //! payments.
 
 use bankgate::domain::file::FileOutState;
-use bankgate::domain::publishing::{Piece, Seen, Standing, TakenBack};
+use bankgate::domain::publishing::{Seen, Standing, TakenBack};
 
-use super::{DATA, FLAG, Next, Pc, World, idle, rest, sealed};
+use super::{DATA, FLAG, Next, Pc, World, idle, part, rest, sealed};
 
 /// Where taking a file back is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Withdrawal {
     LookFirst,
-    /// Whether the data's part was there, where it has come to the flag's.
-    Remove(Piece, bool),
+    Remove,
+    /// Whatever parts lie there: the row names none.
+    RemoveAll,
     /// Whether the part was there and is removed.
     LookAgain(bool),
-    /// That nothing is there is noted.
-    Noted,
+    RemoveFlag(bool),
+    LookLast(bool),
+    /// That there is no part any more is noted.
+    Noted(TakenBack),
 }
 
 impl Next<'_> {
@@ -33,6 +36,15 @@ impl Next<'_> {
             }
             _ => {}
         }
+        if w.row.state == FileOutState::Held {
+            // What was held goes on from where it was stopped: with its parts, by looking; without, from the beginning.
+            let next = match (w.row.copies, w.row.part.is_empty()) {
+                (0, _) => FileOutState::Sealed,
+                (_, false) => FileOutState::Publishing,
+                (_, true) => return,
+            };
+            self.step("two persons let it go on", |w| w.row.state = next);
+        }
     }
 
     /// What two persons took back: the part that the row names goes, and the bank's folder is looked at before and behind that.
@@ -41,31 +53,39 @@ impl Next<'_> {
         let node = &w.nodes[n];
         let stands = w.server.contains_key(DATA) || w.server.contains_key(FLAG);
         match at {
-            Withdrawal::LookFirst if stands => self.stop(n, TakenBack::Standing.ends()),
+            Withdrawal::LookFirst if stands => self.left(n, TakenBack::Standing, false),
             Withdrawal::LookFirst => {
                 let has_part = !p.in_place && !node.row.part.is_empty();
-                let next = if has_part { Withdrawal::Remove(Piece::Data, false) } else { Withdrawal::LookAgain(false) };
+                let next = if has_part { Withdrawal::Remove } else { Withdrawal::RemoveAll };
                 self.step(format!("node {n} finds the final names free"), |w| w.nodes[n].pc = Pc::Withdraw(next));
             }
-            Withdrawal::Remove(piece, was_there) => {
-                let part = if piece == Piece::Data { node.row.part.clone() } else { node.row.flag_part.clone() };
-                let is_there = w.server.contains_key(&part);
-                let next = match piece {
-                    Piece::Data if p.has_flag => Withdrawal::Remove(Piece::Flag, is_there),
-                    Piece::Data => Withdrawal::LookAgain(is_there),
-                    Piece::Flag => Withdrawal::LookAgain(was_there),
-                };
-                self.effect(n, &format!("removes {part}"), Pc::Withdraw(next), |server, _| {
-                    server.remove(&part);
+            Withdrawal::Remove => {
+                let was_there = w.server.contains_key(&node.row.part);
+                self.remove(n, &node.row.part, Withdrawal::LookAgain(was_there));
+            }
+            Withdrawal::RemoveAll => self.effect(n, "removes its parts", Pc::Withdraw(Withdrawal::LookLast(false)), |server, _| {
+                server.retain(|name, _| part(name).is_none_or(|part| !part.may_be_of(node.file)));
+            }),
+            Withdrawal::RemoveFlag(was_there) => self.remove(n, &node.row.flag_part, Withdrawal::LookLast(was_there)),
+            Withdrawal::LookAgain(was_there) if p.has_flag && !p.in_place && !stands => {
+                self.step(format!("node {n} finds the final names free"), |w| {
+                    w.nodes[n].pc = Pc::Withdraw(Withdrawal::RemoveFlag(was_there))
                 });
             }
-            Withdrawal::LookAgain(part_was_there) => match TakenBack::seen(stands, part_was_there, p.is_said_atomic) {
-                TakenBack::Standing => self.stop(n, TakenBack::Standing.ends()),
-                TakenBack::Removed => self.given_up(n),
-                TakenBack::Gone => self.note_absent(n),
-            },
-            Withdrawal::Noted => self.stop(n, TakenBack::Gone.ends()),
+            Withdrawal::LookAgain(was_there) | Withdrawal::LookLast(was_there) => {
+                match TakenBack::seen(stands, was_there, p.is_said_atomic) {
+                    TakenBack::Removed => self.given_up(n),
+                    found @ (TakenBack::Standing | TakenBack::Gone) => self.left(n, found, was_there),
+                }
+            }
+            Withdrawal::Noted(found) => self.stop(n, found.ends()),
         }
+    }
+
+    fn remove(&mut self, n: usize, part: &str, next: Withdrawal) {
+        self.effect(n, &format!("removes {part}"), Pc::Withdraw(next), |server, _| {
+            server.remove(part);
+        });
     }
 
     /// Its part is removed by us: the next file gets its name and its payments.
@@ -83,7 +103,12 @@ impl Next<'_> {
         });
     }
 
-    fn note_absent(&mut self, n: usize) {
+    /// To two persons again.
+    fn left(&mut self, n: usize, found: TakenBack, part_was_there: bool) {
+        if !found.forgets_parts(part_was_there, self.protocol.is_said_atomic) {
+            self.stop(n, found.ends());
+            return;
+        }
         let (seen, now) = (self.world.nodes[n].row.clone(), self.row(n));
         if now.state != FileOutState::Withdrawing || (now.fence, now.attempt) != (seen.fence, seen.attempt) {
             self.step(format!("node {n} finds it moved on"), |w| idle(&mut w.nodes[n]));
@@ -91,11 +116,11 @@ impl Next<'_> {
         }
         let row = Standing { part: String::new(), flag_part: String::new(), ..now };
         for (what, is_known) in [("", true), (", its reply is lost", false)] {
-            self.step(format!("node {n} notes that it is gone{what}"), |w| {
+            self.step(format!("node {n} notes that no part is left, {found:?}{what}"), |w| {
                 w.row = row.clone();
-                w.was_absent = true;
+                w.was_absent = found == TakenBack::Gone;
                 w.nodes[n].row = row.clone();
-                w.nodes[n].pc = Pc::Withdraw(Withdrawal::Noted);
+                w.nodes[n].pc = Pc::Withdraw(Withdrawal::Noted(found));
                 if !is_known {
                     rest(&mut w.nodes[n]);
                 }
