@@ -27,6 +27,8 @@ pub struct Bank {
     pub denied: BTreeSet<i64>,
     /// Of what it did not credit, it said that it had.
     pub boasted: BTreeSet<i64>,
+    /// Files that it wrote it has not executed, and will not.
+    pub barred: BTreeSet<String>,
     /// What moved on the payer's account.
     pub moves: Vec<Move>,
     /// The first midnight.
@@ -119,6 +121,10 @@ pub fn take(out: &mut Outside, code: &'static str) {
         let folder = out.boxes.get_mut(code).unwrap();
         let File { bytes, .. } = folder.files.remove(&path).unwrap();
         folder.files.remove(&flag);
+        if out.banks[code].barred.contains(&name) {
+            out.say(&format!("{code} throws {name} away, as it wrote"));
+            continue;
+        }
         accept(out, code, name, bytes);
     }
 }

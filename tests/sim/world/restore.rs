@@ -136,13 +136,25 @@ impl World {
             if self.out(|out| out.rng.random_range(0..4)) != 0 {
                 continue;
             }
-            let found = self.out(|out| found(out, &bank, &path));
-            let wish = if found == Found::Sent { FileWish::Sent } else { FileWish::Void };
+            let wishes = self.out(|out| match found(out, &bank, &path) {
+                Found::Sent => vec![FileWish::Sent],
+                // What the bank writes it keeps to, whatever comes of the proposal.
+                Found::NotYet if out.rng.random_range(0..5) == 0 => {
+                    out.banks.get_mut(bank.as_str()).unwrap().barred.insert(path.clone());
+                    vec![FileWish::Refused]
+                }
+                Found::NotYet if out.rng.random_range(0..3) == 0 => vec![FileWish::Release, FileWish::Void],
+                Found::NotYet => vec![FileWish::Void],
+            });
             let now = Timestamp::from_millis(self.now());
             let reason = format!("银行来电核实{path}");
-            let asked = file_act(&self.people, &finance("qian"), id, wish, &reason, false, now).await;
-            let Ok(Acted::Proposed(proposal, _)) = asked else { continue };
-            self.approved_later(proposal, format!("file {id} {path} {found:?}"));
+            for wish in wishes {
+                let asked = file_act(&self.people, &finance("qian"), id, wish, &reason, false, now).await;
+                if let Ok(Acted::Proposed(proposal, _)) = asked {
+                    self.approved_later(proposal, format!("file {id} {path} {wish:?}"));
+                    break;
+                }
+            }
         }
     }
 }
