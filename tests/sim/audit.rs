@@ -143,6 +143,8 @@ pub struct Auditor {
     out_before: BTreeSet<(String, String)>,
     /// What had been put away there by then.
     away_before: BTreeMap<(String, String), i64>,
+    /// Where the banks' servers were asked by then to put something, and had not yet.
+    asked_before: BTreeSet<(String, String)>,
     /// Letters that had arrived by then.
     letters_before: BTreeMap<String, u64>,
     /// What all that the laws look at came to when it was looked at last.
@@ -169,22 +171,25 @@ impl Auditor {
         let options = SqliteConnectOptions::new().filename(path).vfs(VFS).pragma("query_only", "on");
         let db = SqliteConnection::connect_with(&options).await.unwrap();
         let (before, replayed) = (BTreeMap::new(), BTreeMap::new());
-        let (out_before, away_before, letters_before) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
-        Self { db, version: -1, before, last_event: 0, replayed, out_before, away_before, letters_before, seen: String::new(), checks: 0 }
+        let (out_before, asked_before) = (BTreeSet::new(), BTreeSet::new());
+        let (away_before, letters_before) = (BTreeMap::new(), BTreeMap::new());
+        let (version, last_event, seen, checks) = (-1, 0, String::new(), 0);
+        Self { db, version, before, last_event, replayed, out_before, away_before, asked_before, letters_before, seen, checks }
     }
 
     /// Another database lies in the place of the one that was looked at, an older one.
     pub async fn begins_anew(&mut self, path: &Path, port: &Port) {
-        let checks = self.checks;
+        let (checks, asked_before) = (self.checks, std::mem::take(&mut self.asked_before));
         *self = Self::open(path).await;
-        self.checks = checks;
         let out = enter(port);
+        (self.checks, self.asked_before) = (checks, asked_before);
+        self.asked_before.extend(out.will_be_renamed());
         for (code, bank) in &out.banks {
             self.out_before.extend(bank.taken.iter().map(|t| ((*code).to_owned(), t.sha256.clone())));
             let lying = out.boxes[code].files.values().map(|f| ((*code).to_owned(), hex::encode(Sha256::digest(&f.bytes))));
             self.out_before.extend(lying);
         }
-        self.away_before = put_away(&out);
+        self.away_before = put_away(&out, &self.asked_before);
         self.letters_before = out.letters.iter().map(|(id, letter)| (id.clone(), letter.copies)).collect();
     }
 
@@ -296,7 +301,7 @@ impl Auditor {
         let picture = self.picture().await;
         let (now, letters, away) = {
             let out = enter(port);
-            (out.now_ms, out.letters.clone(), put_away(&out))
+            (out.now_ms, out.letters.clone(), put_away(&out, &self.asked_before))
         };
         self.what_a_bank_said_is_kept(&away).await?;
         self.nothing_waits_in_silence(&picture, now).await?;

@@ -276,6 +276,14 @@ impl Outside {
         true
     }
 
+    /// What servers were asked to rename and will: bank, and the new name.
+    pub fn will_be_renamed(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        self.late.values().filter_map(|(bank, late)| match late {
+            Late::Rename(_, to) => Some(((*bank).to_owned(), to.clone())),
+            Late::Put(..) | Late::Remove(_) => None,
+        })
+    }
+
     /// When a server next does what it put off.
     pub fn late_at(&self) -> Option<i64> {
         self.late.keys().next().map(|(at, _)| *at)

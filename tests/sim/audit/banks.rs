@@ -45,11 +45,12 @@ fn recovered_money_is_back(p: &Picture, out: &Outside) -> Verdict {
 }
 
 /// What we have moved away at the banks: bank and hash, and whose place it takes by its name.
-pub(super) fn put_away(out: &Outside) -> BTreeMap<(String, String), i64> {
+pub(super) fn put_away(out: &Outside, not: &BTreeSet<(String, String)>) -> BTreeMap<(String, String), i64> {
     let boxes = out.boxes.iter();
     let files = boxes.flat_map(|(code, folder)| folder.files.iter().map(move |(path, file)| (code, path, file)));
     // A flag says nothing by its bytes.
     let away = files.filter(|(_, path, file)| path.starts_with("done/") && !file.bytes.is_empty());
+    let away = away.filter(|(code, path, _)| !not.contains(&((**code).to_owned(), (*path).clone())));
     let id = |path: &str| path.trim_end_matches(".again").rsplit('.').next().and_then(|id| id.parse().ok()).unwrap_or_default();
     away.map(|(code, path, file)| (((*code).to_owned(), hex::encode(Sha256::digest(&file.bytes))), id(path))).collect()
 }
