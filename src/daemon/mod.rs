@@ -16,6 +16,7 @@ pub mod stuck;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,8 @@ const PAUSE_MAX_MILLIS: i64 = 30 * 60_000;
 const FAILED: &str = "pass_failed";
 /// Transient trouble is told after so many failures in a row.
 const FAILURES_TOLD: i64 = 3;
+/// How long until it is tried again to tell what is told at the start.
+const TELL_AGAIN: Duration = Duration::from_secs(15);
 
 /// What wakes the tasks before their timer, and shows that they turn.
 #[derive(Clone, Debug, Default)]
@@ -115,7 +118,7 @@ pub async fn serve(gateway: Arc<Gateway>, clock: &Clock, wake: &Wake, stop: &Can
     for edge in edges {
         tasks.spawn(until(stop.clone(), edge.run()));
     }
-    tell_of_banks_without_mailbox(&gateway, clock.now()).await?;
+    tasks.spawn(until(stop.clone(), tell_at_last(Arc::clone(&gateway), clock.now())));
     while let Some(ended) = tasks.join_next().await {
         if let Err(e) = ended {
             stop.cancel();
@@ -126,6 +129,14 @@ pub async fn serve(gateway: Arc<Gateway>, clock: &Clock, wake: &Wake, stop: &Can
     tx.drop_leases(&gateway.holder).await?;
     tx.commit().await?;
     guard::at_the_end(&gateway).await
+}
+
+/// Until it is told: a database that is away for a moment ends nothing here.
+async fn tell_at_last(gateway: Arc<Gateway>, now: Timestamp) {
+    while let Err(e) = tell_of_banks_without_mailbox(&gateway, now).await {
+        tracing::warn!(error = %e, "not told yet which banks have no mailbox");
+        tokio::time::sleep(TELL_AGAIN).await;
+    }
 }
 
 /// A bank that agreements name and the settings do not would wait in silence: nobody visits its edge.
@@ -582,6 +593,6 @@ async fn renew(gateway: &Gateway, lease: &Lease) -> Result<bool, PassError> {
     Ok(is_ours)
 }
 
-fn millis(duration: std::time::Duration) -> i64 {
+fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

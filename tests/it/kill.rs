@@ -93,11 +93,17 @@ fn a_database_that_falls_silent_in_the_middle_of_an_answer_is_not_waited_for() {
     until("it to run", || world.seen(0));
     world.database.set(Fault::Hold(Way::Back, 6_000));
     world.database.cut_all();
-    until("the desk and both edges to wait", || (world.database.held() >= 3).then_some(()));
+    // On a machine that is short of breath the time of the first is over before the last has its answer cut.
+    let is_over = |world: &World| world.database.held() >= 3 || world.logs().contains("beginning anew");
+    until("the desk and both edges to wait", || is_over(&world).then_some(()));
     world.database.set(Fault::None);
     until("it to begin anew", || world.logs().contains("beginning anew").then_some(()));
     world.release(0, 5);
-    until("both banks to have their file", || world.banks.iter().all(|bank| bank.ledger(|ledger| ledger.taken.len() == 1)).then_some(()));
+    until("both banks to have their file", || {
+        // What failed while the server was silent is tried again by and by; how long that takes is not asked here.
+        world.psql("update edge set next_at = 0");
+        world.banks.iter().all(|bank| bank.ledger(|ledger| ledger.taken.len() == 1)).then_some(())
+    });
     world.settle();
     auditor::verdict(&world);
 }
