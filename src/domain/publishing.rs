@@ -273,6 +273,31 @@ impl Look {
     }
 }
 
+/// One step of taking back what two persons give up because the bank has no copy (收回).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Retreat {
+    /// Whether it stands under a name that the bank looks at: then no further step is taken.
+    Look,
+    /// The part that its row names goes.
+    RemovePart,
+    /// Its row names none: whatever parts of it lie there go.
+    RemoveParts,
+    /// The part of its flag that its row names goes.
+    RemoveFlagPart,
+}
+
+/// What taking a file back does, in this order. A rename that was under way when its part went has put it there by the next look. Its flag
+/// belongs to it as long as it may stand; left there, a node that slept would set it for the next file.
+#[must_use]
+pub const fn retreat(has_part: bool, has_flag_part: bool) -> &'static [Retreat] {
+    use Retreat::{Look, RemoveFlagPart, RemovePart, RemoveParts};
+    match (has_part, has_flag_part) {
+        (true, true) => &[Look, RemovePart, Look, RemoveFlagPart, Look],
+        (true, false) => &[Look, RemovePart, Look],
+        (false, _) => &[Look, RemoveParts, Look],
+    }
+}
+
 /// What a look at the bank's folder shows of a file that two persons give up because the bank has no copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TakenBack {
@@ -298,12 +323,13 @@ impl TakenBack {
     }
 
     /// Whether its row names no part from here on, so that a look at what is there never concludes more than it should: at a server
-    /// whose renames are two steps the second one may fail for want of the part, and take the final name away again.
+    /// whose renames are two steps the second one may fail for want of the part, and take the final name away again. What stands there
+    /// is not gone either, whatever an earlier look said.
     #[must_use]
-    pub const fn forgets_parts(self, part_was_there: bool, rename_is_atomic: bool) -> bool {
+    pub const fn forgets(self, (part_was_there, was_absent): (bool, bool), rename_is_atomic: bool) -> bool {
         match self {
             Self::Gone => true,
-            Self::Standing => part_was_there || !rename_is_atomic,
+            Self::Standing => part_was_there || was_absent || !rename_is_atomic,
             Self::Removed => false,
         }
     }

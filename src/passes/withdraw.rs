@@ -2,16 +2,16 @@
 //!
 //! The part that the row names is the single source of a publication. Once *we* have removed it, no rename of anybody, however
 //! late, can put the file out, and its lines may be planned anew. A part that is not there any more may have been renamed
-//! after the bank looked; what was written in place, or what a database forgot, has none. Of such a file the bank's word counts
-//! only behind a look that found nothing of it: what lay in its folder until then it may have fetched since it was asked. It is in
-//! doubt again, now with nothing left that the bank could fetch, so that its next word settles it. What stands under its final
-//! name contradicts the bank's word, and is held.
+//! after the bank looked; what a database forgot has none, and may have gone out under another name. Of such a file the bank's word
+//! counts only behind a look that found nothing of it: what lay in its folder until then it may have fetched since it was asked. It is
+//! in doubt again, now with nothing left that the bank could fetch, so that its next word settles it. What stands under a final
+//! name contradicts the bank's word, and is held. What is written in place is not given up at all (`domain::publishing::taken_back`).
 
 use super::plan::{give_path_back, regroup, unreserve};
 use super::publish::stop;
 use super::{Done, Edge, Gateway, PassError, join, refund};
 use crate::domain::file::{FileKind, FileOutState};
-use crate::domain::publishing::{Part, TakenBack};
+use crate::domain::publishing::{Part, Retreat, TakenBack, retreat};
 use crate::domain::time::Timestamp;
 use crate::store::outbound::{FileOut, Lease};
 use crate::store::sql::Tx;
@@ -28,7 +28,6 @@ pub async fn withdraw(gateway: &Gateway, bank: &str, lease: &Lease, now: Timesta
     let mut mailbox = edge.transport.open().await?;
     for file in files {
         let others = gateway.store.read().await?.went_out_as(&file).await?;
-        let others: Vec<String> = others.iter().map(|path| join(&edge.inbox, path)).collect();
         let (found, part_was_there) = match look_and_remove(gateway, &mut mailbox, &file, (edge, &others)).await {
             Err(PassError::Transport(e)) if !e.is_of_the_way() && !e.is_transient() => {
                 done += stop(gateway, &file, FileOutState::Held, &e.to_string(), now).await?;
@@ -46,7 +45,7 @@ pub async fn withdraw(gateway: &Gateway, bank: &str, lease: &Lease, now: Timesta
                 "nothing of it is there any more, and it may have been out: the bank may have fetched it after it was asked; ask it again"
             }
         };
-        if found.forgets_parts(part_was_there, edge.rename_is_atomic) {
+        if found.forgets((part_was_there, file.absent_at.is_some()), edge.rename_is_atomic) {
             let mut tx = gateway.store.begin().await?;
             tx.forget_parts(&file, (found == TakenBack::Gone).then_some(now), now).await?;
             tx.commit().await?;
@@ -67,25 +66,23 @@ async fn look_and_remove(
     let own_dir = join(&edge.inbox, &file.dir);
     let (dir, part) = file.part_name.rsplit_once('/').unwrap_or((&own_dir, ""));
     let own = [&file.name, &file.flag_name].into_iter().filter(|name| !name.is_empty()).map(|name| join(dir, name));
-    let names: Vec<String> = own.chain(others.iter().cloned()).collect();
-    if stands(mailbox, &names).await? {
-        return Ok((TakenBack::Standing, false));
-    }
-    let part_was_there = if part.is_empty() || part == file.name {
-        remove_parts(gateway, mailbox, dir, file).await?;
-        false
-    } else {
-        remove(mailbox, &file.part_name).await?
-    };
-    if !file.flag_part_name.is_empty() {
-        // Renamed behind our first look: its flag belongs to it. Else, left there, a node that slept would set it for the next file.
-        if stands(mailbox, &names).await? {
-            return Ok((TakenBack::Standing, part_was_there));
+    let names: Vec<String> = own.chain(others.iter().map(|path| join(&edge.inbox, path))).collect();
+    // Whatever its row names, what went out under another name did not go out by that part.
+    let is_only_source = !part.is_empty() && part != file.name && others.is_empty();
+    let mut part_was_there = false;
+    for step in retreat(is_only_source, !file.flag_part_name.is_empty()) {
+        match step {
+            Retreat::Look => {
+                if stands(mailbox, &names).await? {
+                    return Ok((TakenBack::Standing, part_was_there));
+                }
+            }
+            Retreat::RemovePart => part_was_there = remove(mailbox, &file.part_name).await?,
+            Retreat::RemoveParts => remove_parts(gateway, mailbox, file, (edge, &names)).await?,
+            Retreat::RemoveFlagPart => drop(remove(mailbox, &file.flag_part_name).await?),
         }
-        remove(mailbox, &file.flag_part_name).await?;
     }
-    // A rename that was under way when the part went has put it there by now.
-    Ok((TakenBack::seen(stands(mailbox, &names).await?, part_was_there, edge.rename_is_atomic), part_was_there))
+    Ok((TakenBack::seen(false, part_was_there, edge.rename_is_atomic), part_was_there))
 }
 
 async fn stands(mailbox: &mut Mailbox, names: &[String]) -> Result<bool, PassError> {
@@ -99,24 +96,32 @@ async fn stands(mailbox: &mut Mailbox, names: &[String]) -> Result<bool, PassErr
 
 /// No part is recorded: a node that knows more than this database may still be about to rename one. What names another file of ours
 /// is that one's: whoever lost the lease may come to this when the next file goes out already.
-async fn remove_parts(gateway: &Gateway, mailbox: &mut Mailbox, dir: &str, file: &FileOut) -> Result<(), PassError> {
-    let listing = match mailbox.list(dir).await {
-        Err(TransportError::NotFound { .. }) => return Ok(()),
-        other => other?,
-    };
-    for entry in listing.iter().filter(|e| !e.is_dir) {
-        let Some(part) = [&file.name, &file.flag_name].into_iter().find_map(|base| Part::named(base, &entry.name)) else { continue };
-        if part.may_be_of(file.id) || !is_ours(gateway, file, part).await? {
-            remove(mailbox, &entry.path).await?;
+async fn remove_parts(
+    gateway: &Gateway,
+    mailbox: &mut Mailbox,
+    file: &FileOut,
+    (edge, names): (&Edge, &[String]),
+) -> Result<(), PassError> {
+    for (dir, base) in names.iter().map(|name| name.rsplit_once('/').unwrap_or(("", name))) {
+        let listing = match mailbox.list(dir).await {
+            Err(TransportError::NotFound { .. }) => continue,
+            other => other?,
+        };
+        for entry in listing.iter().filter(|e| !e.is_dir) {
+            let Some(part) = Part::named(base, &entry.name) else { continue };
+            if part.may_be_of(file.id) || !is_ours(gateway, edge, (file, part), (dir, base)).await? {
+                remove(mailbox, &entry.path).await?;
+            }
         }
     }
     Ok(())
 }
 
-/// Whether this database has the file that a part names.
-async fn is_ours(gateway: &Gateway, file: &FileOut, part: Part) -> Result<bool, PassError> {
-    let other = gateway.store.read().await?.file_if_any(part.file.unwrap_or_default()).await?;
-    Ok(other.is_some_and(|other| (&other.bank, &other.dir, &other.name) == (&file.bank, &file.dir, &file.name)))
+/// Whether this database has the file that a part names, and it goes out under this name.
+async fn is_ours(gateway: &Gateway, edge: &Edge, (file, part): (&FileOut, Part), (dir, base): (&str, &str)) -> Result<bool, PassError> {
+    let Some(other) = gateway.store.read().await?.file_if_any(part.file.unwrap_or_default()).await? else { return Ok(false) };
+    let is_there = other.bank == file.bank && join(&edge.inbox, &other.dir) == dir;
+    Ok(is_there && [&other.name, &other.flag_name].into_iter().any(|name| name == base))
 }
 
 /// Whether it was there.

@@ -377,7 +377,7 @@ impl Next<'_> {
                 let pc = match w.row.state {
                     FileOutState::Sealed | FileOutState::Uploading => Pc::Stamp,
                     FileOutState::Publishing => Pc::Looking,
-                    FileOutState::Withdrawing => Pc::Withdraw(Withdrawal::LookFirst),
+                    FileOutState::Withdrawing => Pc::Withdraw(Withdrawal::BEGUN),
                     FileOutState::Planned
                     | FileOutState::Sent
                     | FileOutState::Accepted

@@ -2,23 +2,21 @@
 //! payments.
 
 use bankgate::domain::file::FileOutState;
-use bankgate::domain::publishing::{Seen, Standing, TakenBack};
+use bankgate::domain::publishing::{Retreat, Seen, Standing, TakenBack, retreat};
 
 use super::{DATA, FLAG, Next, Pc, World, idle, part, rest, sealed};
 
 /// Where taking a file back is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Withdrawal {
-    LookFirst,
-    Remove,
-    /// Whatever parts lie there: the row names none.
-    RemoveAll,
-    /// Whether the part was there and is removed.
-    LookAgain(bool),
-    RemoveFlag(bool),
-    LookLast(bool),
+    /// Before this step; whether its part was there and is removed.
+    Step(usize, bool),
     /// That there is no part any more is noted.
     Noted(TakenBack),
+}
+
+impl Withdrawal {
+    pub const BEGUN: Self = Self::Step(0, false);
 }
 
 impl Next<'_> {
@@ -51,39 +49,33 @@ impl Next<'_> {
     pub(super) fn withdraw(&mut self, n: usize, at: Withdrawal) {
         let (p, w) = (self.protocol, self.world);
         let node = &w.nodes[n];
-        let stands = w.server.contains_key(DATA) || w.server.contains_key(FLAG);
-        match at {
-            Withdrawal::LookFirst if stands => self.left(n, TakenBack::Standing, false),
-            Withdrawal::LookFirst => {
-                let has_part = !p.in_place && !node.row.part.is_empty();
-                let next = if has_part { Withdrawal::Remove } else { Withdrawal::RemoveAll };
-                self.step(format!("node {n} finds the final names free"), |w| w.nodes[n].pc = Pc::Withdraw(next));
+        let (at, was_there) = match at {
+            Withdrawal::Step(at, was_there) => (at, was_there),
+            Withdrawal::Noted(found) => return self.stop(n, found.ends()),
+        };
+        let next = |was_there| Pc::Withdraw(Withdrawal::Step(at + 1, was_there));
+        let has_part = !p.in_place && !node.row.part.is_empty();
+        match retreat(has_part, p.has_flag).get(at) {
+            Some(Retreat::Look) if w.server.contains_key(DATA) || w.server.contains_key(FLAG) => {
+                self.left(n, TakenBack::Standing, was_there)
             }
-            Withdrawal::Remove => {
-                let was_there = w.server.contains_key(&node.row.part);
-                self.remove(n, &node.row.part, Withdrawal::LookAgain(was_there));
+            Some(Retreat::Look) if at + 1 < retreat(has_part, p.has_flag).len() => {
+                self.step(format!("node {n} finds the final names free"), |w| w.nodes[n].pc = next(was_there));
             }
-            Withdrawal::RemoveAll => self.effect(n, "removes its parts", Pc::Withdraw(Withdrawal::LookLast(false)), |server, _| {
+            Some(Retreat::Look) | None => match TakenBack::seen(false, was_there, p.is_said_atomic) {
+                TakenBack::Removed => self.given_up(n),
+                found @ (TakenBack::Standing | TakenBack::Gone) => self.left(n, found, was_there),
+            },
+            Some(Retreat::RemovePart) => self.remove(n, &node.row.part, next(w.server.contains_key(&node.row.part))),
+            Some(Retreat::RemoveFlagPart) => self.remove(n, &node.row.flag_part, next(was_there)),
+            Some(Retreat::RemoveParts) => self.effect(n, "removes its parts", next(was_there), |server, _| {
                 server.retain(|name, _| part(name).is_none_or(|part| !part.may_be_of(node.file)));
             }),
-            Withdrawal::RemoveFlag(was_there) => self.remove(n, &node.row.flag_part, Withdrawal::LookLast(was_there)),
-            Withdrawal::LookAgain(was_there) if p.has_flag && !p.in_place && !stands => {
-                self.step(format!("node {n} finds the final names free"), |w| {
-                    w.nodes[n].pc = Pc::Withdraw(Withdrawal::RemoveFlag(was_there))
-                });
-            }
-            Withdrawal::LookAgain(was_there) | Withdrawal::LookLast(was_there) => {
-                match TakenBack::seen(stands, was_there, p.is_said_atomic) {
-                    TakenBack::Removed => self.given_up(n),
-                    found @ (TakenBack::Standing | TakenBack::Gone) => self.left(n, found, was_there),
-                }
-            }
-            Withdrawal::Noted(found) => self.stop(n, found.ends()),
         }
     }
 
-    fn remove(&mut self, n: usize, part: &str, next: Withdrawal) {
-        self.effect(n, &format!("removes {part}"), Pc::Withdraw(next), |server, _| {
+    fn remove(&mut self, n: usize, part: &str, next: Pc) {
+        self.effect(n, &format!("removes {part}"), next, |server, _| {
             server.remove(part);
         });
     }
@@ -105,7 +97,7 @@ impl Next<'_> {
 
     /// To two persons again.
     fn left(&mut self, n: usize, found: TakenBack, part_was_there: bool) {
-        if !found.forgets_parts(part_was_there, self.protocol.is_said_atomic) {
+        if !found.forgets((part_was_there, self.world.was_absent), self.protocol.is_said_atomic) {
             self.stop(n, found.ends());
             return;
         }
