@@ -1,5 +1,5 @@
 //! Files of the banks are seen, copied, hashed, kept and registered (收取). Nothing is read for its meaning here, and nothing
-//! leaves the bank's folder before it was applied. A listing that fails is an error, never an empty folder.
+//! is asked to leave the bank's folder before it was applied. A listing that fails is an error, never an empty folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use chrono::{Days, NaiveDate};
 
+use super::put_away::put_away;
 use super::{Done, Edge, Gateway, PassError, Tried, join};
 use crate::domain::exchange::InboundKind;
 use crate::domain::file::{FileInState, FileOutState};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::format::{InboundName, Profile, Readiness, Response};
+use crate::store::away::Move;
 use crate::store::desk::NewIncident;
 use crate::store::inbound::{FileIn, NewFileIn};
 use crate::store::sql::Tx;
@@ -25,15 +27,25 @@ const RETURNS_EVERY_MINUTES: i64 = 60;
 
 /// A file that a listing shows and a profile recognises.
 #[derive(Clone, Debug)]
-struct Sight {
-    dir: String,
-    entry: Entry,
-    name: InboundName,
+pub(super) struct Sight {
+    /// The bank's folder and its name there.
+    pub dir: String,
+    pub file: String,
+    /// Size and time.
+    pub entry: Entry,
+    pub name: InboundName,
+    /// It was moved away before anybody had read it, and lies there.
+    pub aside: Option<Move>,
 }
 
 impl Sight {
-    fn path(&self) -> String {
-        join(&self.dir, &self.entry.name)
+    pub fn path(&self) -> String {
+        join(&self.dir, &self.file)
+    }
+
+    /// Under what it is remembered: what was moved away is not what stands in its place now.
+    fn seen_as(&self) -> String {
+        self.aside.as_ref().map_or_else(|| self.path(), |aside| aside.path.clone())
     }
 }
 
@@ -84,7 +96,7 @@ pub async fn collect(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Do
             }
         }
     }
-    tried.note(put_away(gateway, edge, bank, &mut mailbox, now).await);
+    tried.note(put_away(gateway, (edge, bank), &mut mailbox, now).await);
     tried.end()
 }
 
@@ -107,16 +119,16 @@ async fn late_dirs(gateway: &Gateway, bank: &str, profile: &Profile, current: &[
     Ok(due)
 }
 
-fn recognised(profile: &Profile, dir: &str, entries: Vec<Entry>) -> Vec<Sight> {
-    entries
-        .into_iter()
-        .filter(|e| !e.is_dir)
-        .filter_map(|entry| profile.recognise(&join(dir, &entry.name)).map(|name| Sight { dir: dir.to_owned(), entry, name }))
-        .collect()
+pub(super) fn recognised(profile: &Profile, dir: &str, entries: Vec<Entry>) -> Vec<Sight> {
+    let sight = |entry: Entry| {
+        let name = profile.recognise(&join(dir, &entry.name))?;
+        Some(Sight { dir: dir.to_owned(), file: entry.name.clone(), entry, name, aside: None })
+    };
+    entries.into_iter().filter(|e| !e.is_dir).filter_map(sight).collect()
 }
 
 /// Files of one kind and key belong together.
-fn sets(sights: Vec<Sight>) -> Vec<Vec<Sight>> {
+pub(super) fn sets(sights: Vec<Sight>) -> Vec<Vec<Sight>> {
     let mut sets: BTreeMap<(String, String), Vec<Sight>> = BTreeMap::new();
     for sight in sights {
         sets.entry((sight.name.kind.code().to_owned(), sight.name.key.clone())).or_default().push(sight);
@@ -124,12 +136,12 @@ fn sets(sights: Vec<Sight>) -> Vec<Vec<Sight>> {
     sets.into_values().collect()
 }
 
-struct Run<'a> {
-    gateway: &'a Gateway,
-    edge: &'a Edge,
-    bank: &'a str,
-    profile: &'a Profile,
-    now: Timestamp,
+pub(super) struct Run<'a> {
+    pub gateway: &'a Gateway,
+    pub edge: &'a Edge,
+    pub bank: &'a str,
+    pub profile: &'a Profile,
+    pub now: Timestamp,
 }
 
 /// Whether a set may be taken.
@@ -151,22 +163,22 @@ struct Kept {
 
 impl Run<'_> {
     /// Leaves out sets that were taken just as they stand: at a bank that keeps its files, nearly all. They are asked for together.
-    async fn unknown(&self, sets: Vec<Vec<Sight>>) -> Result<Vec<Vec<Sight>>, PassError> {
-        let paths: Vec<String> = sets.iter().flatten().map(Sight::path).collect();
+    pub async fn unknown(&self, sets: Vec<Vec<Sight>>) -> Result<Vec<Vec<Sight>>, PassError> {
+        let paths: Vec<String> = sets.iter().flatten().map(Sight::seen_as).collect();
         if paths.is_empty() {
             return Ok(sets);
         }
         let taken = self.gateway.store.read().await?.taken_as(self.bank, &paths).await?;
         let is_taken = |sight: &Sight| {
             taken
-                .get(&sight.path())
+                .get(&sight.seen_as())
                 .is_some_and(|(bytes, at)| u64::try_from(*bytes) == Ok(sight.entry.bytes) && *at == sight.entry.modified_s)
         };
         Ok(sets.into_iter().filter(|set| !set.iter().all(is_taken)).collect())
     }
 
     /// Takes a set once every file of it is there and whole.
-    async fn take(&self, mailbox: &mut Mailbox, set: Vec<Sight>) -> Result<Done, PassError> {
+    pub async fn take(&self, mailbox: &mut Mailbox, set: Vec<Sight>) -> Result<Done, PassError> {
         match self.readiness(&set).await? {
             Ready::Yes => {}
             Ready::Settling => return Ok(Done { unsettled: 1, ..Done::default() }),
@@ -174,7 +186,7 @@ impl Run<'_> {
         }
         let mut kept = Vec::with_capacity(set.len());
         for sight in set {
-            let path = join(&self.edge.outbox, &sight.path());
+            let path = sight.aside.as_ref().map_or_else(|| join(&self.edge.outbox, &sight.path()), |aside| aside.path.clone());
             let (sha256, bytes) = self.copy(mailbox, &path).await?;
             if bytes != sight.entry.bytes {
                 // It grew while we read: not whole. The next listing shows the new size.
@@ -195,16 +207,18 @@ impl Run<'_> {
     async fn readiness(&self, set: &[Sight]) -> Result<Ready, PassError> {
         let Some(kind) = set.first().map(|s| s.name.kind) else { return Ok(Ready::No) };
         let roles = self.profile.roles(kind);
-        let complete = roles.iter().filter(|r| r.required).all(|r| set.iter().any(|s| s.name.role == r.role));
+        let missing: Vec<&str> =
+            roles.iter().filter(|r| r.required && !set.iter().any(|s| s.name.role == r.role)).map(|r| r.role.as_str()).collect();
         let must_settle = match self.profile.readiness(kind) {
             Readiness::Stable | Readiness::Pair => true,
             Readiness::Flag | Readiness::Rename => false,
         };
         let mut tx = self.gateway.store.begin().await?;
+        let complete = missing.is_empty() || self.came_before(&mut tx, set, &missing).await?;
         let (mut all_known, mut settled) = (true, true);
         for sight in set {
             let size = (sight.entry.bytes, sight.entry.modified_s);
-            let seen = tx.sighting(self.bank, &sight.path()).await?;
+            let seen = tx.sighting(self.bank, &sight.seen_as()).await?;
             let same = seen.filter(|(bytes, modified, _, _)| u64::try_from(*bytes) == Ok(size.0) && *modified == size.1);
             match same {
                 Some((_, _, at, file)) => {
@@ -213,7 +227,7 @@ impl Run<'_> {
                 }
                 None => {
                     (all_known, settled) = (false, false);
-                    tx.sight(self.bank, &sight.path(), size, None, self.now).await?;
+                    tx.sight(self.bank, &sight.seen_as(), size, None, self.now).await?;
                 }
             }
         }
@@ -223,6 +237,17 @@ impl Run<'_> {
             (true, false) => Ready::Settling,
             (false, _) => Ready::No,
         })
+    }
+
+    /// Whether what a set lacks came once: the rest of what was moved away lies where it was moved to.
+    async fn came_before(&self, tx: &mut Tx, set: &[Sight], missing: &[&str]) -> Result<bool, PassError> {
+        let Some(aside) = set.iter().find(|s| s.aside.is_some()) else { return Ok(false) };
+        for role in missing {
+            if tx.files_of_key(self.bank, aside.name.kind, &aside.name.key, role).await?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Copies a file into the archive under what its bytes hash to.
@@ -257,7 +282,7 @@ impl Run<'_> {
                 kind: file.sight.name.kind,
                 role: &file.sight.name.role,
                 dir: &file.sight.dir,
-                name: &file.sight.entry.name,
+                name: &file.sight.file,
                 key: &file.sight.name.key,
                 sha256: &file.sha256,
                 bytes: file.bytes,
@@ -277,7 +302,12 @@ impl Run<'_> {
                 }
             };
             let size = (file.sight.entry.bytes, file.sight.entry.modified_s);
-            tx.sight(self.bank, &file.sight.path(), size, known, self.now).await?;
+            tx.sight(self.bank, &file.sight.seen_as(), size, known, self.now).await?;
+            if let (Some(aside), Some(known)) = (&file.sight.aside, known) {
+                tx.mark_moved(known, 1).await?;
+                tx.end_move(aside).await?;
+                tx.close_incident(&replaced(aside), self.now).await?;
+            }
         }
         if let (FileInState::Archived, Some(set)) = (state, answer_set) {
             // The other half of a pair may have been right all along: it is read again, beside what is new.
@@ -293,7 +323,7 @@ impl Run<'_> {
             self.alarm(&mut tx, first, why).await?;
         }
         tx.commit().await?;
-        tracing::info!(bank = self.bank, name = first.sight.entry.name, files = kept.len(), state = state.code(), "answer collected");
+        tracing::info!(bank = self.bank, name = first.sight.file, files = kept.len(), state = state.code(), "answer collected");
         Ok(Done { changed: u64::from(answer_set.is_some()), ..Done::default() })
     }
 
@@ -356,7 +386,7 @@ impl Run<'_> {
     }
 
     async fn alarm(&self, tx: &mut Tx, file: &Kept, why: &str) -> Result<(), PassError> {
-        let name = &file.sight.entry.name;
+        let name = &file.sight.file;
         let what = self.gateway.say(Words::new(
             format!("银行{}又发来同一批次但内容不同的文件{name}，两份均已留存，后到的一份未入账：{why}", self.bank),
             format!(
@@ -407,79 +437,9 @@ fn starts_with(earlier: &Path, later: &Path) -> Result<bool, PassError> {
     }
 }
 
-/// Moves applied files away at the bank, then looks at what was moved: other bytes are a new arrival, never lost.
-async fn put_away(gateway: &Gateway, edge: &Edge, bank: &str, mailbox: &mut Mailbox, now: Timestamp) -> Result<Done, PassError> {
-    let mut done = Done::default();
-    let files = gateway.store.read().await?.files_unmoved(bank).await?;
-    for file in files {
-        let how = if edge.done.is_empty() { Some(2) } else { move_away(gateway, edge, mailbox, &file, now).await? };
-        let Some(how) = how else { continue };
-        let mut tx = gateway.store.begin().await?;
-        tx.mark_moved(file.id, how).await?;
-        if how == 1 {
-            tx.forget_sighting(bank, &file.path()).await?;
-        }
-        tx.commit().await?;
-        done.changed += u64::from(how == 1);
-    }
-    Ok(done)
-}
-
-/// Whether it lies there now (1) or stays (2). `None`: neither yet.
-async fn move_away(gateway: &Gateway, edge: &Edge, mailbox: &mut Mailbox, file: &FileIn, now: Timestamp) -> Result<Option<i64>, PassError> {
-    let from = join(&edge.outbox, &file.path());
-    let dir = join(&edge.done, &file.dir);
-    let to = join(&dir, &format!("{}.{}", file.name, file.id));
-    // Whoever moved it may have died before looking at what that was.
-    if mailbox.stat(&to).await?.is_none() {
-        if mailbox.stat(&from).await?.is_none() {
-            return Ok(Some(2));
-        }
-        mailbox.ensure_dir(&dir).await?;
-        match mailbox.rename(&from, &to).await {
-            Ok(()) => {}
-            // Moving is refused here: leave it, and remember that it was dealt with.
-            Err(TransportError::PermissionDenied { .. } | TransportError::AlreadyExists { .. }) => return Ok(Some(2)),
-            Err(e) => return Err(e.into()),
-        }
-    }
-    let moved = mailbox.digest(&to).await?;
-    if moved.sha256 != file.sha256 {
-        if mailbox.stat(&from).await?.is_some() && !is_cleared(mailbox, &from, &format!("{to}.again"), &file.sha256).await? {
-            return Ok(None);
-        }
-        let back = mailbox.rename(&to, &from).await;
-        let what = gateway.say(Words::new(
-            format!("银行{}在归档瞬间替换了文件{}，已放回待收", file.bank, file.name),
-            format!("bank {} replaced {} while it was being put away; it was put back to be collected", file.bank, file.name),
-        ));
-        let next_step = gateway.say(Words::new("无需处理，系统会按新文件收取", "nothing to do: it will be collected as a new file"));
-        let key = format!("replaced:{}:{}", file.id, moved.sha256);
-        gateway
-            .tell(&NewIncident { key: &key, kind: "inbound_replaced", bank: &file.bank, what: &what, next_step: &next_step }, now)
-            .await?;
-        back?;
-        // Size and second may be those of the file that was applied: it must look new.
-        let mut tx = gateway.store.begin().await?;
-        tx.forget_sighting(&file.bank, &file.path()).await?;
-        tx.commit().await?;
-        return Ok(Some(2));
-    }
-    Ok(Some(1))
-}
-
-/// Whether the place of a file is free again: what has come there since, and is this file once more, is moved aside. Another
-/// arrival stays, and goes first.
-async fn is_cleared(mailbox: &mut Mailbox, place: &str, aside: &str, sha256: &str) -> Result<bool, PassError> {
-    if mailbox.digest(place).await?.sha256 != sha256 {
-        return Ok(false);
-    }
-    mailbox.rename(place, aside).await?;
-    let is_same = mailbox.digest(aside).await?.sha256 == sha256;
-    if !is_same {
-        mailbox.rename(aside, place).await?;
-    }
-    Ok(is_same)
+/// The trouble that another file was moved away.
+pub(super) fn replaced(aside: &Move) -> String {
+    format!("replaced:{}:{}", aside.file_in, aside.attempt)
 }
 
 /// Where the kept bytes of a registered file are.

@@ -42,6 +42,8 @@ pub mod plan;
 pub mod publication;
 /// Sealed files reach the bank, once.
 pub mod publish;
+/// What was dealt with is moved away at the bank.
+mod put_away;
 /// What we instructed, what the bank answered, what the statement shows.
 pub mod reconcile;
 /// Money that nobody may keep goes back to the treasury.

@@ -371,25 +371,6 @@ impl Tx {
         Ok(true)
     }
 
-    /// Applied or settled files that still lie in a bank's outbox.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn files_unmoved(&mut self, bank: &str) -> Result<Vec<FileIn>, StoreError> {
-        let sql = format!(
-            "{FILE_IN} where bank = $1 and moved = 0 and state in ('applied', 'duplicate', 'superseded', 'rejected') order by id limit 500"
-        );
-        self.rows(sqlx::AssertSqlSafe(sql), args![bank]).await?.iter().map(file_in).collect()
-    }
-
-    /// Remembers that a file was moved away at the bank (1) or must stay there (2).
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn mark_moved(&mut self, id: i64, how: i64) -> Result<bool, StoreError> {
-        self.exec_one("update file_in set moved = $2 where id = $1 and moved = 0", args![id, how]).await
-    }
-
     /// Records a file as answered in every line, and gives a recurring path back.
     ///
     /// # Errors

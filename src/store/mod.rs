@@ -6,6 +6,8 @@ pub mod admission;
 pub mod aftermath;
 /// Answer lines, proven and applied.
 pub mod answers;
+/// Banks' files that were moved away, and what lies there.
+pub mod away;
 /// Blocks of instruction numbers: regrouped, given up, taken back.
 pub mod blocks;
 /// Many rows at once.

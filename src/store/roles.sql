@@ -38,15 +38,16 @@ grant insert, update on {schema}.at_gate, {schema}.counter, {schema}.admission, 
   {schema}.file_in, {schema}.account, {schema}.failure_case, {schema}.outbox_mail, {schema}.incident, {schema}.proposal,
   {schema}.lease, {schema}.edge, {schema}.sighting, {schema}.remainder, {schema}.waiting_return, {schema}.ineligible_news, {schema}.refund_order, {schema}.refund_line,
   {schema}.break_item, {schema}.reconciled, {schema}.reconcile_mark, {schema}.period_close, {schema}.publication, {schema}.expected_file, {schema}.enquiry,
-  {schema}.publishing_hold, {schema}.forgotten_file, {schema}.forgotten_rows, {schema}.database_identity, {schema}.line_aside, {schema}.node_look to bankgate_daemon;
+  {schema}.publishing_hold, {schema}.forgotten_file, {schema}.forgotten_rows, {schema}.database_identity, {schema}.line_aside, {schema}.node_look,
+  {schema}.putting_away to bankgate_daemon;
 -- What the bank will be told stands as it was admitted: only the claim and the ordinal of the day change.
 grant insert, update (live, ordinal) on {schema}.instruction to bankgate_daemon;
 -- History: added to, never changed.
 grant insert on {schema}.answer_line, {schema}.final_answer, {schema}.event, {schema}.entry, {schema}.posting, {schema}.audit,
   {schema}.statement, {schema}.statement_line, {schema}.statement_match, {schema}.reconcile_run, {schema}.correction,
   {schema}.legacy_payment, {schema}.opening_balance, {schema}.period_item to bankgate_daemon;
--- A batch that was decided leaves the gate, an arrival that was booked what is to be booked.
-grant delete on {schema}.at_gate, {schema}.funding_to_book to bankgate_daemon;
+-- A batch that was decided leaves the gate, an arrival that was booked what is to be booked, a move that was looked at what is to be looked at.
+grant delete on {schema}.at_gate, {schema}.funding_to_book, {schema}.putting_away to bankgate_daemon;
 -- The code's own table of transitions, loaded anew when a new program starts.
 grant insert, delete on {schema}.transition to bankgate_daemon;
 

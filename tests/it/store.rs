@@ -73,6 +73,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
         (17, "arrivals"),
         (18, "nodes"),
         (19, "absent files"),
+        (20, "putting away"),
     ]
     .map(|(n, name)| (n, name.to_owned()))
     .to_vec();
@@ -84,7 +85,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
     let again = w.store.migrate().await.unwrap();
     assert_eq!(
         (again.had.as_slice(), again.applied.as_slice()),
-        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19].as_slice(), [].as_slice())
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20].as_slice(), [].as_slice())
     );
     w.store.check_schema().await.unwrap();
     assert!(w.tables().await.contains("instruction_state"));
@@ -100,9 +101,9 @@ async fn a_newer_or_altered_schema_is_refused(w: World) {
     }
     w.must("update _sqlx_migrations set checksum = (select checksum from kept where kept.version = _sqlx_migrations.version)").await;
     w.store.check_schema().await.unwrap();
-    w.must("update _sqlx_migrations set version = 99 where version = 19").await;
+    w.must("update _sqlx_migrations set version = 99 where version = 20").await;
     for said in [w.store.migrate().await.err(), w.store.check_schema().await.err(), w.store.migration_plan().await.err()] {
-        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 19 })), "{said:?}");
+        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 20 })), "{said:?}");
     }
 }
 

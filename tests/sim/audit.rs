@@ -485,10 +485,12 @@ impl Auditor {
         Ok(())
     }
 
-    /// What we moved away at a bank is registered, and lies in the archive to the byte, once whoever moved it has looked.
+    /// What we moved away at a bank is registered, and lies in the archive to the byte, once somebody has looked who could.
     async fn what_a_bank_said_is_kept(&mut self, away: &BTreeMap<(String, String), i64>) -> Verdict {
         let kept: Vec<(i64, String, String, String, i64)> = self.all("select id, bank, sha256, archive, moved from file_in").await;
-        let moving: BTreeSet<i64> = kept.iter().filter(|(.., moved)| *moved == 0).map(|(id, ..)| *id).collect();
+        let asked: Vec<(i64,)> = self.all("select file_in from putting_away").await;
+        let moving = kept.iter().filter(|(.., moved)| *moved == 0).map(|(id, ..)| *id);
+        let moving: BTreeSet<i64> = moving.chain(asked.into_iter().map(|(id,)| id)).collect();
         let kept: BTreeMap<(String, String), String> = kept.into_iter().map(|(_, bank, hash, path, _)| ((bank, hash), path)).collect();
         for (file, id) in away.iter().filter(|(file, id)| !self.away_before.contains_key(*file) && !moving.contains(*id)) {
             let (bank, hash) = file;

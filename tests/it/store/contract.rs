@@ -221,7 +221,7 @@ async fn each_role_has_its_rights_and_no_more() {
             "batch" => "ISU",
             "payment" | "instruction" => "IS",
             "transition" => "DIS",
-            "at_gate" => "DISU",
+            "at_gate" | "putting_away" => "DISU",
             "funding_to_book" => "DS",
             t if HISTORY.contains(&t) => "IS",
             t if INTAKE.contains(&t) || t.starts_with("v_") || t == "_sqlx_migrations" => "S",

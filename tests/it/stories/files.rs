@@ -362,9 +362,14 @@ async fn q10_a_file_replaced_while_it_is_put_away_is_collected_too() {
         std::fs::File::options().write(true).open(&place).unwrap().set_modified(stamp).unwrap();
         w.settle().await;
         assert_eq!(w.answers().await, ["applied", "conflict"]);
-        assert_eq!(w.incidents("inbound_replaced").await, 1);
+        assert_eq!(replaced(w).await, ["closed"]);
     })
     .await;
+}
+
+/// Of what came in another file's place: whether it is collected.
+async fn replaced(w: &World) -> Vec<String> {
+    w.texts("select state from incident where kind = 'inbound_replaced' order by key").await
 }
 
 /// A file of three was sent, and its answer, file 1, applied: it has not been put away yet.
@@ -402,7 +407,7 @@ async fn q10_a_file_replaced_before_a_crash_is_collected_too() {
                 w.put(COUNTER, &path, &bytes);
             }
             w.settle().await;
-            assert_eq!(w.incidents("inbound_replaced").await, 1);
+            assert_eq!(replaced(w).await, ["closed"]);
             let mut found = w.answers().await;
             found.retain(|state| state != "duplicate");
             assert_eq!(found, ["applied", "conflict"], "{again}");
@@ -421,7 +426,43 @@ async fn q10_what_comes_under_the_name_of_a_file_that_was_put_away_before_a_cras
         w.put(COUNTER, &path, &other);
         w.settle().await;
         assert_eq!(w.answers().await, ["applied", "conflict"]);
-        assert_eq!((std::fs::read(to).unwrap() == bytes, w.incidents("inbound_replaced").await), (true, 0));
+        assert_eq!((std::fs::read(to).unwrap() == bytes, replaced(w).await.len()), (true, 0));
+    })
+    .await;
+}
+
+/// A server did hours later what it was asked for and had not answered: with what the bank had put in the place since. Meanwhile
+/// the node asked once more, and found a second file.
+#[tokio::test]
+async fn q10_what_a_server_moves_away_hours_later_is_collected_too() {
+    on_both(async |w| {
+        let (slip, path, _) = applied(w).await;
+        let [second, third] = ["销户", "冻结"].map(|reason| {
+            let spoiled = spoil(&slip, &[Word::Paid, LOST, Word::Paid], |text| text.replace("挂失", reason));
+            spoiled.1
+        });
+        let begun =
+            format!("insert into putting_away (file_in, attempt, path, begun_at) values (1, 1, 'done/{path}.1', {})", w.now.millis());
+        w.sql(&begun).await;
+        w.settle().await;
+        assert!(w.mailbox(COUNTER).join("outbox").join(&path).exists(), "its end is not known: no other is asked for yet");
+        let place = w.mailbox(COUNTER).join("outbox").join(&path);
+        let stamp = std::fs::metadata(&place).unwrap().modified().unwrap();
+        for (bytes, looks_alike) in [(&second, true), (&third, false)] {
+            w.put(COUNTER, &path, bytes);
+            if looks_alike {
+                std::fs::File::options().write(true).open(&place).unwrap().set_modified(stamp).unwrap();
+                w.now = w.now.plus_minutes(90);
+            } else {
+                put_away_by_hand(w, &path);
+            }
+            w.settle().await;
+        }
+        assert_eq!(w.answers().await, ["applied", "conflict", "conflict"]);
+        let kept = w.texts("select archive from file_in order by id").await;
+        let kept: Vec<Vec<u8>> = kept.iter().map(|archive| std::fs::read(archive).unwrap()).collect();
+        assert_eq!((kept[1] == second, kept[2] == third), (true, true));
+        assert_eq!((replaced(w).await, w.int("select count(*) from putting_away").await), (vec!["closed".to_owned(); 2], 0));
     })
     .await;
 }

@@ -51,7 +51,8 @@ pub(super) fn put_away(out: &Outside, not: &BTreeSet<(String, String)>) -> BTree
     // A flag says nothing by its bytes.
     let away = files.filter(|(_, path, file)| path.starts_with("done/") && !file.bytes.is_empty());
     let away = away.filter(|(code, path, _)| !not.contains(&((**code).to_owned(), (*path).clone())));
-    let id = |path: &str| path.trim_end_matches(".again").rsplit('.').next().and_then(|id| id.parse().ok()).unwrap_or_default();
+    let number = |path: &str| path.rsplit('.').next().and_then(|number| number.split('-').next()?.parse().ok());
+    let id = |path: &str| number(path).unwrap_or_default();
     away.map(|(code, path, file)| (((*code).to_owned(), hex::encode(Sha256::digest(&file.bytes))), id(path))).collect()
 }
 

@@ -1,0 +1,207 @@
+//! What was dealt with is moved away at the bank (归档), and what was moved is looked at where it lies: the bank may have put another file in
+//! its place a moment before. That one is collected from there, and never moved back: a name that the bank gives may be taken again.
+//!
+//! A server may do hours later what it was asked for, with what stands in the place by then. So a move is written down before it is
+//! asked for, each goes to a name of its own, and where its end is not known that name is looked at until it is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::collect::{Run, Sight, recognised, replaced, sets};
+use super::{Done, Edge, Gateway, PassError, Tried, join};
+use crate::domain::language::Words;
+use crate::domain::time::Timestamp;
+use crate::store::away::Move;
+use crate::store::desk::NewIncident;
+use crate::store::inbound::FileIn;
+use crate::transport::{Mailbox, TransportError};
+
+/// How long a move is waited for of which nothing is seen.
+const WATCHED_MINUTES: i64 = 7 * 24 * 60;
+/// How long another waits behind one whose end is not known: as often as there were, squared.
+const AGAIN_MINUTES: i64 = 60;
+
+/// At a bank: what earlier moves did, new ones, and what came with them.
+pub(super) async fn put_away(
+    gateway: &Gateway,
+    (edge, bank): (&Edge, &str),
+    mailbox: &mut Mailbox,
+    now: Timestamp,
+) -> Result<Done, PassError> {
+    let mut tried = Tried::default();
+    let moves = gateway.store.read().await?.moves(bank).await?;
+    for m in moves.iter().filter(|m| !m.is_other) {
+        match conclude(gateway, mailbox, m, now).await {
+            Err(PassError::Transport(e)) if e.is_of_the_way() => return Err(e.into()),
+            ended => tried.note(ended),
+        }
+    }
+    tried.note(move_away(gateway, (edge, bank), mailbox, now).await);
+    tried.note(take_others(gateway, (edge, bank), mailbox, now).await);
+    tried.end()
+}
+
+async fn move_away(gateway: &Gateway, (edge, bank): (&Edge, &str), mailbox: &mut Mailbox, now: Timestamp) -> Result<Done, PassError> {
+    let mut done = Done::default();
+    let mut tx = gateway.store.read().await?;
+    let (files, moves) = (tx.files_unmoved(bank).await?, tx.moves(bank).await?);
+    drop(tx);
+    for file in files {
+        if edge.done.is_empty() {
+            stays(gateway, &file, None).await?;
+            continue;
+        }
+        let latest = moves.iter().rfind(|m| m.file_in == file.id);
+        let m = next_move(edge, &file, latest, now);
+        if mailbox.stat(&join(&edge.outbox, &file.path())).await?.is_some() {
+            let waits = latest.is_some_and(|m| now < m.begun_at.plus_minutes(m.attempt * m.attempt * AGAIN_MINUTES));
+            done += if waits { Done::default() } else { ask(gateway, edge, mailbox, (&file, &m)).await? };
+        } else if mailbox.stat(&m.path).await?.is_some() {
+            // A database that was restored does not know what it moved, nor that it looked.
+            done += if begin(gateway, &m).await? { conclude(gateway, mailbox, &m, now).await? } else { Done::default() };
+        } else {
+            stays(gateway, &file, None).await?;
+        }
+    }
+    Ok(done)
+}
+
+fn next_move(edge: &Edge, file: &FileIn, latest: Option<&Move>, now: Timestamp) -> Move {
+    let attempt = latest.map_or(1, |m| m.attempt + 1);
+    let number = if attempt == 1 { file.id.to_string() } else { format!("{}-{attempt}", file.id) };
+    let path = join(&join(&edge.done, &file.dir), &format!("{}.{number}", file.name));
+    Move { file_in: file.id, attempt, path, begun_at: now, is_other: false }
+}
+
+/// False when another node began it meanwhile.
+async fn begin(gateway: &Gateway, m: &Move) -> Result<bool, PassError> {
+    let mut tx = gateway.store.begin().await?;
+    let is_begun = tx.begin_move(m).await?;
+    tx.commit().await?;
+    Ok(is_begun)
+}
+
+async fn end(gateway: &Gateway, m: &Move) -> Result<(), PassError> {
+    let mut tx = gateway.store.begin().await?;
+    tx.end_move(m).await?;
+    Ok(tx.commit().await?)
+}
+
+/// It is dealt with, and not moved; nor is anything to be expected of a move that was refused.
+async fn stays(gateway: &Gateway, file: &FileIn, refused: Option<&Move>) -> Result<(), PassError> {
+    let mut tx = gateway.store.begin().await?;
+    tx.mark_moved(file.id, 2).await?;
+    if let Some(refused) = refused {
+        tx.end_move(refused).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+async fn ask(gateway: &Gateway, edge: &Edge, mailbox: &mut Mailbox, (file, m): (&FileIn, &Move)) -> Result<Done, PassError> {
+    mailbox.ensure_dir(&join(&edge.done, &file.dir)).await?;
+    if !begin(gateway, m).await? {
+        return Ok(Done::default());
+    }
+    match mailbox.rename(&join(&edge.outbox, &file.path()), &m.path).await {
+        // What stands there an earlier database may have moved: it is looked at.
+        Ok(()) | Err(TransportError::AlreadyExists { .. }) => conclude(gateway, mailbox, m, m.begun_at).await,
+        // Moving is refused here: leave it, and remember that it was dealt with.
+        Err(TransportError::PermissionDenied { .. }) => stays(gateway, file, Some(m)).await.map(|()| Done::default()),
+        Err(e) => {
+            if !e.is_uncertain() {
+                end(gateway, m).await?;
+            }
+            Err(e.into())
+        }
+    }
+}
+
+/// Looks at where a file was to be moved to.
+async fn conclude(gateway: &Gateway, mailbox: &mut Mailbox, m: &Move, now: Timestamp) -> Result<Done, PassError> {
+    let lies = match mailbox.stat(&m.path).await? {
+        Some(_) => Some(mailbox.digest(&m.path).await?.sha256),
+        None if now < m.begun_at.plus_minutes(WATCHED_MINUTES) => return Ok(Done::default()),
+        None => None,
+    };
+    let mut tx = gateway.store.begin().await?;
+    let Some(file) = tx.file_in(m.file_in).await? else { return Ok(Done::default()) };
+    if lies.is_some() {
+        // Size and second of what comes next under its name may be the same: it must look new.
+        tx.forget_sighting(&file.bank, &file.path()).await?;
+    }
+    match lies {
+        Some(lies) if lies != file.sha256 => {
+            tx.mark_moved(file.id, 2).await?;
+            if tx.moved_other(m).await? {
+                let (key, (what, next_step)) = (replaced(m), words(gateway, &file, m));
+                let incident = NewIncident { key: &key, kind: "inbound_replaced", bank: &file.bank, what: &what, next_step: &next_step };
+                tx.incident(&incident, now).await?;
+            }
+        }
+        lies => {
+            if lies.is_some() {
+                tx.mark_moved(file.id, 1).await?;
+            }
+            tx.end_move(m).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(Done { changed: 1, ..Done::default() })
+}
+
+fn words(gateway: &Gateway, file: &FileIn, m: &Move) -> (String, String) {
+    let what = gateway.say(Words::new(
+        format!("银行{}在归档前替换了文件{}，新内容已随归档移至{}，将从该处收取", file.bank, file.name, m.path),
+        format!(
+            "bank {} replaced {} before it was put away; what came instead lies in {} and is collected from there",
+            file.bank, file.name, m.path
+        ),
+    ));
+    let next_step = gateway.say(Words::new(
+        "通常无需处理：收取后本事项自动关闭；若次日仍未关闭，请查看该文件",
+        "nothing, as a rule: this closes once it is collected; if it is still open the next day, look at that file",
+    ));
+    (what, next_step)
+}
+
+/// What lies where another file was to be moved to is collected, beside what of its set still stands in the bank's folder.
+async fn take_others(gateway: &Gateway, (edge, bank): (&Edge, &str), mailbox: &mut Mailbox, now: Timestamp) -> Result<Done, PassError> {
+    let mut tx = gateway.store.read().await?;
+    let mut others = Vec::new();
+    for m in tx.moves(bank).await?.into_iter().filter(|m| m.is_other) {
+        others.extend(tx.file_in(m.file_in).await?.map(|file| (file, m)));
+    }
+    drop(tx);
+    let mut tried = Tried::default();
+    let places: BTreeSet<(String, String)> = others.iter().map(|(file, _)| (file.profile.clone(), file.dir.clone())).collect();
+    for (profile, dir) in places {
+        let profile = Arc::clone(gateway.profile(&profile)?);
+        let run = Run { gateway, edge, bank, profile: &profile, now };
+        let here = others.iter().filter(|(file, _)| file.profile == profile.id() && file.dir == dir);
+        let mut sights: Vec<Sight> = Vec::new();
+        for (file, m) in here {
+            let Some(entry) = mailbox.stat(&m.path).await? else {
+                // Somebody at the bank took it from there; the trouble stays open for whoever looks.
+                end(gateway, m).await?;
+                continue;
+            };
+            let Some(name) = profile.recognise(&file.path()) else { continue };
+            // Of two under one name the second waits for its turn.
+            if sights.iter().all(|s| s.file != file.name) {
+                sights.push(Sight { dir: dir.clone(), file: file.name.clone(), entry, name, aside: Some(m.clone()) });
+            }
+        }
+        let standing = match mailbox.list(&join(&edge.outbox, &dir)).await {
+            Err(TransportError::NotFound { .. }) => Vec::new(),
+            other => recognised(&profile, &dir, other?),
+        };
+        let standing: Vec<Sight> = standing.into_iter().filter(|s| sights.iter().all(|aside| aside.file != s.file)).collect();
+        sights.extend(standing);
+        for set in run.unknown(sets(sights)).await? {
+            if set.iter().any(|s| s.aside.is_some()) {
+                tried.note(run.take(mailbox, set).await);
+            }
+        }
+    }
+    tried.end()
+}
