@@ -83,6 +83,8 @@ struct Gate<'a> {
     lanes: Vec<Lane>,
     /// What of it went out and was forgotten: first and last row of each run.
     sent: Vec<(i64, i64)>,
+    /// Claims of people who are paid under another one: the batch corrects whom the list named.
+    named_anew: Vec<i64>,
 }
 
 /// An agreement that pays rows of the batch, and the block of numbers that it fills.
@@ -108,6 +110,8 @@ struct Accepted {
     lane: usize,
     row: PaymentRow,
     new: NewInstruction,
+    /// The claim of the person whom the row names: a correction pays under that of the person whom the list named.
+    own: i64,
 }
 
 /// What a scan of the rows found.
@@ -124,7 +128,8 @@ impl<'a> Gate<'a> {
     fn new(gateway: &'a Gateway, batch: BatchRow, now: Timestamp) -> Self {
         let pay_on = batch.pay_on.parse().ok();
         let rules = Rules { project: batch.project.clone(), period: batch.period.clone(), ..Rules::default() };
-        Self { gateway, now, today: gateway.today(now), batch, pay_on, rules: Arc::new(rules), lanes: Vec::new(), sent: Vec::new() }
+        let (today, rules) = (gateway.today(now), Arc::new(rules));
+        Self { gateway, now, today, batch, pay_on, rules, lanes: Vec::new(), sent: Vec::new(), named_anew: Vec::new() }
     }
 
     async fn pass(mut self) -> Result<Done, PassError> {
@@ -165,6 +170,11 @@ impl<'a> Gate<'a> {
             };
             tx.insert_tranche(&tranche, self.now).await?;
         }
+        // Its head was read before its rows: who changes it, or takes it back, waits from here on, or is seen.
+        tx.hold_batch(&self.batch.number).await?;
+        if tx.batch_at_gate(&self.batch.number, self.now).await?.as_ref() != Some(&self.batch) {
+            return Ok(Done::default());
+        }
         let verdict = Verdict {
             state: "admitted",
             digest,
@@ -177,7 +187,7 @@ impl<'a> Gate<'a> {
             return Ok(Done::default());
         }
         let ranges: Vec<(i64, i64)> = self.lanes.iter().filter(|l| l.count > 0).map(|l| (l.first_id, l.first_id + l.count - 1)).collect();
-        if switch::came_between(&mut tx, &ranges).await? {
+        if switch::came_between(&mut tx, &ranges, &self.named_anew).await? || self.others_came_between(&mut tx, &ranges).await? {
             return Ok(Done::default());
         }
         let detail = format!("admitted {} = {}, rejected {} = {}", scan.admitted.0, scan.admitted.1, scan.rejected.0, scan.rejected.1);
@@ -195,6 +205,26 @@ impl<'a> Gate<'a> {
 
     fn year(&self) -> i32 {
         fiscal_year(self.pay_on.unwrap_or(self.today))
+    }
+
+    /// Whether a person of this batch came to be paid by another entitlement while it was read: a correction and a list hold
+    /// claims of different people for the one whom both name. Behind the lock of [`switch::came_between`], so that whichever
+    /// of two batches ends second sees the first; it is taken anew then, and its rows are refused one by one.
+    async fn others_came_between(&self, tx: &mut Tx, ranges: &[(i64, i64)]) -> Result<bool, PassError> {
+        let b = &self.batch;
+        if self.rules.several {
+            return Ok(false);
+        }
+        if b.kind == "first" {
+            let corrected = tx.corrected_into(&b.number, &b.project, &b.period).await?;
+            return Ok(corrected.iter().any(|seq| !self.rules.corrected.contains(seq) && !is_among(&self.sent, *seq)));
+        }
+        for range in ranges {
+            if tx.paid_elsewhere_in_range(*range, &b.project, &b.period).await? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Everything that can be said before the rows are read. Returns what is wrong with the batch as a whole.
@@ -337,9 +367,10 @@ impl<'a> Gate<'a> {
         let (mut accepted, mut refused) = (Vec::with_capacity(page.len()), Vec::new());
         let is_reissue = self.batch.kind == "reissue";
         for (row, checked) in page {
+            let own = checked.as_ref().map_or(0, |(_, new)| new.claim_key);
             let checked = if is_reissue { self.check(tx, &row, checked).await? } else { checked };
             match checked {
-                Ok((lane, new)) => accepted.push(Accepted { lane, row, new }),
+                Ok((lane, new)) => accepted.push(Accepted { lane, row, new, own }),
                 Err(refusal) => refused.push((row, refusal)),
             }
         }
@@ -386,6 +417,9 @@ impl<'a> Gate<'a> {
             }));
         }
         for a in &accepted {
+            if a.own != a.new.claim_key {
+                self.named_anew.push(a.own);
+            }
             if let Some(lane) = self.lanes.get_mut(a.lane) {
                 lane.count += 1;
                 lane.total = lane.total.checked_add(a.new.amount).unwrap_or(lane.total);
@@ -433,14 +467,14 @@ impl<'a> Gate<'a> {
             Ok(checked) => checked,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let own = new.claim_key;
         if let Err(refusal) = succeed(tx, &self.batch, self.year(), row, &mut new).await? {
             return Ok(Err(refusal));
         }
-        // A corrected identity number may be that of somebody who is paid already.
+        // A corrected identity number may be that of somebody who is paid already, and whoever failed by itself may be paid by
+        // somebody else's correction.
         let (project, period) = (&self.batch.project, &self.batch.period);
         let named = new.previous_id.unwrap_or_default();
-        if own != new.claim_key && !self.rules.several && tx.is_paid_elsewhere(&row.entitled_id, project, period, named).await? {
+        if !self.rules.several && tx.is_paid_elsewhere(row, project, period, named).await? {
             return Ok(Err(repeat(false)));
         }
         Ok(Ok((lane, new)))
@@ -569,32 +603,47 @@ fn repeat(in_this_batch: bool) -> Refusal {
     }
 }
 
-/// Rows that take the same claim within one page: the first keeps it.
+/// Rows within one page that take the same claim, or pay one person for two entitlements: the first stays.
 fn refuse_repeats(accepted: &mut Vec<Accepted>, refused: &mut Vec<(PaymentRow, Refusal)>) {
-    let mut seen = BTreeSet::new();
+    let mut seen = Seen::default();
     // Mostly there are none, and rows are wide.
-    if accepted.iter().all(|a| seen.insert(a.new.claim_key)) {
+    if accepted.iter().all(|a| seen.is_first(a)) {
         return;
     }
-    seen.clear();
-    let (first, repeated): (Vec<_>, Vec<_>) = std::mem::take(accepted).into_iter().partition(|a| seen.insert(a.new.claim_key));
+    let mut seen = Seen::default();
+    let (first, repeated): (Vec<_>, Vec<_>) = std::mem::take(accepted).into_iter().partition(|a| seen.is_first(a));
     *accepted = first;
     refused.extend(repeated.into_iter().map(|a| (a.row, repeat(true))));
 }
 
-/// Rows whose claim the channel before this one has paid.
+/// Claims taken so far, and by which entitlement each person is paid.
+#[derive(Default)]
+struct Seen {
+    claims: BTreeSet<i64>,
+    people: BTreeMap<i64, i64>,
+}
+
+impl Seen {
+    fn is_first(&mut self, a: &Accepted) -> bool {
+        let root = a.new.root_payment_id;
+        self.claims.insert(a.new.claim_key) && *self.people.entry(a.own).or_insert(root) == root
+    }
+}
+
+/// Rows whose claim, or whose person's, the channel before this one has paid.
 async fn refuse_paid_before(tx: &mut Tx, accepted: &mut Vec<Accepted>, refused: &mut Vec<(PaymentRow, Refusal)>) -> Result<(), PassError> {
-    let keys: Vec<i64> = accepted.iter().map(|a| a.new.claim_key).collect();
-    let mut before = switch::paid_before(tx, &keys).await?;
+    let anew = accepted.iter().filter(|a| a.own != a.new.claim_key).map(|a| a.own);
+    let keys: Vec<i64> = accepted.iter().map(|a| a.new.claim_key).chain(anew).collect();
+    let before = switch::paid_before(tx, &keys).await?;
     if before.is_empty() {
         return Ok(());
     }
-    let (paid, free): (Vec<_>, Vec<_>) = std::mem::take(accepted).into_iter().partition(|a| before.contains_key(&a.new.claim_key));
-    *accepted = free;
-    refused.extend(paid.into_iter().filter_map(|a| {
-        let words = before.remove(&a.new.claim_key)?;
-        Some((a.row, Refusal { reason: Reason::DupBenefit, words }))
-    }));
+    for a in std::mem::take(accepted) {
+        match before.get(&a.new.claim_key).or_else(|| before.get(&a.own)) {
+            Some(words) => refused.push((a.row, Refusal { reason: Reason::DupBenefit, words: words.clone() })),
+            None => accepted.push(a),
+        }
+    }
     Ok(())
 }
 

@@ -27,12 +27,12 @@ pub(crate) async fn paid_before(tx: &mut Tx, keys: &[i64]) -> Result<BTreeMap<i6
     Ok(told)
 }
 
-/// Whether an import came between: these instructions pay what is known by now to be paid. The transaction then ends without a
-/// trace, and the batch is taken anew.
+/// Whether an import came between: these instructions, or the people whom a correction names under another's claim, are known
+/// by now to be paid. The transaction then ends without a trace, and the batch is taken anew.
 ///
 /// # Errors
 /// The database.
-pub(crate) async fn came_between(tx: &mut Tx, ranges: &[(i64, i64)]) -> Result<bool, PassError> {
+pub(crate) async fn came_between(tx: &mut Tx, ranges: &[(i64, i64)], named_anew: &[i64]) -> Result<bool, PassError> {
     tx.lock_switch().await?;
     if !tx.has_legacy().await? {
         return Ok(false);
@@ -42,5 +42,5 @@ pub(crate) async fn came_between(tx: &mut Tx, ranges: &[(i64, i64)]) -> Result<b
             return Ok(true);
         }
     }
-    Ok(false)
+    Ok(!tx.legacy_claims(named_anew).await?.is_empty())
 }

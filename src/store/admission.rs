@@ -10,7 +10,7 @@ use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
 
 /// A batch as the platform wrote it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchRow {
     /// Its number.
     pub number: String,
@@ -268,32 +268,40 @@ impl Tx {
     pub async fn batches_at_gate(&mut self, now: Timestamp) -> Result<Vec<BatchRow>, StoreError> {
         let here = self.rows("select batch from at_gate where released_at <= $1 order by released_at, batch", args![now]).await?;
         // One by one: a plan that joined them could as well go through all batches that ever were.
+        let mut found = Vec::with_capacity(here.len());
+        for row in here {
+            found.extend(self.batch_at_gate(row.text(0)?, now).await?);
+        }
+        Ok(found)
+    }
+
+    /// A released batch that has not passed the gate, as it stands now.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn batch_at_gate(&mut self, number: &str, now: Timestamp) -> Result<Option<BatchRow>, StoreError> {
         let sql = "select b.number, b.kind, b.department, b.project, b.period, b.pay_on, b.declared_count, b.declared_fen, b.maker, b.approver, \
                    b.finance_reviewer, b.released_by, b.digest, coalesce(a.state, ''), coalesce(a.digest, '') \
                    from batch b left join admission a on a.batch = b.number where b.number = $1 and b.released_at is not null and b.released_at <= $2 \
                    and (a.batch is null or a.state = 'held' or (a.state = 'returned' and b.released_at > a.decided_at))";
-        let mut found = Vec::with_capacity(here.len());
-        for row in here {
-            let Some(r) = self.opt(sql, args![row.text(0)?, now]).await? else { continue };
-            found.push(BatchRow {
-                number: r.string(0)?,
-                kind: r.string(1)?,
-                department: r.string(2)?,
-                project: r.string(3)?,
-                period: r.string(4)?,
-                pay_on: r.string(5)?,
-                declared_count: r.int(6)?,
-                declared: r.fen(7)?,
-                maker: r.string(8)?,
-                approver: r.string(9)?,
-                finance_reviewer: r.string(10)?,
-                released_by: r.string(11)?,
-                digest: r.string(12)?,
-                admission: r.string(13)?,
-                admission_digest: r.string(14)?,
-            });
-        }
-        Ok(found)
+        let Some(r) = self.opt(sql, args![number, now]).await? else { return Ok(None) };
+        Ok(Some(BatchRow {
+            number: r.string(0)?,
+            kind: r.string(1)?,
+            department: r.string(2)?,
+            project: r.string(3)?,
+            period: r.string(4)?,
+            pay_on: r.string(5)?,
+            declared_count: r.int(6)?,
+            declared: r.fen(7)?,
+            maker: r.string(8)?,
+            approver: r.string(9)?,
+            finance_reviewer: r.string(10)?,
+            released_by: r.string(11)?,
+            digest: r.string(12)?,
+            admission: r.string(13)?,
+            admission_digest: r.string(14)?,
+        }))
     }
 
     /// A page of a batch's payments, in order, behind this number.
@@ -352,9 +360,9 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn ineligible_in_batch(&mut self, batch: &str, project: &str, on: &str) -> Result<Vec<(i64, String)>, StoreError> {
-        let sql = "select p.seq, n.reason from ineligible n join payment p on p.entitled_id = n.id_number \
+        let sql = "select p.seq, n.reason from ineligible n join payment p on upper(p.entitled_id) = upper(trim(n.id_number)) \
                    where p.batch = $1 and n.id_number <> '' and n.project in ('', $2) and n.from_date <= $3 \
-                   union select p.seq, n.reason from ineligible n join payment p on p.payee_id = n.id_number \
+                   union select p.seq, n.reason from ineligible n join payment p on upper(p.payee_id) = upper(trim(n.id_number)) \
                    where p.batch = $1 and n.id_number <> '' and n.project in ('', $2) and n.from_date <= $3";
         self.rows(sql, args![batch, project, on]).await?.iter().map(|r| Ok((r.int(0)?, r.string(1)?))).collect()
     }
@@ -426,7 +434,7 @@ impl Tx {
                    where i.kind = 'batch_returned' and i.state = 'open' and o.number <> $1 order by 1";
         let returned = self.rows(sql, args![batch]).await?.iter().map(|r| r.string(0)).collect::<Result<Vec<_>, _>>()?;
         // One by one, and mostly none: lists are long, and a plan may as well begin with comparing all their people.
-        let names_one = "select 1 from payment p join payment q on q.batch = $1 and q.entitled_id = p.entitled_id and q.entitled_name = p.entitled_name \
+        let names_one = "select 1 from payment p join payment q on q.batch = $1 and upper(q.entitled_id) = upper(p.entitled_id) and q.entitled_name = p.entitled_name \
                          where p.batch = $2 limit 1";
         let mut found = vec![batch.to_owned()];
         for other in returned {

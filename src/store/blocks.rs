@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 
 use super::StoreError;
+use super::corrections::SAME_PERSON;
 use super::outbound::FileOut;
 use super::sql::Tx;
 use crate::args;
@@ -33,13 +34,23 @@ impl Tx {
         Ok(self.exec(sql, args![range.0, range.1, now]).await? + self.move_remainders(range, "void", now).await?)
     }
 
-    /// Who holds the claim of an instruction that does not hold it itself.
+    /// Who holds the claim of an instruction that does not hold it itself, or pays its person by another entitlement of the
+    /// same project and period.
     ///
     /// # Errors
     /// The database refused.
     pub async fn rival_of(&mut self, instruction: i64) -> Result<Option<i64>, StoreError> {
         let sql = "select o.id from instruction i join instruction o on o.claim_key = i.claim_key and o.live = 1 and o.id <> i.id where i.id = $1";
-        self.opt(sql, args![instruction]).await?.map(|r| r.int(0)).transpose()
+        if let Some(r) = self.opt(sql, args![instruction]).await? {
+            return Ok(Some(r.int(0)?));
+        }
+        let sql = format!(
+            "select o.id from instruction i join payment p on p.id = i.payment_id join batch b on b.number = p.batch \
+             join project j on j.code = b.project and j.several_per_period = 0 {SAME_PERSON} \
+             join batch c on c.number = q.batch and c.project = b.project and c.period = b.period \
+             join instruction o on o.payment_id = q.id and o.live = 1 and o.root_payment_id <> i.root_payment_id where i.id = $1 order by o.id limit 1"
+        );
+        self.opt(sqlx::AssertSqlSafe(sql), args![instruction]).await?.map(|r| r.int(0)).transpose()
     }
 
     /// Gives an instruction its claim back, unless another holds it.

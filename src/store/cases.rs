@@ -401,15 +401,19 @@ impl Tx {
         let nobody = Excluded { id_number: IdNumber::new(""), project: String::new(), since: None };
         let after = after.unwrap_or(&nobody);
         let rows = self.rows(sql, args![&after.id_number, &after.project, limit]).await?;
-        rows.iter()
-            .map(|r| {
-                let since = match r.text(3)? {
-                    "" => None,
-                    _ => Some((Reason::from_code(r.text(2)?).unwrap_or(Reason::Ineligible), r.date(3)?)),
-                };
-                Ok(Excluded { id_number: IdNumber::new(r.text(0)?), project: r.string(1)?, since })
-            })
-            .collect()
+        rows.iter().map(|r| Ok(Excluded { id_number: IdNumber::new(r.text(0)?), project: r.string(1)?, since: since(r)? })).collect()
+    }
+
+    /// Keeps everybody else from the news of such a person until this transaction ends. Says why and since when he may not be
+    /// paid, as it stands then; `None`: he is not on the list any more.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn hold_excluded(&mut self, who: &Excluded) -> Result<Option<(Reason, NaiveDate)>, StoreError> {
+        let sql = "update ineligible_news set is_open = is_open where id_number = $1 and project = $2";
+        self.exec(sql, args![&who.id_number, &who.project]).await?;
+        let sql = "select id_number, project, reason, from_date from ineligible where id_number = $1 and project = $2";
+        self.opt(sql, args![&who.id_number, &who.project]).await?.as_ref().map_or(Ok(None), since)
     }
 
     /// The instructions that pay such a person, as entitled or as receiver.
@@ -422,7 +426,8 @@ impl Tx {
         let columns = "select v.id, v.state, v.file_out, coalesce(f.business_date, ''), \
              case when exists (select 1 from failure_case c where c.instruction_id = v.id and c.kind = 'recovery') then 1 else 0 end from payment p";
         let sql = format!(
-            "{columns} {TAIL} and p.entitled_id = $1 union {columns} {TAIL} and p.payee_id = $1 and p.payee_id <> p.entitled_id order by 1"
+            "{columns} {TAIL} and upper(p.entitled_id) = upper(trim($1)) \
+             union {columns} {TAIL} and upper(p.payee_id) = upper(trim($1)) and upper(p.payee_id) <> upper(p.entitled_id) order by 1"
         );
         let rows = self.rows(sqlx::AssertSqlSafe(sql), args![&who.id_number, &who.project]).await?;
         rows.iter()
@@ -463,8 +468,8 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn look_at_excluded_of(&mut self, batch: &str) -> Result<(), StoreError> {
-        let sql = "update ineligible_news set is_open = 1 where id_number in (select p.entitled_id from payment p where p.batch = $1) \
-                   or id_number in (select p.payee_id from payment p where p.batch = $1)";
+        let sql = "update ineligible_news set is_open = 1 where upper(trim(id_number)) in (select upper(p.entitled_id) from payment p where p.batch = $1) \
+                   or upper(trim(id_number)) in (select upper(p.payee_id) from payment p where p.batch = $1)";
         self.exec(sql, args![batch]).await.map(|_| ())
     }
 
@@ -676,4 +681,12 @@ impl PaidTo {
             Figure::Paid | Figure::Returned | Figure::Voided => false,
         }
     }
+}
+
+/// Why and since when somebody may not be paid, from the third and fourth column; `None`: he may.
+fn since(r: &Row) -> Result<Option<(Reason, NaiveDate)>, StoreError> {
+    Ok(match r.text(3)? {
+        "" => None,
+        _ => Some((Reason::from_code(r.text(2)?).unwrap_or(Reason::Ineligible), r.date(3)?)),
+    })
 }

@@ -6,6 +6,7 @@ use super::admission::PaymentRow;
 use super::remainders::{Part, is_settled};
 use super::sql::{Row, Tx};
 use crate::args;
+use crate::domain::ids::claim_id;
 use crate::domain::masked::{Account, IdNumber, Mobile, Name};
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
@@ -70,6 +71,10 @@ pub struct Correctable {
     /// A refund order that it stands in.
     pub refund: String,
 }
+
+/// Joins the rows `q` that name the person of `p`, as a claim knows him.
+pub(super) const SAME_PERSON: &str = "join payment q on upper(q.entitled_id) = upper(p.entitled_id) \
+     and (p.entitled_id <> '' or (q.entitled_name = p.entitled_name and q.mandate_no = p.mandate_no))";
 
 fn correctable(r: &Row) -> Result<Correctable, StoreError> {
     let row = PaymentRow {
@@ -199,16 +204,31 @@ impl Tx {
         Ok(())
     }
 
-    /// Whether a person is paid in this project and period by another entitlement already than the one that this instruction
-    /// pays. A part that was paid is of the same entitlement as the rest, though each is a claim of its own.
+    /// Whether the person of a row is paid in this project and period by another entitlement already than the one that this
+    /// instruction pays. A part that was paid is of the same entitlement as the rest, though each is a claim of its own.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn is_paid_elsewhere(&mut self, id: &IdNumber, project: &str, period: &str, instruction: i64) -> Result<bool, StoreError> {
+    pub async fn is_paid_elsewhere(&mut self, row: &PaymentRow, project: &str, period: &str, instruction: i64) -> Result<bool, StoreError> {
         let sql = "select i.id from payment p join batch b on b.number = p.batch join instruction i on i.payment_id = p.id \
-                   where p.entitled_id = $1 and b.project = $2 and b.period = $3 and i.live = 1 \
+                   where upper(p.entitled_id) = $1 and (p.entitled_id <> '' or (p.entitled_name = $5 and p.mandate_no = $6)) \
+                   and b.project = $2 and b.period = $3 and i.live = 1 \
                    and i.root_payment_id <> (select o.root_payment_id from instruction o where o.id = $4) limit 1";
-        Ok(self.opt(sql, args![id, project, period, instruction]).await?.is_some())
+        let values = args![claim_id(&row.entitled_id), project, period, instruction, &row.entitled_name, &row.mandate_no];
+        Ok(self.opt(sql, values).await?.is_some())
+    }
+
+    /// How many live instructions there are that pay a person of this range in this project and period by another entitlement.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn paid_elsewhere_in_range(&mut self, range: (i64, i64), project: &str, period: &str) -> Result<i64, StoreError> {
+        let sql = format!(
+            "select count(*) from instruction i join payment p on p.id = i.payment_id {SAME_PERSON} join batch b on b.number = q.batch \
+             and b.project = $3 and b.period = $4 join instruction o on o.payment_id = q.id and o.live = 1 \
+             and o.root_payment_id <> i.root_payment_id where i.id >= $1 and i.id <= $2"
+        );
+        self.one(sqlx::AssertSqlSafe(sql), args![range.0, range.1, project, period]).await?.int(0)
     }
 
     /// Rows of a batch whose person a correction made the payee of another entitlement for this project and period.
@@ -217,7 +237,7 @@ impl Tx {
     /// The database refused.
     pub async fn corrected_into(&mut self, batch: &str, project: &str, period: &str) -> Result<Vec<i64>, StoreError> {
         let sql = "select distinct p.seq from batch b join payment r on r.batch = b.number join instruction i on i.payment_id = r.id and i.live = 1 \
-                   join payment p on p.batch = $1 and p.entitled_id = r.entitled_id \
+                   join payment p on p.batch = $1 and upper(p.entitled_id) = upper(r.entitled_id) \
                    where b.kind = 'reissue' and b.project = $2 and b.period = $3 and b.number <> $1 and r.entitled_id <> ''";
         self.rows(sql, args![batch, project, period]).await?.iter().map(|r| r.int(0)).collect()
     }

@@ -13,9 +13,9 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn unsendable(&mut self, range: (i64, i64), project: &str, on: NaiveDate) -> Result<Vec<(i64, String)>, StoreError> {
-        let sql = "select i.id, n.reason from ineligible n join instruction i on i.payee_id = n.id_number \
+        let sql = "select i.id, n.reason from ineligible n join instruction i on upper(i.payee_id) = upper(trim(n.id_number)) \
                    where i.id >= $1 and i.id <= $2 and n.id_number <> '' and n.project in ('', $3) and n.from_date <= $4 \
-                   union select i.id, n.reason from ineligible n join payment p on p.entitled_id = n.id_number join instruction i on i.payment_id = p.id \
+                   union select i.id, n.reason from ineligible n join payment p on upper(p.entitled_id) = upper(trim(n.id_number)) join instruction i on i.payment_id = p.id \
                    where i.id >= $1 and i.id <= $2 and n.id_number <> '' and n.project in ('', $3) and n.from_date <= $4 \
                    union select s.instruction_id, '' from instruction_state s where s.instruction_id >= $1 and s.instruction_id <= $2 and s.state = 'voided'";
         self.rows(sql, args![range.0, range.1, project, on]).await?.iter().map(|r| Ok((r.int(0)?, r.string(1)?))).collect()

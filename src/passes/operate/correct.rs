@@ -354,11 +354,10 @@ impl Desk<'_> {
         if let Some((_, words)) = persons(&it, &new).fault() {
             return Ok(Judged::Refused(words));
         }
-        let is_another = new.entitled_id != it.row.entitled_id || new.entitled_name != it.row.entitled_name;
-        if is_another && !it.several && tx.is_paid_elsewhere(&new.entitled_id, &it.project, &it.period, it.instruction).await? {
+        if !it.several && tx.is_paid_elsewhere(&new, &it.project, &it.period, it.instruction).await? {
             return Ok(refuse(
-                "更正后的身份证号在同一项目、同一所属期已另有发放，属重复领取",
-                "the corrected person is paid in this project and period already",
+                "该享受人（以更正后的为准）在同一项目、同一所属期已另有发放，属重复领取",
+                "the person, as corrected, is paid in this project and period by another payment already",
             ));
         }
         Ok(Judged::Holds(Box::new((it, new))))

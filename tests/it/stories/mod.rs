@@ -25,6 +25,7 @@ mod order;
 mod packages;
 mod parted;
 mod parts;
+mod people;
 mod permuted;
 mod publication;
 mod race;

@@ -93,7 +93,7 @@ async fn q10_two_nodes_that_apply_one_answer_count_it_once() {
 }
 
 /// Waits until another backend of the database is like this.
-async fn until_backends(w: &World, like: &str) {
+pub(super) async fn until_backends(w: &World, like: &str) {
     let sql = format!("select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and {like}");
     let mut asked = 0;
     while w.int(&sql).await == 0 {
