@@ -21,9 +21,10 @@ use crate::domain::money::Fen;
 use crate::domain::reason::{Reason, ReasonClass};
 use crate::domain::report::{OverdueReport, OverdueSum, RecoveryReport};
 use crate::domain::time::Timestamp;
-use crate::store::cases::{Excluded, Overdue, OverdueGroup, PaidTo};
+use crate::store::cases::{CaseFacts, Excluded, Overdue, OverdueGroup, PaidTo};
 use crate::store::ledger::{EntryOf, Origin};
 use crate::store::reports::Addressee;
+use crate::store::settle::Standing;
 use crate::store::sql::Tx;
 
 /// Batches dated in one run.
@@ -128,10 +129,12 @@ async fn excluded(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> 
 }
 
 async fn exclude(gateway: &Gateway, tx: &mut Tx, who: &Excluded, now: Timestamp) -> Result<u64, PassError> {
-    let Some((reason, from)) = who.since else {
+    // Behind its row: the list may be written anew at this moment, and what it says then is what counts.
+    let Some(since) = tx.hold_excluded(who).await? else {
         tx.excluded_done(who).await?;
         return Ok(1);
     };
+    let (reason, from) = since;
     let (mut opened, mut waits) = (0, false);
     for paid in tx.paid_to(who).await? {
         waits |= paid.is_under_way();
@@ -313,6 +316,15 @@ fn report(gateway: &Gateway, groups: &[OverdueGroup], escalates: bool, key: &str
     }
 }
 
+/// The open case that asks for this amount back, and where its payment stands.
+async fn asked_back(tx: &mut Tx, case_id: i64, amount: Fen) -> Result<Option<(CaseFacts, Standing)>, PassError> {
+    let Some(case) = tx.case_facts(case_id).await?.filter(|c| c.kind == "recovery" && c.is_open && c.amount == amount) else {
+        return Ok(None);
+    };
+    let Some(instruction) = case.instruction else { return Ok(None) };
+    Ok(tx.standing(instruction).await?.map(|line| (case, line)))
+}
+
 /// Money that was asked back came: a statement shows it, or two persons say so with their evidence. Its instruction is
 /// recovered, the money lies with what nobody may keep, and the case stays open until the treasury has it. Run again it
 /// changes nothing and says the same.
@@ -330,23 +342,18 @@ pub async fn recovered(
     words: &str,
     now: Timestamp,
 ) -> Result<bool, PassError> {
-    let Some(case) = tx.case_facts(case_id).await?.filter(|c| c.kind == "recovery" && c.is_open && c.amount == amount) else {
-        return Ok(false);
-    };
-    let Some(line) = (match case.instruction {
-        Some(id) => tx.standing(id).await?,
-        None => None,
-    }) else {
-        return Ok(false);
-    };
-    if line.state == InstructionState::Recovered {
-        return Ok(true);
-    }
-    let (Ok(next), Some(file)) = (step(line.state, Event::Recover), line.file_out) else { return Ok(false) };
+    let Some((_, line)) = asked_back(tx, case_id, amount).await? else { return Ok(false) };
+    let Some(file) = line.file_out else { return Ok(line.state == InstructionState::Recovered) };
     let file = tx.file(file).await?;
     if !tx.hold_file(&file, now).await? {
         return Err(PassError::Broken(format!("file {} moved while case {case_id} was settled; try again", file.id)));
     }
+    // Behind the file's row: a part of it may have come back by the bank just before, and less is asked then.
+    let Some((case, line)) = asked_back(tx, case_id, amount).await? else { return Ok(false) };
+    if line.state == InstructionState::Recovered {
+        return Ok(true);
+    }
+    let Ok(next) = step(line.state, Event::Recover) else { return Ok(false) };
     let class = ReasonClass::Ineligible;
     if !tx.settle_line(&file, &line, (next, &case.reason, class.code()), words, now).await? {
         return Err(PassError::Broken(format!("instruction {} moved while case {case_id} was settled; try again", line.id)));

@@ -256,6 +256,11 @@ impl Run<'_> {
             tracing::warn!(file = file.id, "not published by this run: the database is another one, or publishing is held");
             return Ok(false);
         }
+        // Somebody may have paused the bank since this round began: what is not out yet waits.
+        if tx.bank_mode(&file.bank).await? != "live" {
+            tracing::warn!(file = file.id, bank = file.bank, "not published by this run: the bank was paused");
+            return Ok(false);
+        }
         let intended = tx.intend(file, self.lease, file.attempt, parts, self.now).await?;
         tx.commit().await?;
         if !intended {

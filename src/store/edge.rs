@@ -66,6 +66,14 @@ impl Tx {
         self.exec("update lease set expires_at = 0 where holder = $1", args![holder]).await
     }
 
+    /// A bank's mode: `live`, `shadow` or `paused`; empty where there is no such bank.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn bank_mode(&mut self, bank: &str) -> Result<String, StoreError> {
+        self.opt("select mode from bank where code = $1", args![bank]).await?.map_or(Ok(String::new()), |r| r.string(0))
+    }
+
     /// Every bank and its mode.
     ///
     /// # Errors

@@ -371,6 +371,15 @@ impl Tx {
         Ok(true)
     }
 
+    /// Whether a set contradicted another of its key before it was moved on from there.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn was_in_conflict(&mut self, answer_set: i64) -> Result<bool, StoreError> {
+        let sql = "select 1 from event where subject = 'file_in' and subject_id = $1 and from_state = $2 limit 1";
+        Ok(self.opt(sql, args![answer_set, FileInState::Conflict.code()]).await?.is_some())
+    }
+
     /// Records a file as answered in every line, and gives a recurring path back.
     ///
     /// # Errors

@@ -108,6 +108,8 @@ struct Plan {
     set: Vec<FileIn>,
     /// Files of the same key that this reading takes the place of.
     replaced: Vec<FileIn>,
+    /// It contradicts another of its key, or did when it was rejected.
+    is_contested: bool,
     wish: AnswerWish,
 }
 
@@ -131,21 +133,32 @@ impl Plan {
         if let AnswerWish::Without(lines) = &wish {
             check_lines(&file, lines)?;
         }
+        let is_contested = match file.state {
+            FileInState::Conflict => true,
+            FileInState::Rejected => tx.was_in_conflict(file.answer_set).await?,
+            FileInState::Archived
+            | FileInState::Staged
+            | FileInState::Applied
+            | FileInState::Quarantined
+            | FileInState::Duplicate
+            | FileInState::Superseded => false,
+        };
         let mut replaced = Vec::new();
-        if wish != AnswerWish::Reject {
+        // A bank's polls, returns and answers to enquiries follow one another under one key: only what contradicts excludes another.
+        if wish != AnswerWish::Reject && is_contested {
             for member in &set {
                 replaced.extend(rivals(tx, member).await?);
             }
         }
-        Ok(Self { file, set, replaced, wish })
+        Ok(Self { file, set, replaced, is_contested, wish })
     }
 
     /// Which of two files counts, and which lines do not, takes two persons.
     fn act(&self) -> Option<Act> {
-        match (&self.wish, self.file.state) {
-            (AnswerWish::Without(_), _) => Some(Act::FileWithout),
-            (AnswerWish::Reread, FileInState::Conflict) => Some(Act::FileReread),
-            (AnswerWish::Reread | AnswerWish::Reject, _) => None,
+        match &self.wish {
+            AnswerWish::Without(_) => Some(Act::FileWithout),
+            AnswerWish::Reread if self.is_contested => Some(Act::FileReread),
+            AnswerWish::Reread | AnswerWish::Reject => None,
         }
     }
 
@@ -254,10 +267,6 @@ fn check_lines(file: &FileIn, lines: &[i64]) -> Result<(), OperateError> {
 /// Others of the same key: those that count already stand in the way, those that are set aside are replaced.
 async fn rivals(tx: &mut Tx, member: &FileIn) -> Result<Vec<FileIn>, OperateError> {
     let mut replaced = Vec::new();
-    // A bank's polls, returns and answers to enquiries follow one another under one key: only what is in conflict excludes another.
-    if member.state != FileInState::Conflict {
-        return Ok(replaced);
-    }
     for other in tx.files_of_key(&member.bank, member.kind, &member.key, &member.role).await? {
         match other.state {
             FileInState::Archived | FileInState::Staged | FileInState::Applied => {

@@ -190,9 +190,18 @@ pub(super) async fn done(
     let Some(id) = proposal.subject.strip_prefix("case ").and_then(|id| id.parse().ok()) else {
         return Err(PassError::Broken(format!("proposal {} names {:?}, which is no case", proposal.id, proposal.subject)).into());
     };
-    let case = find(tx, by, id).await?;
     let wish = Wish::of(act, &proposal.reason)?;
-    let plan = Plan::of(tx, case, wish).await?;
+    let case = find(tx, by, id).await?;
+    let mut plan = Plan::of(tx, case, wish).await?;
+    if let Some(file) = plan.line.as_ref().and_then(|line| line.file_out) {
+        let file = tx.file(file).await?;
+        if !tx.hold_file(&file, now).await? {
+            return OperateError::refused("文件状态刚刚改变，请重试", "the file moved just now: try again");
+        }
+        // Behind the file's row: what the bank or a statement said of it just before is read.
+        let case = find(tx, by, id).await?;
+        plan = Plan::of(tx, case, wish).await?;
+    }
     let effect = plan.effect(wish);
     is_unchanged(proposal, &effect)?;
     let words = format!("{}; {} + {}", wish.words(), proposal.proposed_by, by.login);

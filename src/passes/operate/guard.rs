@@ -82,6 +82,8 @@ pub async fn propose_release(
 
 /// Releases it, if it is still held for what was proposed.
 pub(super) async fn release(tx: &mut Tx, by: &Operator, proposal: &Proposal, now: Timestamp) -> Result<String, OperateError> {
+    // Behind the row that each look takes: no reason comes between what is read here and what is released.
+    tx.lock_looks().await?;
     let effect = effect(tx, &proposal.reason).await?;
     if effect != proposal.effect || !proposal.is_of(&effect) {
         return OperateError::refused(

@@ -102,12 +102,15 @@ pub(super) async fn resolve(
     let broken = || PassError::Broken(format!("proposal {} names no part of an instruction: {:?}", proposal.id, proposal.subject));
     let EndToEndId(instruction) = EndToEndId::parse(&proposal.subject).ok_or_else(broken)?;
     let (paid, evidence) = proposal.reason.split_once("; ").ok_or_else(broken)?;
-    let it = Parting::of(tx, instruction, Fen::parse_yuan(paid).map_err(|_| broken())?).await?;
-    let effect = it.effect(evidence);
-    is_unchanged(proposal, &effect)?;
-    if !tx.hold_file(&it.file, now).await? {
+    let paid = Fen::parse_yuan(paid).map_err(|_| broken())?;
+    let file = Parting::of(tx, instruction, paid).await?.file;
+    if !tx.hold_file(&file, now).await? {
         return OperateError::refused("文件状态刚刚改变，请重试", "the file moved just now: try again");
     }
+    // Behind the file's row: what the bank said of this line just before is read, and nobody says more until this is done.
+    let it = Parting::of(tx, instruction, paid).await?;
+    let effect = it.effect(evidence);
+    is_unchanged(proposal, &effect)?;
     let reason = Reason::PartialPaid;
     // For certain not paid, and somebody must find out why: what an unclear failure asks for.
     let class = ReasonClass::Unclear;

@@ -1,6 +1,11 @@
 //! Answers that come as they should.
 
-use super::bank::{BUSY, LOST, Word};
+use bankgate::passes::operate::answer::AnswerWish;
+use bankgate::passes::operate::file::Acted;
+use bankgate::passes::operate::propose::approve;
+
+use super::bank::{BUSY, LOST, Word, gbk, result, ungbk};
+use super::stuck::{of_answer, person};
 use super::world::{BANKS, CLEARING, COUNTER, SPLIT, draft, on_both};
 
 #[tokio::test]
@@ -83,6 +88,55 @@ async fn a_success_that_the_bank_calls_preliminary_is_no_payment_yet() {
         w.answer(&w.take_one(CLEARING), &[Word::Paid; 3]);
         w.settle().await;
         assert_eq!((w.states("B").await, w.balance("paid").await), (vec!["unknown".to_owned(); 3], 0));
+    })
+    .await;
+}
+
+/// Which of two contents counts is for two persons, also by way of rejecting one first.
+#[tokio::test]
+async fn t10_what_contradicted_another_and_was_rejected_is_read_again_by_two_persons_only() {
+    on_both(async |w| {
+        w.release(&draft("P", COUNTER, 0..3)).await;
+        w.settle().await;
+        let slip = w.take_one(COUNTER);
+        // The first does not add up, the second is no continuation of it.
+        let (path, bytes) = result(&slip, &[Word::Paid, LOST, Word::Paid]).remove(0);
+        w.put(COUNTER, &path, &gbk(&ungbk(&bytes).replacen("3|", "13|", 1)));
+        w.settle().await;
+        w.put(COUNTER, &path, &bytes);
+        w.settle().await;
+        assert_eq!(w.answers().await, ["quarantined", "conflict"]);
+        assert!(matches!(of_answer(w, AnswerWish::Reject).await, Ok(Acted::Done(_))));
+        let Acted::Proposed(p, effect) = of_answer(w, AnswerWish::Reread).await.unwrap() else { panic!("it takes two") };
+        assert!(effect.contains("in the place of 1"), "{effect}");
+        w.settle().await;
+        assert_eq!(w.answers().await, ["quarantined", "rejected"]);
+        approve(&w.gateway, &person("other"), p, w.now).await.unwrap();
+        w.settle().await;
+        assert_eq!(
+            (w.answers().await, w.states("P").await[1].as_str()),
+            (["superseded", "superseded", "applied"].map(str::to_owned).to_vec(), "failed_final")
+        );
+    })
+    .await;
+}
+
+/// What counts already is not set aside by rejecting what contradicts it and reading that again.
+#[tokio::test]
+async fn t10_a_rejected_contradiction_of_what_counts_stays_rejected() {
+    on_both(async |w| {
+        w.release(&draft("P", COUNTER, 0..3)).await;
+        w.settle().await;
+        let slip = w.take_one(COUNTER);
+        w.answer(&slip, &[Word::Paid; 3]);
+        w.settle().await;
+        let (path, bytes) = result(&slip, &[Word::Paid, LOST, Word::Paid]).remove(0);
+        w.put(COUNTER, &path, &bytes);
+        w.settle().await;
+        assert_eq!(w.answers().await, ["applied", "conflict"]);
+        of_answer(w, AnswerWish::Reject).await.unwrap();
+        let refused = of_answer(w, AnswerWish::Reread).await.unwrap_err();
+        assert!(refused.to_string().contains("payment resolve"), "{refused}");
     })
     .await;
 }

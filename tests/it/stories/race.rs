@@ -1,10 +1,15 @@
 //! Two nodes at the same rows at the same moment.
 
-use bankgate::passes::{admit, apply, plan, publish, remedy, seal};
+use bankgate::domain::money::Fen;
+use bankgate::passes::operate::guard::propose_release;
+use bankgate::passes::operate::partly::propose_partly;
+use bankgate::passes::operate::propose::approve;
+use bankgate::passes::{admit, apply, cases, plan, publish, remedy, seal};
 use bankgate::store::sql::Value;
 
 use super::bank::{BUSY, Word};
-use super::world::{SPLIT, World, at, draft, on_both};
+use super::stuck::person;
+use super::world::{SPLIT, World, at, draft, id_number, on_both};
 
 #[tokio::test]
 async fn i6_q4_a_late_success_and_the_plan_of_its_retry_never_both_win() {
@@ -157,4 +162,115 @@ async fn a_list_whose_reader_dies_in_the_middle_is_read_again() {
     );
     assert_eq!(w.admit().await, 1);
     assert_eq!(w.int("select count(*) from instruction").await, 9000);
+}
+
+/// The platform takes a list back, or corrects its head, while its rows are being read: what it says then counts.
+#[tokio::test]
+async fn a_list_that_is_taken_back_or_headed_anew_in_the_middle_of_the_gate_is_judged_as_it_stands() {
+    for (change, then) in [("released_at = null", "waiting"), ("period = '2019-04'", "sent")] {
+        let mut w = World::on_postgres().await;
+        w.release(&draft("B", SPLIT, 0..3)).await;
+        let mut other = w.gateway.store.begin().await.unwrap();
+        other.exec("lock table instruction in share mode", Vec::<Value>::new()).await.unwrap();
+        let (node, now) = (w.another_node(), w.now);
+        let gate = tokio::spawn(async move { admit::admit(&node.gateway, now).await });
+        until_backends(&w, "wait_event_type = 'Lock' and wait_event = 'relation' and query like '%instruction%'").await;
+        w.sql(&format!("update batch set {change} where number = 'B'")).await;
+        other.commit().await.unwrap();
+        gate.await.unwrap().unwrap();
+        w.settle().await;
+        assert_eq!(w.states("B").await, [then; 3], "{change}");
+        if then == "sent" {
+            // The claims are those of the period that it has now.
+            w.release(&draft("C", SPLIT, 0..1)).await;
+            let mut same = draft("D", SPLIT, 1..2);
+            same.period = "2019-04".to_owned();
+            w.release(&same).await;
+            w.settle().await;
+            assert_eq!((w.states("C").await, w.states("D").await), (vec!["sent".to_owned()], vec!["rejected".to_owned()]));
+        }
+    }
+}
+
+/// Two persons approve what they saw; while they wait for the file's row, the bank's word on the line is applied.
+#[tokio::test]
+async fn q4_a_part_that_two_persons_settle_does_not_write_over_the_banks_word() {
+    let mut w = World::on_postgres().await;
+    w.release(&draft("B", SPLIT, 0..3)).await;
+    w.settle().await;
+    let slip = w.take_one(SPLIT);
+    w.answer(&slip, &[Word::Paid, Word::Processing, Word::Paid]);
+    w.settle().await;
+    let id = w.int("select instruction from v_payment where batch = 'B' and seq = 2").await;
+    let (proposal, _) = propose_partly(&w.gateway, &person("one"), id, Fen::new(6_000), "letter 12", w.now).await.unwrap();
+    let mut word = w.gateway.store.begin().await.unwrap();
+    word.exec("update file_out set updated_at = updated_at", Vec::<Value>::new()).await.unwrap();
+    word.exec("update instruction_state set state = 'paid', paid_fen = amount_fen where instruction_id = $1", bankgate::args![id])
+        .await
+        .unwrap();
+    let (node, now) = (w.another_node(), w.now);
+    let two = tokio::spawn(async move { approve(&node.gateway, &person("other"), proposal, now).await });
+    until_backends(&w, "wait_event_type = 'Lock' and query like '%file_out%'").await;
+    word.commit().await.unwrap();
+    let refused = two.await.unwrap().unwrap_err();
+    assert!(refused.to_string().contains("paid"), "{refused}");
+    assert_eq!(w.int("select count(*) from remainder").await, 0);
+}
+
+/// What a node finds forgotten while two persons approve is no part of what they saw.
+#[tokio::test]
+async fn two_persons_release_publishing_only_from_the_reasons_that_they_saw() {
+    let w = World::on_postgres().await;
+    let hold = |key: &str| format!("insert into publishing_hold (key, node, why, held_at) values ('{key}', 'n2', 'forgotten', 1)");
+    w.sql(&hold("K1")).await;
+    let (proposal, _) = propose_release(&w.gateway, &person("one"), "compared with all banks", &[], w.now).await.unwrap();
+    let mut look = w.gateway.store.begin().await.unwrap();
+    look.lock_looks().await.unwrap();
+    look.exec(sqlx::AssertSqlSafe(hold("K2")), Vec::<Value>::new()).await.unwrap();
+    let (node, now) = (w.another_node(), w.now);
+    let two = tokio::spawn(async move { approve(&node.gateway, &person("other"), proposal, now).await });
+    until_backends(&w, "wait_event_type = 'Lock' and query like '%counter%'").await;
+    look.commit().await.unwrap();
+    assert!(two.await.unwrap().is_err(), "it is held for one reason more");
+    assert_eq!(w.int("select count(*) from publishing_hold where released_at is null").await, 2);
+}
+
+/// Somebody pauses a bank while a round of many files is under way: what is not out yet stays here.
+#[tokio::test]
+async fn a_bank_that_is_paused_in_the_middle_of_a_round_gets_no_further_file() {
+    on_both(async |w| {
+        w.release(&draft("B", SPLIT, 0..3)).await;
+        w.admit().await;
+        w.plan(SPLIT).await;
+        w.seal(SPLIT).await;
+        w.sql(&format!("update bank set mode = 'paused' where code = '{SPLIT}'")).await;
+        // The round read the mode before.
+        assert_eq!(w.publish(SPLIT).await, 0);
+        assert!(w.take(SPLIT).is_empty());
+        w.sql(&format!("update bank set mode = 'live' where code = '{SPLIT}'")).await;
+        w.settle().await;
+        assert_eq!((w.take(SPLIT).len(), w.states("B").await), (1, vec!["sent".to_owned(); 3]));
+    })
+    .await;
+}
+
+/// The list of those who may not be paid is written anew while it is compared: the day that it says then is what counts.
+#[tokio::test]
+async fn r4_who_is_put_on_the_list_from_an_earlier_day_at_that_moment_is_asked_all_of_it_back() {
+    let mut w = World::on_postgres().await;
+    w.release(&draft("B", SPLIT, 0..1)).await;
+    w.settle().await;
+    let slip = w.take_one(SPLIT);
+    w.answer(&slip, &[Word::Paid]);
+    w.settle().await;
+    w.sql(&format!("insert into ineligible (id_number, reason, from_date) values ('{}', 'DECEASED', '2019-06-01')", id_number(0))).await;
+    let mut platform = w.gateway.store.begin().await.unwrap();
+    platform.exec("update ineligible set from_date = '2019-01-01'", Vec::<Value>::new()).await.unwrap();
+    let (node, now) = (w.another_node(), w.now);
+    let compared = tokio::spawn(async move { cases::cases(&node.gateway, now).await });
+    until_backends(&w, "wait_event_type = 'Lock' and query like '%ineligible_news%'").await;
+    platform.commit().await.unwrap();
+    compared.await.unwrap().unwrap();
+    w.cases_pass().await;
+    assert_eq!(w.cases("recovery").await, 1);
 }
