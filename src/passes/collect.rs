@@ -20,8 +20,11 @@ use crate::store::inbound::{FileIn, NewFileIn};
 use crate::store::sql::Tx;
 use crate::transport::{Entry, Mailbox, TransportError};
 
-/// Dated folders are listed this many days back each time, for answers that come late to files just answered.
+/// Dated folders are listed this many days back each time; and for so many days those of a file that was just answered, refused or
+/// given up, whatever its day: what contradicts the bank's word comes there.
 const LATE_DAYS: u64 = 5;
+/// How old a file that was refused or given up may be for that. What its bank owes it a word is looked for as long as it takes.
+const GIVEN_UP_DAYS: u64 = 120;
 /// Older ones, as long as a return may come to a file of their day, are listed once in so many minutes.
 const RETURNS_EVERY_MINUTES: i64 = 60;
 
@@ -55,13 +58,8 @@ impl Sight {
 /// The database, the mailbox (a listing error included), or the archive's disk.
 pub async fn collect(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done, PassError> {
     let Some(edge) = gateway.edges.get(bank) else { return Ok(Done::default()) };
-    let mut tx = gateway.store.read().await?;
-    let profiles = tx.profiles_of(bank).await?;
-    let mut dates: BTreeSet<NaiveDate> = tx.dates_open(bank).await?.into_iter().collect();
-    drop(tx);
-    let today = gateway.today(now);
-    dates.extend((0..=LATE_DAYS).filter_map(|back| today.checked_sub_days(Days::new(back))));
-    let dates: Vec<NaiveDate> = dates.into_iter().collect();
+    let profiles = gateway.store.read().await?.profiles_of(bank).await?;
+    let dates = dates_to_list(gateway, bank, now).await?;
     let mut mailbox = edge.transport.open().await?;
     let mut tried = Tried::default();
     for id in profiles {
@@ -98,6 +96,18 @@ pub async fn collect(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Do
     }
     tried.note(put_away(gateway, (edge, bank), &mut mailbox, now).await);
     tried.end()
+}
+
+/// Days whose folders are listed each time: of files to which the bank owes a word, of files that have just had theirs, and the
+/// last few days.
+async fn dates_to_list(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Vec<NaiveDate>, PassError> {
+    let today = gateway.today(now);
+    let back = |days: u64| today.checked_sub_days(Days::new(days)).unwrap_or(today);
+    let mut tx = gateway.store.read().await?;
+    let mut dates: BTreeSet<NaiveDate> = tx.dates_open(bank).await?.into_iter().collect();
+    dates.extend(tx.dates_ended(bank, gateway.at_hour(back(LATE_DAYS), 0), back(GIVEN_UP_DAYS)).await?);
+    dates.extend((0..=LATE_DAYS).map(back));
+    Ok(dates.into_iter().collect())
 }
 
 /// Dated folders of files answered long ago, to which a return may still come, and whose turn it is. When each was listed is

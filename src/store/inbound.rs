@@ -173,6 +173,18 @@ impl Tx {
         self.rows(sql, args![bank]).await?.iter().map(|r| r.date(0)).collect()
     }
 
+    /// Dates of files that were answered since then, or refused or given up, these if they are not older than that day. No index
+    /// knows when that was; what happened to their rows later is no earlier.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn dates_ended(&mut self, bank: &str, since: Timestamp, from: NaiveDate) -> Result<Vec<NaiveDate>, StoreError> {
+        let sql = "select business_date from file_out where bank = $1 and state = 'answered' and answered_at >= $2 \
+                   union select business_date from file_out where bank = $1 and business_date >= $3 \
+                   and state in ('refused', 'voided', 'abandoned') and updated_at >= $2";
+        self.rows(sql, args![bank, since, from]).await?.iter().map(|r| r.date(0)).collect()
+    }
+
     /// Business dates of a profile's files that were answered and to which a return may still come.
     ///
     /// # Errors

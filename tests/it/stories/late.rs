@@ -1,7 +1,10 @@
 //! Words that come late, twice, or against what was said before.
 
+use bankgate::passes::operate::file::FileWish;
+
 use super::bank::{BUSY, LOST, Word};
-use super::world::{COUNTER, SPLIT, World, draft, on_both, reissue};
+use super::stuck::{by_two, cut_before_rename};
+use super::world::{CLEARING, COUNTER, SPLIT, World, at, draft, on_both, reissue};
 
 /// Three payments whose bank is busy; their retries wait for tomorrow.
 async fn three_wait_for_tomorrow(w: &mut World) -> super::bank::Slip {
@@ -38,7 +41,7 @@ async fn i6_late_successes_stop_the_retries_that_wait() {
 async fn i6_late_successes_stop_the_retries_that_are_planned() {
     on_both(async |w| {
         let slip = three_wait_for_tomorrow(w).await;
-        w.now = super::world::at("2019-03-15", "09:00:00");
+        w.now = at("2019-03-15", "09:00:00");
         w.plan(SPLIT).await;
         assert_eq!(w.attempts("B").await, ["reissued", "reissued", "reissued", "planned", "planned", "planned"]);
         w.poll(&slip, &[(0, Word::Paid), (2, Word::Paid)]);
@@ -67,7 +70,7 @@ async fn a_file_given_up_leaves_the_rows_behind_it_their_turn() {
         w.answer(&slip, &[BUSY; 3]);
         w.settle().await;
         w.sql("update agreement set rows_max = 2").await;
-        w.now = super::world::at("2019-03-15", "09:00:00");
+        w.now = at("2019-03-15", "09:00:00");
         w.plan(COUNTER).await;
         assert_eq!(w.attempts("B").await[3..], ["planned", "planned", "pending"]);
         w.answer(&slip, &[Word::Paid, BUSY, BUSY]);
@@ -170,6 +173,62 @@ async fn who_becomes_ineligible_before_the_retry_is_not_tried_again_for_ever() {
         w.answer(&again, &[Word::Paid]);
         w.settle().await;
         assert_eq!(w.int("select count(*) from v_instruction where state = 'paid'").await, 2);
+    })
+    .await;
+}
+
+/// The first answer came a week late, and an hour later the bank contradicts it where it said it: the day lies further back than what
+/// is listed anyway.
+#[tokio::test]
+async fn a_folder_is_listed_for_days_after_its_file_was_answered() {
+    on_both(async |w| {
+        w.release(&draft("B", COUNTER, 0..3)).await;
+        w.settle().await;
+        let slip = w.take_one(COUNTER);
+        w.settle_at("2019-03-22", "09:00:00").await;
+        w.answer(&slip, &[Word::Paid, LOST, Word::Paid]);
+        w.settle().await;
+        assert_eq!((w.files().await, w.answers().await), (vec!["answered".to_owned()], vec!["applied".to_owned()]));
+        w.now = w.now.plus_minutes(60);
+        w.answer(&slip, &[Word::Paid; 3]);
+        w.settle().await;
+        assert_eq!((w.answers().await.last().map(String::as_str), w.incidents("inbound_conflict").await), (Some("conflict"), 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_success_behind_a_late_refusal_is_seen() {
+    on_both(async |w| {
+        w.release(&draft("B", CLEARING, 0..3)).await;
+        w.settle().await;
+        let slip = w.take_one(CLEARING);
+        w.settle_at("2019-03-22", "09:00:00").await;
+        w.ack(&slip, "H019", "总金额不符");
+        w.settle().await;
+        assert_eq!((w.files().await, w.states("B").await), (vec!["refused".to_owned()], vec!["failed_final".to_owned(); 3]));
+        w.now = w.now.plus_minutes(60);
+        w.answer(&slip, &[Word::Paid; 3]);
+        w.settle().await;
+        assert_eq!(w.texts("select state from file_in where kind = 'result'").await, ["applied", "applied"]);
+        assert_eq!(w.states("B").await, vec!["conflict"; 3]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_to_a_file_that_was_given_up_late_is_told() {
+    on_both(async |w| {
+        let (id, _) = cut_before_rename(w, COUNTER, 0..3).await;
+        let slip = w.sealed(COUNTER).await;
+        w.sql("update file_out set state = 'doubt'").await;
+        w.now = at("2019-03-22", "09:00:00");
+        by_two(w, id, FileWish::Void).await;
+        w.settle().await;
+        assert_eq!(w.files().await, ["voided", "sent"]);
+        w.answer(&slip, &[Word::Paid; 3]);
+        w.settle().await;
+        assert_eq!((w.answers().await, w.incidents("quarantined").await), (vec!["quarantined".to_owned()], 1));
     })
     .await;
 }
