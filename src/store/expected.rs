@@ -126,7 +126,8 @@ impl Tx {
         self.rows(sql, args![]).await?.iter().map(|r| r.int(0)).collect()
     }
 
-    /// What came, or is owed no more, and is not ticked off: row, when, and the file that brought it.
+    /// What came, or is owed no more, and is not ticked off: row, when, and the file that brought it. A statement came if it counts or
+    /// waits for a choice: what only tells of movements (通知) is none.
     ///
     /// # Errors
     /// The database refused.
@@ -137,7 +138,8 @@ impl Tx {
                        and (f.state in ('answered', 'refused', 'voided', 'abandoned') or (e.kind = 'ack' and (f.state = 'accepted' \
                        or exists (select 1 from file_in a where a.file_out = f.id and a.kind = 'ack' and a.state = 'applied')))) order by e.id";
         let of_account = "select e.id, i.updated_at, i.id from expected_file e join statement s on s.account = e.subject and s.to_date >= e.on_date and s.bank = e.bank \
-                          and s.from_date <= e.on_date join file_in i on i.id = s.file_in where e.came_at is null and e.kind = 'statement' order by e.id, i.id";
+                          and s.from_date <= e.on_date and (s.problems = '' or s.problems like 'conflict%') join file_in i on i.id = s.file_in \
+                          where e.came_at is null and e.kind = 'statement' order by e.id, i.id";
         let mut found: Vec<(i64, Timestamp, Option<i64>)> = Vec::new();
         for sql in [of_file, of_account] {
             for r in self.rows(sql, args![]).await? {

@@ -179,6 +179,32 @@ async fn notices_prove_no_day_and_count_nothing_twice() {
 }
 
 #[tokio::test]
+async fn a_notice_is_not_the_statement_that_is_waited_for() {
+    on_both(async |w| {
+        speaks(w, &[]).await;
+        let refs = paid(w).await;
+        let out: i64 = refs.iter().map(|r| r.1).sum();
+        let entries: String = refs.iter().map(debit).collect();
+        w.put(CLEARING, &format!("statement/camt054_{ACCOUNT}_201903140001.xml"), notice(&entries).as_bytes());
+        w.settle().await;
+        let told = "select from_date || ' ' || to_date from statement where problems like 'notice%'";
+        assert_eq!(w.texts(told).await, ["2019-03-14 2019-03-14"]);
+        let waits = "select on_date from expected_file where bank = 'B2' and kind = 'statement' and came_at is null order by on_date";
+        assert_eq!(w.texts(waits).await, ["2019-03-14"]);
+        w.settle_at("2019-03-15", "10:00:00").await;
+        assert_eq!(
+            (w.texts(waits).await, w.incidents("statement_overdue").await),
+            (vec!["2019-03-14".to_owned(), "2019-03-15".to_owned()], 1)
+        );
+        let text = camt(&sheet(ACCOUNT, OPENING, OPENING - out, &entries));
+        w.put(CLEARING, &format!("statement/camt053_{ACCOUNT}_20190314.xml"), text.as_bytes());
+        w.settle().await;
+        assert_eq!((w.texts(waits).await, w.incidents("statement_overdue").await), (vec!["2019-03-15".to_owned()], 0));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_told_and_is_not_in_the_statement_is_asked_about() {
     on_both(async |w| {
         speaks(w, &[]).await;
