@@ -39,6 +39,8 @@ const PAUSE_MILLIS: i64 = 30_000;
 const PAUSE_MAX_MILLIS: i64 = 30 * 60_000;
 /// The kind of incident that a pass has which failed.
 const FAILED: &str = "pass_failed";
+/// When to try again behind trouble with one file or folder: at any time. By it such trouble is told from what the others wait for.
+const NO_PAUSE: Timestamp = Timestamp::from_millis(0);
 /// Transient trouble is told after so many failures in a row.
 const FAILURES_TOLD: i64 = 3;
 /// How long until it is tried again to tell what is told at the start.
@@ -475,9 +477,10 @@ pub async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timesta
     let (next_at, failures) = tx.edge(bank).await?;
     tx.commit().await?;
     let Some(BankRow { mode, .. }) = row else { return Ok(Done::default()) };
-    let is_resting = next_at > now;
-    // After trouble only a look tells that it is over; with nothing to send and no look due, nobody would have asked.
-    let looks = looks || failures > 0;
+    let (is_resting, had_pause) = (next_at > now, next_at > NO_PAUSE);
+    // After trouble only a look tells that it is over; with nothing to send and no look due, nobody would have asked. What one file
+    // has had for long is looked at when that is due.
+    let looks = looks || (failures > 0 && (had_pause || failures < FAILURES_TOLD));
     // What cannot be planned or rendered keeps nothing that is ready from going out, and no answer from coming in.
     let (decided, spoken) = tokio::select! {
         biased;
@@ -487,22 +490,28 @@ pub async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timesta
         }
         both = async {
             let decided = at_the_desk(gateway, bank, &mode, now).await;
-            let spoken = if is_resting { Ok(Done::default()) } else { at_the_bank(gateway, bank, &mode, &lease, looks, now).await };
+            let spoken = if is_resting { Ok(Visit::default()) } else { at_the_bank(gateway, bank, &mode, &lease, looks, now).await };
             (decided, spoken)
         } => both,
     };
     let mut done = match spoken {
-        Ok(done) => {
-            if failures > 0 && !is_resting {
+        Ok(Visit { done, trouble: None }) => {
+            // Trouble with one file is not over because nobody looked.
+            if failures > 0 && !is_resting && looks {
                 let mut tx = gateway.store.begin().await?;
-                tx.set_edge(bank, 0, Timestamp::from_millis(0), "").await?;
+                tx.set_edge(bank, 0, NO_PAUSE, "").await?;
                 tx.close_incident(&format!("edge:{bank}"), now).await?;
+                tx.close_incident(&format!("collect:{bank}"), now).await?;
                 tx.commit().await?;
             }
             done
         }
+        Ok(Visit { done, trouble: Some(e) }) => {
+            leave(gateway, &lease, if had_pause { 0 } else { failures }, &e, now).await?;
+            done
+        }
         Err(PassError::Transport(e)) => {
-            rest(gateway, &lease, failures, &e, now).await?;
+            rest(gateway, &lease, if had_pause { failures } else { 0 }, &e, now).await?;
             Done::default()
         }
         Err(e) => return Err(e),
@@ -515,22 +524,56 @@ pub async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timesta
 async fn rest(gateway: &Gateway, lease: &Lease, failures: i64, e: &TransportError, now: Timestamp) -> Result<(), PassError> {
     let bank = &lease.bank;
     let pause = PAUSE_MILLIS.saturating_mul(1 << failures.clamp(0, 10)).min(PAUSE_MAX_MILLIS);
+    let what = gateway.say(Words::new(format!("银行{bank}的文件通道不通：{e}"), format!("the mailbox of bank {bank} cannot be used: {e}")));
+    let key = format!("edge:{bank}");
+    let incident = NewIncident { key: &key, kind: "edge_trouble", bank, what: &what, next_step: e.next_step() };
+    remember(gateway, lease, (failures + 1, now.plus_millis(pause)), (e, &incident), now).await
+}
+
+/// Remembers trouble that a bank's server has with one file or folder, and tells of it as of other trouble. It keeps nothing else
+/// waiting: what is to be sent is sent, what else came is taken, and the next look tries again.
+async fn leave(gateway: &Gateway, lease: &Lease, failures: i64, e: &TransportError, now: Timestamp) -> Result<(), PassError> {
+    let bank = &lease.bank;
+    gateway.settle(&format!("edge:{bank}"), now).await?;
+    let what = gateway.say(Words::new(
+        format!("银行{bank}的文件服务器上有文件或目录无法收取，其余照常收发：{e}"),
+        format!("a file or folder of bank {bank} cannot be collected, all else goes on: {e}"),
+    ));
+    let next_step = gateway.say(Words::new("请将以上内容与时间告知银行；下次查看时自动再试", e.next_step()));
+    let key = format!("collect:{bank}");
+    let incident = NewIncident { key: &key, kind: "edge_trouble", bank, what: &what, next_step: &next_step };
+    remember(gateway, lease, (failures + 1, NO_PAUSE), (e, &incident), now).await
+}
+
+async fn remember(
+    gateway: &Gateway,
+    lease: &Lease,
+    (failures, next_at): (i64, Timestamp),
+    (e, incident): (&TransportError, &NewIncident<'_>),
+    now: Timestamp,
+) -> Result<(), PassError> {
+    let bank = &lease.bank;
     let mut tx = gateway.store.begin().await?;
     if !tx.hold_lease(lease).await? {
         // Who holds it now finds out by itself how the bank fares.
         tracing::warn!(bank, fence = lease.fence, error = %e, "trouble at the bank's edge, after the lease was lost");
         return Ok(());
     }
-    tx.set_edge(bank, failures + 1, now.plus_millis(pause), &e.to_string()).await?;
-    if !e.is_transient() || failures + 1 >= FAILURES_TOLD {
-        let what =
-            gateway.say(Words::new(format!("银行{bank}的文件通道不通：{e}"), format!("the mailbox of bank {bank} cannot be used: {e}")));
-        let key = format!("edge:{bank}");
-        tx.incident(&NewIncident { key: &key, kind: "edge_trouble", bank, what: &what, next_step: e.next_step() }, now).await?;
+    tx.set_edge(bank, failures, next_at, &e.to_string()).await?;
+    if !e.is_transient() || failures >= FAILURES_TOLD {
+        tx.incident(incident, now).await?;
     }
     tx.commit().await?;
-    tracing::warn!(bank, failures = failures + 1, pause_ms = pause, error = %e, "trouble at the bank's edge");
+    tracing::warn!(bank, failures, next_at = %next_at.max(now), error = %e, "trouble at the bank's edge");
     Ok(())
+}
+
+/// What came of a visit to a bank.
+#[derive(Debug, Default)]
+struct Visit {
+    done: Done,
+    /// Its server has trouble with one file or folder, and with nothing else.
+    trouble: Option<TransportError>,
 }
 
 /// What is decided for a bank before anything is said to it.
@@ -543,7 +586,7 @@ async fn at_the_desk(gateway: &Gateway, bank: &str, mode: &str, now: Timestamp) 
     Ok(done)
 }
 
-async fn at_the_bank(gateway: &Gateway, bank: &str, mode: &str, lease: &Lease, looks: bool, now: Timestamp) -> Result<Done, PassError> {
+async fn at_the_bank(gateway: &Gateway, bank: &str, mode: &str, lease: &Lease, looks: bool, now: Timestamp) -> Result<Visit, PassError> {
     let sent = match mode {
         "live" => send(gateway, bank, lease, now).await,
         "shadow" => publish::shadow(gateway, bank, now).await,
@@ -551,12 +594,19 @@ async fn at_the_bank(gateway: &Gateway, bank: &str, mode: &str, lease: &Lease, l
     };
     // A file that cannot go out keeps no answer from coming in; a way that is blocked is not tried twice.
     if !looks || matches!(&sent, Err(PassError::Transport(e)) if e.is_of_the_way()) {
-        return sent;
+        return Ok(Visit { done: sent?, trouble: None });
     }
     let collected = collect::collect(gateway, bank, now).await;
     let mut done = sent?;
-    done += collected?;
-    Ok(done)
+    let trouble = match collected {
+        // Nor does a file that cannot come in keep another from going out.
+        Err(PassError::Transport(e)) if !e.is_of_the_way() => Some(e),
+        collected => {
+            done += collected?;
+            None
+        }
+    };
+    Ok(Visit { done, trouble })
 }
 
 async fn send(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestamp) -> Result<Done, PassError> {

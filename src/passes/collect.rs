@@ -52,7 +52,7 @@ impl Sight {
     }
 }
 
-/// Collects what one bank has put out.
+/// Collects what one bank has put out. What the server has trouble with is left until the next time, and told at the end.
 ///
 /// # Errors
 /// The database, the mailbox (a listing error included), or the archive's disk.
@@ -72,7 +72,7 @@ pub async fn collect(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Do
                 // A dated folder that is not there yet is no news; the outbox itself must be there.
                 Err(TransportError::NotFound { .. }) if !dir.is_empty() => Vec::new(),
                 // A folder that cannot be listed keeps none of the others waiting; a line that is down does.
-                Err(e) if !e.is_transient() => {
+                Err(e) if !e.is_of_the_way() => {
                     tried.note(Err(e.into()));
                     continue;
                 }
@@ -82,7 +82,7 @@ pub async fn collect(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Do
             let mut is_quiet = true;
             for set in run.unknown(sets(sights)).await? {
                 match run.take(&mut mailbox, set).await {
-                    Err(PassError::Transport(e)) if e.is_transient() => return Err(e.into()),
+                    Err(PassError::Transport(e)) if e.is_of_the_way() => return Err(e.into()),
                     ended => {
                         is_quiet &= ended.as_ref().is_ok_and(|done| done.changed + done.unsettled == 0);
                         tried.note(ended);

@@ -178,12 +178,22 @@ async fn take_others(gateway: &Gateway, (edge, bank): (&Edge, &str), mailbox: &m
         let profile = Arc::clone(gateway.profile(&profile)?);
         let run = Run { gateway, edge, bank, profile: &profile, now };
         let here = others.iter().filter(|(file, _)| file.profile == profile.id() && file.dir == dir);
-        let mut sights: Vec<Sight> = Vec::new();
+        let (mut sights, mut unseen): (Vec<Sight>, Vec<&str>) = (Vec::new(), Vec::new());
         for (file, m) in here {
-            let Some(entry) = mailbox.stat(&m.path).await? else {
-                // Somebody at the bank took it from there; the trouble stays open for whoever looks.
-                end(gateway, m).await?;
-                continue;
+            let entry = match mailbox.stat(&m.path).await {
+                Ok(Some(entry)) => entry,
+                Ok(None) => {
+                    // Somebody at the bank took it from there; the trouble stays open for whoever looks.
+                    end(gateway, m).await?;
+                    continue;
+                }
+                Err(e) if !e.is_of_the_way() => {
+                    // What stands under its name now does not go with what lies beside it.
+                    unseen.push(&file.name);
+                    tried.note(Err(e.into()));
+                    continue;
+                }
+                Err(e) => return Err(e.into()),
             };
             let Some(name) = profile.recognise(&file.path()) else { continue };
             // Of two under one name the second waits for its turn.
@@ -192,10 +202,16 @@ async fn take_others(gateway: &Gateway, (edge, bank): (&Edge, &str), mailbox: &m
             }
         }
         let standing = match mailbox.list(&join(&edge.outbox, &dir)).await {
+            Ok(entries) => recognised(&profile, &dir, entries),
             Err(TransportError::NotFound { .. }) => Vec::new(),
-            other => recognised(&profile, &dir, other?),
+            Err(e) if !e.is_of_the_way() => {
+                tried.note(Err(e.into()));
+                continue;
+            }
+            Err(e) => return Err(e.into()),
         };
-        let standing: Vec<Sight> = standing.into_iter().filter(|s| sights.iter().all(|aside| aside.file != s.file)).collect();
+        let is_free = |s: &Sight| sights.iter().all(|aside| aside.file != s.file) && !unseen.contains(&s.file.as_str());
+        let standing: Vec<Sight> = standing.into_iter().filter(is_free).collect();
         sights.extend(standing);
         for set in run.unknown(sets(sights)).await? {
             if set.iter().any(|s| s.aside.is_some()) {

@@ -500,7 +500,11 @@ const QUESTIONS: &[Question] = &[
         read: |r| {
             let (bank, what) = (r.text(0)?, r.text(2)?);
             let next = Words::new("按错误所述处理；程序会自行再试", "do what the error says; it is tried again by itself");
-            Ok((format!("bank {bank}"), Words::new(format!("无法连接银行: {what}"), format!("the bank cannot be reached: {what}")), next))
+            Ok((
+                format!("bank {bank}"),
+                Words::new(format!("银行文件通道有故障: {what}"), format!("trouble at the bank's mailbox: {what}")),
+                next,
+            ))
         },
     },
     Question {

@@ -1,5 +1,7 @@
 //! Files of banks that come torn, twice, changed, half, poisoned, or not at all.
 
+use bankgate::daemon::edge_round;
+
 use super::bank::{LOST, Slip, Word, flag, gbk, result, ungbk};
 use super::world::{CLEARING, COUNTER, SPLIT, World, draft, on_both};
 
@@ -267,6 +269,73 @@ async fn i12_one_folder_that_cannot_be_listed_keeps_none_of_the_others_waiting()
         assert_eq!(failed, 2, "it is an error, and told as one");
         w.apply().await;
         assert_eq!(w.states("B2-0").await, vec!["paid"; 3]);
+    })
+    .await;
+}
+
+/// What a server says "failure" of: a link that leads to itself cannot be listed, a socket cannot be read, and neither says why.
+fn fails(w: &World, bank: &str, folder: &str, file: &str) {
+    let outbox = w.mailbox(bank).join("outbox");
+    std::fs::create_dir_all(outbox.join(folder)).unwrap();
+    std::os::unix::fs::symlink("loop", outbox.join(folder).join("loop")).unwrap();
+    let socket = w.root.join("socket");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    std::fs::rename(socket, outbox.join(file)).unwrap();
+}
+
+#[tokio::test]
+async fn i12_what_the_server_fails_to_read_keeps_none_of_the_others_waiting() {
+    on_both(async |w| {
+        let slip = sent(w, CLEARING, 0..3).await;
+        w.answer(&slip, &[Word::Paid; 3]);
+        // A folder that is listed before that of the answer, and a file that is taken before it.
+        fails(w, CLEARING, "20190310", &slip.path.replace(".dat", ".ack"));
+        let mut failed = 0;
+        for _ in 0..3 {
+            w.now = w.now.plus_minutes(2);
+            failed += i64::from(bankgate::passes::collect::collect(&w.gateway, CLEARING, w.now).await.is_err());
+        }
+        assert_eq!(failed, 3, "it is an error, and told as one");
+        w.apply().await;
+        assert_eq!(w.states("B2-0").await, vec!["paid"; 3]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i12_what_the_server_fails_to_read_keeps_nothing_from_going_out_and_is_told() {
+    on_both(async |w| {
+        for (batch, people) in [("A", 0..3), ("B", 3..6)] {
+            w.release(&draft(batch, SPLIT, people)).await;
+            w.settle().await;
+        }
+        let slips = w.take(SPLIT);
+        slips.iter().for_each(|slip| w.answer(slip, &[Word::Paid; 3]));
+        let (path, bytes) = result(&slips[0], &[Word::Paid; 3]).remove(0);
+        fails(w, SPLIT, "statement", &path);
+        for told in [0, 0, 1, 1] {
+            w.now = w.now.plus_minutes(2);
+            edge_round(&w.gateway, SPLIT, true, w.now).await.unwrap();
+            assert_eq!(w.incidents("edge_trouble").await, told);
+        }
+        w.apply().await;
+        assert_eq!((w.states("A").await, w.states("B").await), (vec!["sent".to_owned(); 3], vec!["paid".to_owned(); 3]));
+        // The next list goes out in the very round that plans it, and that looks at nothing.
+        w.release(&draft("C", SPLIT, 6..9)).await;
+        w.admit().await;
+        edge_round(&w.gateway, SPLIT, false, w.now).await.unwrap();
+        assert_eq!((w.take(SPLIT).len(), w.incidents("edge_trouble").await), (1, 1));
+        // The bank mends it.
+        let outbox = w.mailbox(SPLIT).join("outbox");
+        std::fs::remove_file(outbox.join("statement/loop")).unwrap();
+        std::fs::remove_file(outbox.join(&path)).unwrap();
+        w.put(SPLIT, &path, &bytes);
+        for _ in 0..2 {
+            w.now = w.now.plus_minutes(2);
+            edge_round(&w.gateway, SPLIT, true, w.now).await.unwrap();
+        }
+        w.apply().await;
+        assert_eq!((w.states("A").await, w.incidents("edge_trouble").await), (vec!["paid".to_owned(); 3], 0));
     })
     .await;
 }
