@@ -122,10 +122,13 @@ async fn stage_set(gateway: &Gateway, set: &[FileIn], now: Timestamp) -> Result<
         drop(tx);
         return quarantine(gateway, set, &found, now).await;
     }
-    if first.kind == InboundKind::Statement {
+    let is_statement = first.kind == InboundKind::Statement;
+    if is_statement {
         keep_statement(gateway, &mut tx, (&data_files, &profile), &found, now).await?;
-        tx.move_set(set, FileInState::Applied, "", &gateway.holder, now).await?;
-    } else if !tx.move_set(set, FileInState::Staged, "", &gateway.holder, now).await? {
+    }
+    let next = if is_statement { FileInState::Applied } else { FileInState::Staged };
+    // What was superseded meanwhile counts nowhere: nothing of it is kept.
+    if !tx.move_set(set, next, "", &gateway.holder, now).await? {
         return Ok(Done::default());
     }
     tx.commit().await?;

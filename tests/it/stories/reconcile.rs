@@ -584,3 +584,29 @@ async fn a_statement_that_says_the_same_again_in_another_order_is_kept_and_count
     })
     .await;
 }
+
+/// Between its being read and the end of that, another node sees the whole file of which this one is a torn copy.
+#[tokio::test]
+async fn a_statement_that_is_superseded_while_it_is_read_counts_nowhere() {
+    on_both(async |w| {
+        let is_sqlite = w.gateway.store.engine() == "SQLite";
+        let update = "update file_in set state = 'superseded' where id = new.file_in";
+        if is_sqlite {
+            w.sql(&format!("create trigger meanwhile after insert on statement begin {update}; end")).await;
+        } else {
+            w.sql(&format!("create function meanwhile() returns trigger language plpgsql as $$ begin {update}; return null; end $$")).await;
+            w.sql("create trigger meanwhile after insert on statement for each row execute function meanwhile()").await;
+        }
+        w.state(SPLIT, "2019-03-14", OPENING, &[credit(300, "", "结息")]);
+        for _ in 0..2 {
+            w.now = w.now.plus_minutes(2);
+            collect::collect(&w.gateway, SPLIT, w.now).await.unwrap();
+        }
+        stage::stage(&w.gateway, w.now).await.unwrap();
+        assert_eq!((w.int("select count(*) from statement").await, w.answers().await), (0, vec!["archived".to_owned()]));
+        w.sql(if is_sqlite { "drop trigger meanwhile" } else { "drop trigger meanwhile on statement" }).await;
+        w.settle().await;
+        assert_eq!((w.texts("select problems from statement").await, w.answers().await), (vec![String::new()], vec!["applied".to_owned()]));
+    })
+    .await;
+}
