@@ -203,6 +203,8 @@ pub struct InboundName {
     pub role: String,
     /// The business key; of a result, that of our request.
     pub key: String,
+    /// Of an answer to an enquiry: the day of asking as the path writes it, if it does. About one file it is asked more than once.
+    pub asked: Option<String>,
 }
 
 /// A file of an answer set.
@@ -464,7 +466,8 @@ impl Profile {
         let path = rel_path.trim_start_matches('/');
         self.plan.inbound.iter().find_map(|file| {
             let key = file.recogniser.key(path)?;
-            Some(InboundName { kind: file.kind, role: file.role.clone(), key })
+            let asked = if file.kind == InboundKind::Enquiry { file.recogniser.asked(path) } else { None };
+            Some(InboundName { kind: file.kind, role: file.role.clone(), key, asked })
         })
     }
 

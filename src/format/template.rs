@@ -223,6 +223,12 @@ impl Recogniser {
         Some(self.captured.iter().enumerate().filter_map(|(i, token)| found.name(&format!("v{i}")).map(|m| (token, m.as_str()))).collect())
     }
 
+    /// The day of asking that a path which fits carries, as it is written there.
+    #[must_use]
+    pub fn asked(&self, path: &str) -> Option<String> {
+        self.values(path)?.into_iter().find(|(token, _)| matches!(token, PathToken::Asked(_))).map(|(_, text)| text.to_owned())
+    }
+
     /// The key of a path that fits. A value that stands twice must agree with itself, and a date must exist.
     #[must_use]
     pub fn key(&self, path: &str) -> Option<String> {

@@ -143,7 +143,20 @@ pub(super) fn sets(sights: Vec<Sight>) -> Vec<Vec<Sight>> {
     for sight in sights {
         sets.entry((sight.name.kind.code().to_owned(), sight.name.key.clone())).or_default().push(sight);
     }
-    sets.into_values().collect()
+    sets.into_values().flat_map(by_enquiry).collect()
+}
+
+/// Answers to enquiries of different days are different answers, each in as many parts as the profile says. Where not every part
+/// bears the day, nothing tells them apart.
+fn by_enquiry(set: Vec<Sight>) -> Vec<Vec<Sight>> {
+    if set.iter().any(|sight| sight.name.asked.is_none()) {
+        return vec![set];
+    }
+    let mut apart: BTreeMap<Option<String>, Vec<Sight>> = BTreeMap::new();
+    for sight in set {
+        apart.entry(sight.name.asked.clone()).or_default().push(sight);
+    }
+    apart.into_values().collect()
 }
 
 pub(super) struct Run<'a> {
@@ -253,11 +266,20 @@ impl Run<'_> {
     async fn came_before(&self, tx: &mut Tx, set: &[Sight], missing: &[&str]) -> Result<bool, PassError> {
         let Some(aside) = set.iter().find(|s| s.aside.is_some()) else { return Ok(false) };
         for role in missing {
-            if tx.files_of_key(self.bank, aside.name.kind, &aside.name.key, role).await?.is_empty() {
+            if self.came_for(tx, &aside.name, role).await?.is_empty() {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Files of this role that came for a key; to an enquiry, for the same enquiry.
+    async fn came_for(&self, tx: &mut Tx, name: &InboundName, role: &str) -> Result<Vec<FileIn>, PassError> {
+        let mut files = tx.files_of_key(self.bank, name.kind, &name.key, role).await?;
+        if name.asked.is_some() {
+            files.retain(|f| self.profile.recognise(&f.path()).is_some_and(|other| other.asked == name.asked));
+        }
+        Ok(files)
     }
 
     /// Copies a file into the archive under what its bytes hash to.
@@ -343,8 +365,8 @@ impl Run<'_> {
         let (mut same, mut torn) = (0, Vec::new());
         for file in kept {
             let name = &file.sight.name;
-            let before: Vec<FileIn> = tx
-                .files_of_key(self.bank, name.kind, &name.key, &name.role)
+            let before: Vec<FileIn> = self
+                .came_for(tx, name, &name.role)
                 .await?
                 .into_iter()
                 .filter(|f| !matches!(f.state, FileInState::Superseded | FileInState::Rejected | FileInState::Conflict))

@@ -326,7 +326,9 @@ fn names_of_files_both_ways() {
         let names = profile(id).instruction_names(&one).unwrap();
         assert_eq!((names.dir.as_str(), names.data.as_str(), names.flag.as_deref(), names.key.as_str()), (dir, data, flag, key));
     }
-    let named = |kind, role: &str, key: &str| Some(InboundName { kind, role: role.to_owned(), key: key.to_owned() });
+    let named = |kind, role: &str, key: &str| Some(InboundName { kind, role: role.to_owned(), key: key.to_owned(), asked: None });
+    let asked =
+        |day: &str| named(InboundKind::Enquiry, "answer", "20190314/03140001").map(|n| InboundName { asked: Some(day.to_owned()), ..n });
     for (id, path, expected) in [
         ("split-sf-noheader", "YHDFFK201903140001_S.TXT", named(InboundKind::Result, "success", "201903140001")),
         ("split-sf-noheader", "YHDFFK201903140001_F.TXT", named(InboundKind::Result, "failure", "201903140001")),
@@ -336,6 +338,7 @@ fn names_of_files_both_ways() {
         ("fixed-gbk-bytes", "20190314/03140001.dat", named(InboundKind::Result, "data", "20190314/03140001")),
         ("fixed-gbk-bytes", "20190314/03140001.dat.ok", named(InboundKind::Result, "flag", "20190314/03140001")),
         ("fixed-gbk-bytes", "20190314/03140001.ack", named(InboundKind::Ack, "ack", "20190314/03140001")),
+        ("fixed-gbk-bytes", "20190314/03140001.r0318", asked("0318")),
         ("fixed-gbk-bytes", "20190314/03150001.dat", None),
         ("fixed-gbk-bytes", "03140001.dat", None),
         ("pipe-gbk-summary", "20190314/0512037R", named(InboundKind::Result, "data", "20190314/0512037")),

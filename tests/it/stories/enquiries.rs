@@ -27,6 +27,11 @@ fn asked(w: &World, day: &str) -> Vec<(String, Vec<usize>)> {
 
 /// The bank answers an enquiry: line, code, words.
 fn answer(w: &World, slip: &Slip, asked: &str, said: &[(usize, &str, &str)]) {
+    part(w, slip, &format!("r{asked}"), said);
+}
+
+/// The same, in a file of this ending.
+fn part(w: &World, slip: &Slip, ending: &str, said: &[(usize, &str, &str)]) {
     let stem = slip.path.strip_suffix(".dat").unwrap();
     let total: i64 = said.iter().map(|(line, ..)| slip.orders[line - 1].fen).sum();
     let mut text = format!("R|LS0001|{}|{}|{total}\n", &stem[9..], said.len());
@@ -35,7 +40,7 @@ fn answer(w: &World, slip: &Slip, asked: &str, said: &[(usize, &str, &str)]) {
         text.push_str(&format!("{line}|{}|{}|{code}|{words}\n", order.reference, order.fen));
     }
     text.push_str(&format!("T|{}\n", said.len()));
-    w.put(CLEARING, &format!("{stem}.r{asked}"), &gbk(&text));
+    w.put(CLEARING, &format!("{stem}.{ending}"), &gbk(&text));
 }
 
 async fn sent(w: &mut World) -> Slip {
@@ -113,6 +118,74 @@ async fn an_answer_that_contradicts_the_result_is_a_conflict() {
         w.put(CLEARING, &format!("{stem}.r0319"), b"R|LS0001|03140001|1|1\n1|x|2|00000000|\nT|1\n");
         w.settle().await;
         assert_eq!(w.answers().await.last().map(String::as_str), Some("quarantined"));
+    })
+    .await;
+}
+
+/// Two payments of four are unknown, and were asked about on two days.
+async fn asked_twice(w: &mut World) -> Slip {
+    let slip = sent(w).await;
+    w.answer(&slip, &[Word::Paid, Word::Processing, LOST, Word::Processing]);
+    w.settle().await;
+    for day in ["2019-03-15", "2019-03-18"] {
+        w.settle_at(day, "09:00:00").await;
+    }
+    assert_eq!(asked(w, "20190314").len(), 2);
+    slip
+}
+
+/// The answers to enquiries: name and state.
+async fn enquiry_answers(w: &World) -> Vec<String> {
+    w.texts("select name || ' ' || state from file_in where kind = 'enquiry' order by name").await
+}
+
+#[tokio::test]
+async fn a_bad_answer_to_one_enquiry_drags_no_other_along() {
+    for at_once in [true, false] {
+        on_both(async |w| {
+            let slip = asked_twice(w).await;
+            // Its total is not that of its lines.
+            let bad = slip.path.replace(".dat", ".r0315");
+            w.put(CLEARING, &bad, b"R|LS0001|03140001|1|1\n2|x|2|00000000|\nT|1\n");
+            if !at_once {
+                w.settle().await;
+                assert_eq!(enquiry_answers(w).await, ["03140001.r0315 quarantined"]);
+            }
+            answer(w, &slip, "0318", &[(2, "00000000", "入账成功"), (4, "00000000", "入账成功")]);
+            w.settle().await;
+            assert_eq!(enquiry_answers(w).await, ["03140001.r0315 quarantined", "03140001.r0318 applied"], "{at_once}");
+            assert_eq!(
+                (w.states("B").await, w.incidents("quarantined").await),
+                (["paid", "paid", "failed_final", "paid"].map(str::to_owned).to_vec(), 1)
+            );
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn parts_of_an_answer_wait_for_each_other_and_for_none_of_another() {
+    on_both(async |w| {
+        // This bank answers in two files.
+        let layout = "[layout.enquiry-answer]\n";
+        let more = "[[inbound]]\nkind = \"enquiry\"\nrole = \"more\"\npath = \"{date:yyyyMMdd}/{date:MMdd}{seq_no:4}.s{asked:MMdd}\"\n\
+                    layout = \"enquiry-answer\"\nstatus = \"result\"\n\n";
+        w.declares(CLEARING, layout, &format!("{more}{layout}"));
+        let slip = asked_twice(w).await;
+        part(w, &slip, "r0315", &[(2, "00000000", "入账成功")]);
+        part(w, &slip, "s0318", &[(4, "00000000", "入账成功")]);
+        w.settle().await;
+        assert_eq!(enquiry_answers(w).await, [""; 0], "two halves are no whole");
+        part(w, &slip, "s0315", &[(4, "", "处理中")]);
+        w.settle().await;
+        assert_eq!(enquiry_answers(w).await, ["03140001.r0315 applied", "03140001.s0315 applied"]);
+        assert_eq!(w.states("B").await, ["paid", "paid", "failed_final", "unknown"]);
+        part(w, &slip, "r0318", &[(2, "00000000", "入账成功")]);
+        w.settle().await;
+        assert_eq!(w.states("B").await, ["paid", "paid", "failed_final", "paid"]);
+        let sets = "select group_of from (select min(name) as group_of, count(*) as files from file_in where kind = 'enquiry' group by answer_set) s \
+                    where files = 2 order by group_of";
+        assert_eq!(w.texts(sets).await, ["03140001.r0315", "03140001.r0318"]);
     })
     .await;
 }
