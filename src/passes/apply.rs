@@ -214,6 +214,7 @@ impl<'a> Apply<'a> {
     async fn note_returns(&self, tx: &mut Tx, doubtful: &BTreeSet<i64>) -> Result<(), PassError> {
         let today = self.gateway.today(self.now);
         tx.note_returns(&self.ids, self.kind, &self.file, (doubtful, today), self.now).await?;
+        self.said_though_undone(tx).await?;
         let (lines, first) = tx.returns_dated_anew(&self.ids, self.kind).await?;
         if lines == 0 {
             return Ok(());
@@ -232,6 +233,34 @@ impl<'a> Apply<'a> {
                 .to_owned(),
         );
         let key = format!("return_again:{}", self.file.id);
+        let incident = NewIncident { key: &key, kind: "conflict", bank: &self.file.bank, what: &what, next_step: &next_step };
+        tx.incident(&incident, self.now).await?;
+        Ok(())
+    }
+
+    /// What two persons said did not come back is not booked on the bank's word alone, which may be the same word once more; and it
+    /// may have come back since, so that somebody asks.
+    async fn said_though_undone(&self, tx: &mut Tx) -> Result<(), PassError> {
+        let (lines, first) = tx.returns_said_though_undone(&self.ids, self.kind).await?;
+        if lines == 0 {
+            return Ok(());
+        }
+        let what = self.say(
+            format!("文件{}有{lines}笔经两人认定并未退回，银行又报退票（首笔：{}）；仍按已付，未入账", self.file.name, EndToEndId(first)),
+            format!(
+                "two persons said of {lines} lines of file {} that they did not come back, and the bank says again that they did (the first: {}); \
+                 they stay paid, and nothing is booked",
+                self.file.name,
+                EndToEndId(first)
+            ),
+        );
+        let next_step = self.say(
+            "请与银行核对是原来那一次还是又退回一次；又退回的，对账单上的入账会自动补记并重新立案；并未退回的，请银行更正".to_owned(),
+            "ask the bank whether it is the same return or a second one; a second one is booked by its credit on a statement, and its case \
+             opened again; where nothing came back, the bank corrects its file"
+                .to_owned(),
+        );
+        let key = format!("return_undone:{}", self.file.id);
         let incident = NewIncident { key: &key, kind: "conflict", bank: &self.file.bank, what: &what, next_step: &next_step };
         tx.incident(&incident, self.now).await?;
         Ok(())
@@ -353,7 +382,9 @@ impl<'a> Apply<'a> {
         let kinds = [("failed", InstructionState::Failed), ("conflict", InstructionState::Conflict)];
         for (kind, state) in kinds {
             let of = CasesOf { kind, state, department: &self.file.purse.department, bank: &self.file.bank, business_date, due_on };
-            let opened = tx.open_cases(&self.ids, &of, self.now).await?;
+            // What was settled once, and its case closed, may come to the same end again.
+            let opened = tx.open_cases(&self.ids, &of, self.now).await?
+                + tx.open_cases_again(&self.ids, &of, &self.gateway.holder, self.now).await?;
             if opened > 0 && state == InstructionState::Conflict {
                 let what = self.say(
                     format!("文件{}有{opened}笔银行说法自相矛盾或与我方不符，已转待查", self.file.name),

@@ -68,7 +68,10 @@ async fn failures_of(gateway: &Gateway, group: &FailureGroup, today: NaiveDate, 
     loop {
         let (cases, rows): (Vec<i64>, Vec<_>) = gateway.store.read().await?.failures_untold(group, ROWS_MAX).await?.into_iter().unzip();
         let Some(first) = cases.first() else { return Ok(done) };
-        let key = format!("{key}{first}");
+        let first_told = format!("{key}{first}");
+        // A case that was told, closed, and opened again on the day of its report heads another letter.
+        let is_again = gateway.store.read().await?.is_mail_written(&first_told).await?;
+        let key = if is_again { format!("{first_told}:{}", group.first_opened_at.millis()) } else { first_told };
         let report = FailureReport {
             department: group.department.name.clone(),
             bank: if group.bank.is_empty() { before_any_bank(gateway) } else { group.bank_name.clone() },

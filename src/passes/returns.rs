@@ -17,6 +17,7 @@ use crate::domain::money::Fen;
 use crate::domain::reason::{Reason, ReasonClass};
 use crate::domain::time::Timestamp;
 use crate::store::admission::NewCase;
+use crate::store::again::Again;
 use crate::store::desk::NewIncident;
 use crate::store::outbound::FileOut;
 use crate::store::returns::{CreditBack, OnRecord, SentBack};
@@ -103,7 +104,7 @@ pub(crate) async fn note_credit(
     }
     // What a file said came back, and no statement showed yet: one of them, or all together. Another amount while one of
     // them is to come is a question for a person.
-    let unseen: Vec<OnRecord> = known.iter().copied().filter(|it| it.statement.is_none() && it.part != Some(NOTHING)).collect();
+    let unseen: Vec<OnRecord> = known.iter().copied().filter(|it| it.statement.is_none() && it.part.is_none_or(|part| part >= 0)).collect();
     let one = unseen.iter().filter(|it| it.amount == amount).take(1);
     let shown: Vec<OnRecord> = if one.clone().count() > 0 { one.copied().collect() } else { unseen.clone() };
     if !unseen.is_empty() {
@@ -271,11 +272,23 @@ async fn open_cases(
     let due_on = gateway.due_day(today, gateway.config.cases.due_days)?;
     let told_on = tx.told_at(file.id).await?.map(|at| gateway.today(at));
     let ids: Vec<i64> = lines.iter().map(|l| l.instruction_id).collect();
-    let known = tx.have_case(kind, &ids).await?;
+    let known = tx.cases_known(kind, &ids).await?;
     let mut cases = Vec::new();
-    for l in lines.iter().filter(|l| !known.contains(&(l.instruction_id, l.part))) {
+    for l in lines {
+        let before = known.get(&(l.instruction_id, l.part));
+        if before.is_some_and(|case| case.is_open) {
+            continue;
+        }
         let reason = Reason::from_code(&l.reason.0).unwrap_or(Reason::LateReturn);
         let class = ReasonClass::from_code(&l.reason.1).unwrap_or(reason.class());
+        let detail = detail(gateway, l, told_on);
+        if let Some(case) = before {
+            // It came back before, that was undone or settled, and now it came back again.
+            let (reason, owner) = ((reason.code(), class.code()), owner(class));
+            let again = Again { case: case.id, amount: l.amount, reason, detail: &detail, owner, business_date: today, due_on };
+            tx.open_again(&again, &gateway.holder, now).await?;
+            continue;
+        }
         cases.push(NewCase {
             kind,
             payment_id: l.payments.0,
@@ -288,7 +301,7 @@ async fn open_cases(
             amount: l.amount,
             reason: reason.code(),
             class: class.code(),
-            detail: detail(gateway, l, told_on),
+            detail,
             owner: owner(class),
             business_date: today,
             due_on,

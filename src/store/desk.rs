@@ -180,6 +180,14 @@ impl Tx {
         self.opt(sql, values).await?.map(|r| r.int(0)).transpose()
     }
 
+    /// Whether a mail of this key was written.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn is_mail_written(&mut self, dedup_key: &str) -> Result<bool, StoreError> {
+        Ok(self.opt("select id from outbox_mail where dedup_key = $1", args![dedup_key]).await?.is_some())
+    }
+
     /// Mails that are due.
     ///
     /// # Errors

@@ -4,6 +4,8 @@
 pub mod admission;
 /// What follows a bank's word: finality, retries, what is overdue.
 pub mod aftermath;
+/// Cases that were closed and are needed again.
+pub mod again;
 /// Answer lines, proven and applied.
 pub mod answers;
 /// Banks' files that were moved away, and what lies there.

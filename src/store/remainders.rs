@@ -158,7 +158,8 @@ impl Tx {
             .collect()
     }
 
-    /// Says what became of a return: all of what stood as paid (0), that part of it, or nothing (-1).
+    /// Says what became of a return: all of what stood as paid (0), that part of it, or nothing (-1). What two persons undo is
+    /// -2 (`return_undone`).
     ///
     /// # Errors
     /// The database refused.
@@ -173,7 +174,7 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn lay_returns_aside(&mut self, instruction: i64, now: Timestamp) -> Result<(), StoreError> {
-        let sql = "update waiting_return set part = -1, settled_at = $2 where instruction_id = $1 and settled_at is null";
+        let sql = "update waiting_return set part = -2, settled_at = $2 where instruction_id = $1 and settled_at is null";
         self.exec(sql, args![instruction, now]).await.map(|_| ())
     }
 
@@ -190,7 +191,7 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn return_undone(&mut self, instruction: i64, id: i64) -> Result<(), StoreError> {
-        self.exec("update waiting_return set part = -1 where id = $1", args![id]).await?;
+        self.exec("update waiting_return set part = -2 where id = $1", args![id]).await?;
         self.exec("update instruction_state set returned_fen = 0 where instruction_id = $1", args![instruction]).await.map(|_| ())
     }
 
@@ -199,7 +200,7 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn is_undone(&mut self, (statement, line): (i64, i64)) -> Result<bool, StoreError> {
-        let sql = "select 1 from waiting_return where statement = $1 and statement_line = $2 and part = -1 limit 1";
+        let sql = "select 1 from waiting_return where statement = $1 and statement_line = $2 and part < 0 limit 1";
         Ok(self.opt(sql, args![statement, line]).await?.is_some())
     }
 

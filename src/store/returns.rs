@@ -47,7 +47,8 @@ pub struct OnRecord {
     pub amount: Fen,
     /// The statement and line that show it, if one does.
     pub statement: Option<(i64, i64)>,
-    /// What became of it: nothing yet, all that stood as paid (0), that part, or nothing at all (-1).
+    /// What became of it: nothing yet, all that stood as paid (0), that part, nothing at all (-1), or two persons said that it did
+    /// not take place (-2).
     pub part: Option<i64>,
 }
 
@@ -195,6 +196,26 @@ impl Tx {
              and w.amount_fen = l.amount_fen join answer_line e on e.file_in = w.file_in and e.line = w.line where l.file_in in ({0}) and {1} and w.part > 0 \
              and l.on_date <> '' and e.on_date <> '' and l.on_date <> e.on_date and {SAME_REF} and not exists (select 1 from waiting_return o \
              join answer_line x on x.file_in = o.file_in and x.line = o.line where o.instruction_id = l.instruction_id and o.amount_fen = l.amount_fen and x.on_date = l.on_date)",
+            list(set),
+            says_returned(kind)
+        );
+        let r = self.one(sqlx::AssertSqlSafe(sql), args![]).await?;
+        Ok((r.count(0)?, r.int(1)?))
+    }
+
+    /// Lines of a set that say again what two persons said did not take place, and nothing newer is on record of them: how many, and the
+    /// first. They may be the same return, or a second one: a statement or the bank's own reference would tell.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn returns_said_though_undone(&mut self, set: &[i64], kind: InboundKind) -> Result<(u64, i64), StoreError> {
+        let same =
+            if kind == InboundKind::Return { format!(" and w.amount_fen = {} and {SAME_REF}", amount_back(kind)) } else { String::new() };
+        let sql = format!(
+            "select count(distinct l.instruction_id), coalesce(min(l.instruction_id), 0) from answer_line l join instruction i on i.id = l.instruction_id \
+             left join instruction_state s on s.instruction_id = i.id join waiting_return w on w.instruction_id = l.instruction_id where l.file_in in ({}) \
+             and {} and w.part = -2{same} and not exists (select 1 from waiting_return o where o.instruction_id = w.instruction_id \
+             and o.amount_fen = w.amount_fen and o.id > w.id)",
             list(set),
             says_returned(kind)
         );
@@ -503,21 +524,6 @@ impl Tx {
             }
         }
         Ok(())
-    }
-
-    /// Of these instructions those that have a case of this kind, each with the part that it is about.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn have_case(&mut self, kind: &str, ids: &[i64]) -> Result<BTreeSet<(i64, i64)>, StoreError> {
-        let mut found = BTreeSet::new();
-        for some in ids.chunks(5000) {
-            let sql = format!("select instruction_id, part from failure_case where kind = $1 and instruction_id in ({})", list(some));
-            for r in self.rows(sqlx::AssertSqlSafe(sql), args![kind]).await? {
-                found.insert((r.int(0)?, r.int(1)?));
-            }
-        }
-        Ok(found)
     }
 
     /// The day on which a bank first told of a file's successes.

@@ -6,6 +6,7 @@ pub mod world;
 
 mod absent;
 mod acts;
+mod again;
 mod answers;
 pub mod cases;
 pub mod close;
