@@ -47,6 +47,37 @@ pub struct TakenOver {
     pub was: String,
 }
 
+impl TakenOver {
+    /// In words, for the match that says so: `origin` reads them.
+    #[must_use]
+    pub fn words(&self) -> String {
+        format!("as statement {} line {}: {}", self.of.0, self.of.1, self.was)
+    }
+}
+
+/// The statement and line that a line was taken over from, by the words of its match.
+fn origin(words: &str) -> Option<(i64, i64)> {
+    let (statement, rest) = words.strip_prefix("as statement ")?.split_once(" line ")?;
+    let (line, _) = rest.split_once(": ")?;
+    Some((statement.parse().ok()?, line.parse().ok()?))
+}
+
+/// A line that was explained by itself, and as what.
+struct FoundFirst {
+    at: (i64, i64),
+    kind: String,
+    subject: i64,
+}
+
+impl FoundFirst {
+    fn was(&self) -> String {
+        if self.subject > 0 { format!("{} {}", self.kind, self.subject) } else { self.kind.clone() }
+    }
+}
+
+/// The act by which lines are taken over: a reason that persons wrote is read as nothing else.
+const CHOICE: &str = "statement.choose";
+
 /// A line that was booked and that the chosen statement lacks: statement, line, what it was found to be.
 pub type Lost = (i64, i64, String);
 
@@ -89,28 +120,65 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn taken_over(&mut self, chosen: &Rival, others: &[Rival]) -> Result<(Vec<TakenOver>, Vec<Lost>), StoreError> {
-        let sql = "select l.on_date, l.side, l.amount_fen, l.reference, l.bank_ref, l.line from statement_line l where l.statement = $1 \
-                   and not exists (select 1 from statement_match m where m.statement = l.statement and m.line = l.line) order by l.line desc";
-        let mut free: BTreeMap<Says, Vec<i64>> = BTreeMap::new();
+        let sql = "select l.on_date, l.side, l.amount_fen, l.reference, l.bank_ref, l.line, case when exists (select 1 from statement_match m \
+                   where m.statement = l.statement and m.line = l.line) then 1 else 0 end from statement_line l where l.statement = $1 order by l.line desc";
+        // What it has explained already, and what is free to be explained by another's.
+        let (mut explained, mut free): (BTreeMap<Says, u64>, BTreeMap<Says, Vec<i64>>) = (BTreeMap::new(), BTreeMap::new());
         for row in self.rows(sql, args![chosen.id]).await? {
-            free.entry(says(&row)?).or_default().push(row.int(5)?);
+            if row.int(6)? == 1 {
+                *explained.entry(says(&row)?).or_default() += 1;
+            } else {
+                free.entry(says(&row)?).or_default().push(row.int(5)?);
+            }
         }
         let (mut taken, mut lost) = (Vec::new(), Vec::new());
         for other in others {
             let sql = "select l.on_date, l.side, l.amount_fen, l.reference, l.bank_ref, l.line, m.kind, m.subject from statement_line l \
                        join statement_match m on m.statement = l.statement and m.line = l.line where l.statement = $1 order by l.line";
             for row in self.rows(sql, args![other.id]).await? {
-                let (line, kind, subject) = (row.int(5)?, row.string(6)?, row.int(7)?);
-                let was = if subject > 0 { format!("{kind} {subject}") } else { kind.clone() };
-                match free.get_mut(&says(&row)?).and_then(Vec::pop) {
-                    Some(here) => taken.push(TakenOver { line: here, amount: row.fen(2)?, of: (other.id, line), was }),
-                    None if kind == MatchKind::Other.code() => {}
-                    None if kind == MatchKind::Return.code() && self.is_undone((other.id, line)).await? => {}
-                    None => lost.push((other.id, line, was)),
+                let (key, at) = (says(&row)?, (other.id, row.int(5)?));
+                if let Some(left) = explained.get_mut(&key).filter(|left| **left > 0) {
+                    *left -= 1;
+                    continue;
+                }
+                let here = FoundFirst { at, kind: row.string(6)?, subject: row.int(7)? };
+                if let Some(line) = free.get_mut(&key).and_then(Vec::pop) {
+                    taken.push(TakenOver { line, amount: row.fen(2)?, of: at, was: here.was() });
+                    continue;
+                }
+                // What an earlier choice took over is as booked as on the day on which it was found.
+                let first = if here.kind == MatchKind::Other.code() { self.found_first(at).await? } else { here };
+                let is_other = first.kind == MatchKind::Other.code();
+                let is_undone = first.kind == MatchKind::Return.code() && self.is_undone(first.at).await?;
+                if !is_other && !is_undone {
+                    lost.push((at.0, at.1, first.was()));
                 }
             }
         }
         Ok((taken, lost))
+    }
+
+    /// What a line was found to be where it was found first: an earlier choice may have taken it over, and over again.
+    async fn found_first(&mut self, at: (i64, i64)) -> Result<FoundFirst, StoreError> {
+        let sql = "select m.id, m.kind, m.subject, m.reason, coalesce(p.act, '') from statement_match m left join proposal p on p.id = m.proposal \
+                   where m.statement = $1 and m.line = $2 and m.id < $3";
+        let (mut at, mut newest) = (at, i64::MAX);
+        loop {
+            // Each was explained before the one that took it over, so that this ends.
+            let Some(row) = self.opt(sql, args![at.0, at.1, newest]).await? else {
+                return Err(StoreError::Broken(format!(
+                    "line {} of statement {} was taken over, and nothing had explained it",
+                    at.1, at.0
+                )));
+            };
+            newest = row.int(0)?;
+            let found = FoundFirst { at, kind: row.string(1)?, subject: row.int(2)? };
+            let is_taken_over = found.kind == MatchKind::Other.code() && row.text(4)? == CHOICE;
+            match origin(row.text(3)?).filter(|_| is_taken_over) {
+                Some(before) => at = before,
+                None => return Ok(found),
+            }
+        }
     }
 
     /// The days of an account on which two persons chose between statements.
@@ -158,4 +226,18 @@ fn rival(r: &Row) -> Result<Rival, StoreError> {
         lines: r.int(7)?,
         file: r.string(8)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_line_was_taken_over_from_is_read_from_its_words() {
+        let taken = TakenOver { line: 3, amount: Fen::new(1), of: (12, 7), was: "return 5".to_owned() };
+        assert_eq!(origin(&format!("{}; one + other", taken.words())), Some((12, 7)));
+        for other in ["", "a letter", "as statement 12 line 7", "as statement x line 7: file 3"] {
+            assert_eq!(origin(other), None, "{other}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Which of several statements of the same days counts (对账单采用): the bank says so in writing, two persons act on it.
 //!
 //! Matches are never taken back. What was found of a line of the statement that is set aside stays found; where the chosen one
-//! has the same line, that line is explained by it. A statement that lacks a line that was matched is refused: what followed
+//! has the same line, that line is explained by it, and stays booked: what was taken over is looked up where it was found first, however
+//! often the choice changes. A statement that lacks a line that was matched is refused: what followed
 //! from the match (a payment made again, a refund) stands in the world and not in our tables alone. Banks correct a statement
 //! by one that has the line, or by a reversal on a later day; and a return that is still with us is undone by two persons, by a
 //! new entry, before the statement without it is chosen. Each has its way here, and the answer says so.
@@ -48,7 +49,13 @@ pub async fn propose_choice(
 /// Does what was proposed, if it would still do the same.
 pub(super) async fn choose(tx: &mut Tx, by: &Operator, proposal: &Proposal, now: Timestamp) -> Result<String, OperateError> {
     let broken = || PassError::Broken(format!("proposal {} names {:?}, which is no statement", proposal.id, proposal.subject));
-    let choice = Choice::of(tx, proposal.subject.parse().map_err(|_| broken())?).await?;
+    let statement: i64 = proposal.subject.parse().map_err(|_| broken())?;
+    // From here until the commit nobody else matches this account's lines, and the next look finds something new. What was found of
+    // them is read behind that lock: a line that is booked at this moment is not overlooked.
+    if let Some(rival) = tx.rival(statement).await? {
+        tx.mark_account(&PayerAccount { bank: rival.bank, account: rival.account, is_cash: false }, "").await?;
+    }
+    let choice = Choice::of(tx, statement).await?;
     let effect = choice.effect(&proposal.reason);
     if effect != proposal.effect || !proposal.is_of(&effect) {
         return OperateError::refused(
@@ -57,8 +64,6 @@ pub(super) async fn choose(tx: &mut Tx, by: &Operator, proposal: &Proposal, now:
         );
     }
     let chosen = &choice.chosen;
-    // From here until the commit nobody else matches this account's lines, and the next look finds something new.
-    tx.mark_account(&PayerAccount { bank: chosen.bank.clone(), account: chosen.account.clone(), is_cash: false }, "").await?;
     let words = format!("set aside: statement {} was chosen (proposal {})", chosen.id, proposal.id);
     for other in &choice.others {
         tx.set_statement(other.id, &words).await?;
@@ -69,7 +74,7 @@ pub(super) async fn choose(tx: &mut Tx, by: &Operator, proposal: &Proposal, now:
     tx.event("statement", chosen.id, (Act::ChooseStatement.code(), "", "counts"), &by.login, &proposal.reason, now).await?;
     tx.close_incident(&format!("statement:{}", chosen.id), now).await?;
     for taken in &choice.taken_over {
-        let was = format!("as statement {} line {}: {}; {} + {}", taken.of.0, taken.of.1, taken.was, proposal.proposed_by, by.login);
+        let was = format!("{}; {} + {}", taken.words(), proposal.proposed_by, by.login);
         let new = NewMatch {
             at: (chosen.id, taken.line),
             kind: MatchKind::Other,

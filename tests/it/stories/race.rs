@@ -1,13 +1,18 @@
 //! Two nodes at the same rows at the same moment.
 
+use bankgate::domain::matching::{How, MatchKind};
 use bankgate::domain::money::Fen;
+use bankgate::passes::operate::choose::propose_choice;
 use bankgate::passes::operate::guard::propose_release;
 use bankgate::passes::operate::partly::propose_partly;
 use bankgate::passes::operate::propose::approve;
 use bankgate::passes::{admit, apply, cases, plan, publish, remedy, seal};
-use bankgate::store::sql::Value;
+use bankgate::store::sql::{Tx, Value};
+use bankgate::store::statements::{NewMatch, PayerAccount};
 
 use super::bank::{BUSY, Word};
+use super::cases::who;
+use super::reconcile::{credit, debit};
 use super::stuck::person;
 use super::world::{SPLIT, World, at, draft, id_number, on_both};
 
@@ -128,6 +133,48 @@ async fn a_list_released_again_while_it_is_being_sent_back_is_taken_again() {
     w.settle().await;
     assert_eq!(w.states("B").await, vec!["sent"; 3]);
     assert_eq!(w.incidents("batch_returned").await, 0);
+}
+
+/// A reconciliation has taken the account, as each does before it looks at a line.
+async fn the_account_is_looked_at(w: &World) -> Tx {
+    let of = PayerAccount { bank: SPLIT.to_owned(), account: "510601012345678901".to_owned(), is_cash: false };
+    let mut tx = w.gateway.store.begin().await.unwrap();
+    tx.mark_account(&of, "").await.unwrap();
+    tx
+}
+
+/// Another person approves, on another node. Says whether it was refused.
+fn refused_elsewhere(w: &World, proposal: i64) -> tokio::task::JoinHandle<bool> {
+    let (node, now) = (w.another_node(), w.now);
+    tokio::spawn(async move { approve(&node.gateway, &who("chief"), proposal, now).await.is_err_and(|e| !e.is_transient()) })
+}
+
+#[tokio::test]
+async fn a_line_that_is_booked_while_a_statement_without_it_is_chosen_is_not_overlooked() {
+    let mut w = World::on_postgres().await;
+    w.release(&draft("B", SPLIT, 0..2)).await;
+    w.settle().await;
+    let slip = w.take_one(SPLIT);
+    w.answer(&slip, &[Word::Paid; 2]);
+    w.settle().await;
+    let (paid, name) = (slip.orders.iter().map(|o| o.fen).sum(), w.file_name().await);
+    w.state(SPLIT, "2019-03-14", 50_000_000, &[debit(paid, &name, "代发"), credit(321, "", "转账")]);
+    w.settle_at("2019-03-15", "09:00:00").await;
+    w.state(SPLIT, "2019-03-14", 50_000_000, &[debit(paid, &name, "代发")]);
+    w.settle().await;
+    let (proposal, _) = propose_choice(&w.gateway, &who("bureau"), 2, "行函[2019]7号", w.now).await.unwrap();
+    let line = w.int("select line from statement_line where statement = 1 and words = '转账'").await;
+    let mut looking = the_account_is_looked_at(&w).await;
+    let approving = refused_elsewhere(&w, proposal);
+    until_backends(&w, "wait_event_type = 'Lock'").await;
+    let (at, kind, amount) = ((1, line), MatchKind::Funding, Fen::new(321));
+    looking
+        .insert_matches(&[NewMatch { at, kind, subject: 1, amount, how: How::Amount, proposal: None, reason: "" }], w.now)
+        .await
+        .unwrap();
+    looking.commit().await.unwrap();
+    assert!(approving.await.unwrap(), "the first has a line by now that was booked and that the second lacks");
+    assert_eq!(w.texts("select problems from statement order by id").await, ["", "conflict with statement 1"]);
 }
 
 /// What reads a list ahead of what writes it loses its connection in the middle: the list is neither admitted in part nor sent

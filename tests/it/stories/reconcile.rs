@@ -393,6 +393,51 @@ async fn a_statement_that_lacks_what_was_booked_is_not_chosen() {
 }
 
 #[tokio::test]
+async fn what_was_taken_over_from_an_earlier_statement_is_booked_at_the_next_choice_too() {
+    on_both(async |w| {
+        let (slip, paid) = w.paid("T", SPLIT, &[Word::Paid; 2]).await;
+        let name = w.file_name().await;
+        let one = &slip.orders[0];
+        let booked = [debit(paid, &name, "代发"), credit(one.fen, &one.reference, "退票")];
+        w.state(SPLIT, "2019-03-14", OPENING, &booked);
+        w.morning("2019-03-15").await;
+        assert_eq!(w.matches().await.len(), 2, "the return is booked");
+        // The second has it too, and counts from here on; the third does not have it.
+        w.state(SPLIT, "2019-03-14", OPENING, &[&booked[..], &[debit(700, "", "转账")]].concat());
+        w.settle().await;
+        let (id, effect) = propose_choice(&w.gateway, &finance("f1"), 2, "行函[2019]7号", w.now).await.unwrap();
+        assert!(effect.contains("2 lines stay explained"), "{effect}");
+        approve(&w.gateway, &finance("f2"), id, w.now).await.unwrap();
+        w.settle().await;
+        w.state(SPLIT, "2019-03-14", OPENING, &[debit(paid, &name, "代发")]);
+        w.settle().await;
+        let refused = propose_choice(&w.gateway, &finance("f1"), 3, "行函[2019]8号", w.now).await;
+        let words = format!("{refused:?}");
+        assert!(words.contains("was booked (return") && words.contains("bankgate statement choose 2 "), "{words}");
+        // The first has it, and back again.
+        for statement in [1, 2] {
+            let (id, effect) = propose_choice(&w.gateway, &finance("f1"), statement, "行函[2019]8号", w.now).await.unwrap();
+            assert!(effect.contains("0 lines stay explained"), "{effect}");
+            approve(&w.gateway, &finance("f2"), id, w.now).await.unwrap();
+            w.settle().await;
+        }
+        let matches = w.matches().await;
+        assert_eq!(matches, ["file file", "return reference", "other manual", "other manual"]);
+        // Two persons undo it: then it needs no line.
+        let id = w.int("select instruction from v_payment where batch = 'T' and seq = 1").await;
+        let evidence = "行函[2019]9号：并未退回";
+        let (proposal, _) = propose_resolve(&w.gateway, &finance("f1"), id, Act::ResolvePaid, evidence, w.now).await.unwrap();
+        approve(&w.gateway, &finance("f2"), proposal, w.now).await.unwrap();
+        let (id, _) = propose_choice(&w.gateway, &finance("f1"), 3, "行函[2019]9号", w.now).await.unwrap();
+        approve(&w.gateway, &finance("f2"), id, w.now).await.unwrap();
+        w.settle().await;
+        assert_eq!((w.verdict(SPLIT, "2019-03-14").await, w.residual(SPLIT, "2019-03-14").await), ("RECONCILED".to_owned(), 0));
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_return_that_did_not_take_place_is_undone_by_a_new_entry_and_the_statement_without_it_is_chosen() {
     on_both(async |w| {
         let (slip, paid) = w.paid("U", SPLIT, &[Word::Paid; 2]).await;
