@@ -138,6 +138,26 @@ pub async fn seen(gateway: &Gateway, tx: &mut Tx, order: i64, proof: &Proof, now
     Ok(true)
 }
 
+/// Whether a debit on a statement is an order's. It proves the order (`seen`); or the treasury's receipt does, before or after, and
+/// the debit is explained by the order all the same. One debit is: an order that was debited once explains no other.
+///
+/// # Errors
+/// As `seen`.
+pub(crate) async fn debited(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    order: i64,
+    (statement, line): (i64, i64),
+    now: Timestamp,
+) -> Result<bool, PassError> {
+    if seen(gateway, tx, order, &Proof::Statement { statement, line }, now).await? {
+        return Ok(true);
+    }
+    let order = known(tx, order).await?;
+    let is_by_receipt = order.proof == ProofKind::Receipt && (order.state.is_out() || order.state == OrderState::Refunded);
+    Ok(is_by_receipt && !tx.is_refund_debited(order.id).await?)
+}
+
 async fn known(tx: &mut Tx, id: i64) -> Result<Order, PassError> {
     tx.refund_order(id).await?.ok_or_else(|| PassError::Broken(format!("there is no refund order of number {id}")))
 }

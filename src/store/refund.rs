@@ -428,6 +428,14 @@ impl Tx {
         Ok((r.count(0)?, r.fen(1)?))
     }
 
+    /// Whether a debit on a statement was found to be an order's.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn is_refund_debited(&mut self, id: i64) -> Result<bool, StoreError> {
+        Ok(self.opt("select 1 from statement_match where kind = 'refund' and subject = $1 limit 1", args![id]).await?.is_some())
+    }
+
     /// Moves every line of an order by an event. Says how many moved.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::domain::exchange::Side;
 use crate::domain::ids::EndToEndId;
 use crate::domain::masked::Account;
 use crate::domain::matching::{Books, How, Line, MatchKind, Word};
+use crate::domain::money::Fen;
 use crate::domain::scrub::scrub_bank_text;
 use crate::domain::time::Timestamp;
 use crate::passes::reconcile::{follow, load};
@@ -21,7 +22,7 @@ use crate::store::statements::{NewMatch, PayerAccount};
 /// number and its effect.
 ///
 /// # Errors
-/// Refused to whoever may not; where the line is explained already, or the target is not one that it could be.
+/// Refused to whoever may not; where the line is explained already, or the target is not one that it could be or has another amount.
 pub async fn propose_match(
     gateway: &Gateway,
     by: &Operator,
@@ -61,7 +62,12 @@ pub(super) async fn explain(
     let broken = || PassError::Broken(format!("proposal {} names {:?}, which is no line", proposal.id, proposal.subject));
     let (at, to) = proposal.subject.split_once('=').ok_or_else(broken)?;
     let (statement, line) = at.split_once('/').ok_or_else(broken)?;
-    let at = (statement.parse().map_err(|_| broken())?, line.parse().map_err(|_| broken())?);
+    let at: (i64, i64) = (statement.parse().map_err(|_| broken())?, line.parse().map_err(|_| broken())?);
+    // From here until the commit nobody else matches this account's lines. What is open is read behind that lock, so that one thing
+    // explains no two of them; and the next look finds something new.
+    if let Some((of, _)) = tx.line_unexplained(at.0, at.1).await? {
+        tx.mark_account(&of, "").await?;
+    }
     let it = Explained::of(gateway, tx, at, to).await?;
     let effect = it.effect(&proposal.reason);
     is_unchanged(proposal, &effect)?;
@@ -112,7 +118,7 @@ impl Explained {
         // The target stands where the bank's own reference would.
         let asked = Line { reference: to.to_owned(), words: String::new(), ..line.clone() };
         let books = load(gateway, tx, &of, std::slice::from_ref(&asked)).await?;
-        let Some((kind, subject)) = target(&books, line.side, to) else {
+        let Some(Target { kind, subject, amount }) = target(&books, &line, to) else {
             let side = if line.side == Side::Debit { ("支出", "debit") } else { ("收入", "credit") };
             return OperateError::refused(
                 format!("“{to}”不是该账户上可对应此笔{}的事项（BG编号、文件名、file 编号、funding 编号、case 编号或 other）", side.0),
@@ -122,6 +128,9 @@ impl Explained {
                 ),
             );
         };
+        if let Some(due) = amount.filter(|due| *due != line.amount) {
+            return differs(line.amount, due, to);
+        }
         Ok(Self { of, line, kind, subject, to: to.to_owned() })
     }
 
@@ -144,51 +153,94 @@ impl Explained {
     }
 }
 
-fn target(books: &Books, side: Side, to: &str) -> Option<(MatchKind, i64)> {
+/// Refuses what has another amount: about as much is no match, whoever says so.
+fn differs<T>(found: Fen, due: Fen, to: &str) -> Result<T, OperateError> {
+    OperateError::refused(
+        format!(
+            "该笔为{found}元，而“{to}”此时应为{due}元，金额不同，不能认定。请与银行核对：银行记错的，请其冲正后按正确金额重记，或重出对账单；\
+             几笔合记的，请其分笔；退票文件或回盘未到的，等其到后再认定；与发放无关的，用 --as other --reason …"
+        ),
+        format!(
+            "the line is {found} yuan, and {to:?} is {due} as things stand: one is not the other. Ask the bank: what it booked wrongly it reverses and books \
+             anew, or it issues the statement anew; a sum of several it books one by one; where its file of returns or its result is still to come, \
+             wait for that; what is nothing of ours is `--as other --reason …`"
+        ),
+    )
+}
+
+/// What a line may be said to be.
+struct Target {
+    kind: MatchKind,
+    subject: i64,
+    /// The amount that the line must have, as where it is found by itself; `None` where any may be.
+    amount: Option<Fen>,
+}
+
+impl Target {
+    const fn of(kind: MatchKind, subject: i64, amount: Fen) -> Self {
+        Self { kind, subject, amount: Some(amount) }
+    }
+
+    const fn of_any_amount(kind: MatchKind, subject: i64) -> Self {
+        Self { kind, subject, amount: None }
+    }
+}
+
+fn target(books: &Books, line: &Line, to: &str) -> Option<Target> {
     if to == "other" {
-        return Some((MatchKind::Other, 0));
+        return Some(Target::of_any_amount(MatchKind::Other, 0));
     }
     if let Some(EndToEndId(id)) = EndToEndId::parse(to) {
-        return reference(books, side, id);
+        return reference(books, line.side, id);
     }
     if let Some((what, number)) = to.split_once(' ') {
         let number: i64 = number.trim().parse().ok()?;
+        let is_credit = line.side == Side::Credit;
         return match what {
-            "file" => file(books, side, number),
-            "funding" if side == Side::Credit => books.fundings.iter().find(|f| f.id == number).map(|f| (MatchKind::Funding, f.id)),
-            "case" if side == Side::Credit => books.recoveries.iter().find(|r| r.case == number).map(|r| (MatchKind::Recovery, r.case)),
+            "file" => file(books, line, number),
+            "funding" if is_credit => {
+                books.fundings.iter().find(|f| f.id == number).map(|f| Target::of(MatchKind::Funding, f.id, f.amount))
+            }
+            "case" if is_credit => {
+                books.recoveries.iter().find(|r| r.case == number).map(|r| Target::of(MatchKind::Recovery, r.case, r.amount))
+            }
             _ => None,
         };
     }
     let mut called = books.files.iter().filter(|(_, f)| f.key == to || f.path == to || f.name == to);
     match (called.next(), called.next()) {
-        (Some((id, _)), None) => file(books, side, *id),
+        (Some((id, _)), None) => file(books, line, *id),
         (Some(_) | None, _) => None,
     }
 }
 
-fn reference(books: &Books, side: Side, id: i64) -> Option<(MatchKind, i64)> {
+fn reference(books: &Books, side: Side, id: i64) -> Option<Target> {
     if let Some(order) = books.refunds.get(&id) {
-        return (side == Side::Debit && order.is_out && !order.is_seen).then_some((MatchKind::Refund, id));
+        return (side == Side::Debit && order.is_out && !order.is_seen).then_some(Target::of(MatchKind::Refund, id, order.amount));
     }
     let item = books.items.get(&id)?;
     if side == Side::Debit {
-        return (item.is_gross || item.word == Word::Paid).then_some((MatchKind::Instruction, id));
+        // One that was keyed wrong is that payment's all the same; its correction is a line of its own.
+        return (item.is_gross || item.word == Word::Paid).then_some(Target::of_any_amount(MatchKind::Instruction, id));
     }
     if let Some(recovery) = books.recoveries.iter().find(|r| r.instruction == id) {
-        return Some((MatchKind::Recovery, recovery.case));
+        return Some(Target::of(MatchKind::Recovery, recovery.case, recovery.amount));
     }
     if item.is_gross && item.word == Word::Failed {
-        return Some((MatchKind::CreditBack, id));
+        return (item.back == Fen::ZERO).then_some(Target::of(MatchKind::CreditBack, id, item.amount));
     }
-    (item.kept.is_positive() || item.returned.is_positive()).then_some((MatchKind::Return, id))
+    // A payment may come back in parts: the record of returns judges how much (`passes::returns`).
+    (item.kept.is_positive() || item.returned.is_positive()).then_some(Target::of_any_amount(MatchKind::Return, id))
 }
 
-fn file(books: &Books, side: Side, id: i64) -> Option<(MatchKind, i64)> {
+fn file(books: &Books, line: &Line, id: i64) -> Option<Target> {
     let file = books.files.get(&id)?;
-    Some(match side {
-        Side::Debit => (MatchKind::File, id),
-        Side::Credit if file.back_due.is_positive() => (MatchKind::CreditBackFile, id),
-        Side::Credit => (MatchKind::ReturnFile, id),
+    Some(match line.side {
+        // A bank may debit a file in several sums, and key one wrong: as a payment's above.
+        Side::Debit => Target::of_any_amount(MatchKind::File, id),
+        Side::Credit if file.back_due.is_positive() && (line.amount == file.back_due || line.amount != file.return_open()) => {
+            Target::of(MatchKind::CreditBackFile, id, file.back_due)
+        }
+        Side::Credit => Target::of(MatchKind::ReturnFile, id, file.return_open()),
     })
 }

@@ -3,10 +3,10 @@
 
 use crate::domain::ids::EndToEndId;
 use crate::domain::matching::{BreakKind, Found, Line, MatchKind};
+use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
-use crate::passes::refund::{self, Proof};
 use crate::passes::returns::Noted;
-use crate::passes::{Gateway, PassError, cases, returns};
+use crate::passes::{Gateway, PassError, cases, refund, returns};
 use crate::store::sql::Tx;
 
 /// Does what a match proves; gives the break that it is instead where the books refuse it.
@@ -34,9 +34,12 @@ pub(crate) async fn follow(
             (done, format!("case {subject}"))
         }
         MatchKind::Refund => {
-            // Where a receipt is the proof, the debit is explained by the order all the same.
-            refund::seen(gateway, tx, subject, &Proof::Statement { statement, line: number }, now).await?;
-            return Ok(None);
+            if refund::debited(gateway, tx, subject, (statement, number), now).await? {
+                return Ok(None);
+            }
+            // It was debited once: this is another debit, and the bank's matter.
+            let (kind, subject) = (BreakKind::DuplicateDebit, EndToEndId(subject).to_string());
+            return Ok(Some(Found::Break { kind, subject, expected: Some(Fen::ZERO), candidates: Vec::new() }));
         }
         MatchKind::Instruction
         | MatchKind::File

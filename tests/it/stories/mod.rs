@@ -17,6 +17,7 @@ mod files;
 mod forgotten;
 mod funds;
 mod gate;
+mod gross;
 mod growth;
 mod history;
 mod incidents;

@@ -1,11 +1,14 @@
 //! Two nodes at the same rows at the same moment.
 
+use bankgate::domain::ids::EndToEndId;
 use bankgate::domain::matching::{How, MatchKind};
 use bankgate::domain::money::Fen;
 use bankgate::passes::operate::choose::propose_choice;
 use bankgate::passes::operate::guard::propose_release;
+use bankgate::passes::operate::matching::propose_match;
 use bankgate::passes::operate::partly::propose_partly;
 use bankgate::passes::operate::propose::approve;
+use bankgate::passes::refund::{Proof, seen};
 use bankgate::passes::{admit, apply, cases, plan, publish, remedy, seal};
 use bankgate::store::sql::{Tx, Value};
 use bankgate::store::statements::{NewMatch, PayerAccount};
@@ -13,6 +16,7 @@ use bankgate::store::statements::{NewMatch, PayerAccount};
 use super::bank::{BUSY, Word};
 use super::cases::who;
 use super::reconcile::{credit, debit};
+use super::refund::one_is_out;
 use super::stuck::person;
 use super::world::{SPLIT, World, at, draft, id_number, on_both};
 
@@ -168,13 +172,34 @@ async fn a_line_that_is_booked_while_a_statement_without_it_is_chosen_is_not_ove
     let approving = refused_elsewhere(&w, proposal);
     until_backends(&w, "wait_event_type = 'Lock'").await;
     let (at, kind, amount) = ((1, line), MatchKind::Funding, Fen::new(321));
-    looking
-        .insert_matches(&[NewMatch { at, kind, subject: 1, amount, how: How::Amount, proposal: None, reason: "" }], w.now)
-        .await
-        .unwrap();
+    let new = NewMatch { at, kind, subject: 1, amount, how: How::Amount, proposal: None, reason: "" };
+    looking.insert_matches(&[new], w.now).await.unwrap();
     looking.commit().await.unwrap();
     assert!(approving.await.unwrap(), "the first has a line by now that was booked and that the second lacks");
     assert_eq!(w.texts("select problems from statement order by id").await, ["", "conflict with statement 1"]);
+}
+
+#[tokio::test]
+async fn a_refund_that_is_seen_while_two_persons_say_that_another_debit_is_its_own_explains_one() {
+    let mut w = World::on_postgres().await;
+    let order = one_is_out(&mut w).await;
+    let closing = w.state(SPLIT, "2019-03-14", 50_000_000, &[debit(10_000, &w.file_name().await, "代发")]);
+    w.state(SPLIT, "2019-03-15", closing, &[debit(10_011, "", "转账"), debit(10_011, "", "转账")]);
+    w.settle_at("2019-03-18", "09:00:00").await;
+    let reference = EndToEndId(order).to_string();
+    let (proposal, _) = propose_match(&w.gateway, &who("bureau"), (2, 3), &reference, "银行3月18日来函", w.now).await.unwrap();
+    // A reconciliation finds that the first is the order's, and has not written it down yet.
+    let mut looking = the_account_is_looked_at(&w).await;
+    assert!(seen(&w.gateway, &mut looking, order, &Proof::Statement { statement: 2, line: 2 }, w.now).await.unwrap());
+    let approving = refused_elsewhere(&w, proposal);
+    until_backends(&w, "wait_event_type = 'Lock'").await;
+    let (at, kind, amount) = ((2, 2), MatchKind::Refund, Fen::new(10_011));
+    let new = NewMatch { at, kind, subject: order, amount, how: How::Amount, proposal: None, reason: "" };
+    looking.insert_matches(&[new], w.now).await.unwrap();
+    looking.commit().await.unwrap();
+    assert!(approving.await.unwrap(), "it was debited by now");
+    assert_eq!(w.int("select count(*) from statement_match where kind = 'refund'").await, 1);
+    w.books_hold().await;
 }
 
 /// What reads a list ahead of what writes it loses its connection in the middle: the list is neither admitted in part nor sent

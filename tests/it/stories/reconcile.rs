@@ -11,6 +11,7 @@ use bankgate::passes::{cases, collect, reconcile, stage};
 use bankgate::store::desk::Operator;
 
 use super::bank::{LOST, Slip, Word};
+use super::refund::one_is_out;
 use super::world::{CLEARING, COUNTER, SPLIT, World, at, draft, on_both};
 
 const ACCOUNT: &str = "510601012345678901";
@@ -563,6 +564,26 @@ async fn r4_what_a_person_gives_back_and_what_the_treasury_gets_are_both_seen_on
         assert_eq!(w.matches().await, ["file file", "recovery manual", "refund reference"]);
         assert_eq!(w.open_breaks().await, ["missing_here"]);
         assert_eq!((w.verdict(SPLIT, "2019-03-18").await, w.verdict(SPLIT, "2019-03-15").await), ("RECONCILED".into(), "BREAKS".into()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refund_is_a_debit_of_its_amount_and_of_no_other() {
+    on_both(async |w| {
+        let order = one_is_out(w).await;
+        let closing = w.state(SPLIT, "2019-03-14", OPENING, &[debit(10_000, &w.file_name().await, "代发")]);
+        w.state(SPLIT, "2019-03-15", closing, &[debit(100, "", "转账"), debit(10_011, "", "转账")]);
+        w.morning("2019-03-18").await;
+        let (g, now, to) = (&w.gateway, w.now, EndToEndId(order).to_string());
+        let refused = format!("{:?}", propose_match(g, &finance("chen"), (2, 2), &to, "银行3月18日来函", now).await);
+        assert!(refused.contains("1.00 yuan") && refused.contains("100.11"), "it names both: {refused}");
+        let (id, _) = propose_match(g, &finance("chen"), (2, 3), &to, "银行3月18日来函", now).await.unwrap();
+        approve(g, &finance("lin"), id, now).await.unwrap();
+        assert_eq!(w.texts("select state from refund_order").await, ["refunded"]);
+        assert_eq!(w.matches().await, ["file file", "refund manual"]);
+        w.audit("a refund").await;
+        w.books_hold().await;
     })
     .await;
 }

@@ -62,6 +62,17 @@ pub async fn agree(w: &World, who: &str) -> Result<String, OperateError> {
     done
 }
 
+/// An order over what nobody may keep is out, carried by hand, and the account's statement proves it. Gives its number.
+pub async fn one_is_out(w: &mut World) -> i64 {
+    one_of_each(w, "", "cash").await;
+    let [order] = ask(w, Why::Ineligible).await[..] else { panic!("one order") };
+    agree(w, "sun").await.unwrap();
+    let mut tx = w.gateway.store.begin().await.unwrap();
+    assert!(tx.refund_sent(order, w.now).await.unwrap());
+    tx.commit().await.unwrap();
+    order
+}
+
 async fn arrives(w: &World, order: i64, proof: &Proof) -> bool {
     let mut tx = w.gateway.store.begin().await.unwrap();
     let done = seen(&w.gateway, &mut tx, order, proof, w.now).await.unwrap();
