@@ -47,13 +47,15 @@ pub struct Overdue {
     pub due_at: Timestamp,
 }
 
-/// Whether the money of a failure is back: it was never debited, or its credit is matched. Of a refused file nothing was
-/// debited once a later statement shows no debit of it.
+/// Whether the money of a failure is back: it was never debited, or its credit is matched. A lump counts for what had failed, or come
+/// back, before it was matched: it is all that was awaited then. Of a refused file nothing was debited once a later statement shows
+/// no debit of it.
 fn money_is_back(line: &str) -> String {
     format!(
         "(a.debit_model <> 'gross' or exists (select 1 from statement_match m where m.kind = 'credit_back' and m.subject = {line}.instruction_id) \
          or ({line}.state = 'returned' and exists (select 1 from waiting_return w where w.instruction_id = {line}.instruction_id and w.part = 0 and w.statement is not null)) \
          or exists (select 1 from statement_match m where m.kind = 'credit_back_file' and m.subject = f.id and m.at >= {line}.since and {line}.state = 'failed') \
+         or exists (select 1 from statement_match m where m.kind = 'return_file' and m.subject = f.id and m.at >= {line}.since and {line}.state = 'returned') \
          or (f.state = 'refused' and exists (select 1 from statement z where z.bank = f.bank and z.account = a.payer_account and z.problems = '' \
          and z.to_date > f.business_date) and not exists (select 1 from statement_match m where m.kind = 'file' and m.subject = f.id)))"
     )
@@ -90,8 +92,8 @@ impl Tx {
     ///
     /// Final means: the code is final in its profile and its answer set was applied whole (only then is a line `failed`), no
     /// conflict stands on it (then it is `conflict`), at most one copy of the file ever went out, and the bank debits for
-    /// successes only, or the money's credit was seen on a statement: line by line, in a lump that came after it failed, or as a
-    /// return.
+    /// successes only, or the money's credit was seen on a statement: line by line, as a return, or in a lump that came after it
+    /// failed, or came back.
     ///
     /// # Errors
     /// The database refused.

@@ -41,6 +41,7 @@ pub(crate) async fn follow(
             let (kind, subject) = (BreakKind::DuplicateDebit, EndToEndId(subject).to_string());
             return Ok(Some(Found::Break { kind, subject, expected: Some(Fen::ZERO), candidates: Vec::new() }));
         }
+        // What a credit in one sum makes final is found by its match (`store::aftermath`).
         MatchKind::Instruction
         | MatchKind::File
         | MatchKind::Funding
