@@ -599,8 +599,8 @@ async fn at_the_bank(gateway: &Gateway, bank: &str, mode: &str, lease: &Lease, l
     let collected = collect::collect(gateway, bank, now).await;
     let mut done = sent?;
     let trouble = match collected {
-        // Nor does a file that cannot come in keep another from going out.
-        Err(PassError::Transport(e)) if !e.is_of_the_way() => Some(e),
+        // Nor does a file that cannot come in keep another from going out; a disk of ours that takes nothing is no file's matter.
+        Err(PassError::Transport(e)) if !e.is_of_the_way() && !matches!(e, TransportError::Local { .. }) => Some(e),
         collected => {
             done += collected?;
             None

@@ -74,6 +74,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
         (18, "nodes"),
         (19, "absent files"),
         (20, "putting away"),
+        (21, "people"),
     ]
     .map(|(n, name)| (n, name.to_owned()))
     .to_vec();
@@ -83,10 +84,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
     assert!(matches!(w.store.check_schema().await, Err(StoreError::SchemaOlder { wanted: 1 })));
     assert_eq!(w.store.migrate().await.unwrap(), dry);
     let again = w.store.migrate().await.unwrap();
-    assert_eq!(
-        (again.had.as_slice(), again.applied.as_slice()),
-        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20].as_slice(), [].as_slice())
-    );
+    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ((1..=21).collect::<Vec<_>>().as_slice(), [].as_slice()));
     w.store.check_schema().await.unwrap();
     assert!(w.tables().await.contains("instruction_state"));
 }
