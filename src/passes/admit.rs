@@ -470,10 +470,19 @@ impl<'a> Gate<'a> {
         if let Err(refusal) = succeed(tx, &self.batch, self.year(), row, &mut new).await? {
             return Ok(Err(refusal));
         }
+        let named = new.previous_id.unwrap_or_default();
+        // A correction that was approved before two persons cancelled the payment is released behind that.
+        if tx.is_cancelled(named, new.part).await? {
+            let named = EndToEndId(named);
+            return Ok(Err(refuse(
+                Reason::Ineligible,
+                format!("原支付{named}已由两人决定不再发放；如认定有误，请先 bankgate failure reclassify 改判"),
+                format!("two persons decided that {named} will not be paid: if that was wrong, `bankgate failure reclassify` first"),
+            )));
+        }
         // A corrected identity number may be that of somebody who is paid already, and whoever failed by itself may be paid by
         // somebody else's correction.
         let (project, period) = (&self.batch.project, &self.batch.period);
-        let named = new.previous_id.unwrap_or_default();
         if !self.rules.several && tx.is_paid_elsewhere(row, project, period, named).await? {
             return Ok(Err(repeat(false)));
         }

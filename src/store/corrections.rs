@@ -218,6 +218,17 @@ impl Tx {
         Ok(self.opt(sql, values).await?.is_some())
     }
 
+    /// Whether two persons decided that an instruction, or this part of it, will not be paid, and ruled nothing else since.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn is_cancelled(&mut self, instruction: i64, part: i64) -> Result<bool, StoreError> {
+        let sql = "select e.what from failure_case c join event e on e.subject = 'case' and e.subject_id = c.id and e.what in ('cancel', 'reclassify') \
+                   where c.instruction_id = $1 and c.part = $2 order by e.id desc limit 1";
+        let Some(last) = self.opt(sql, args![instruction, part]).await? else { return Ok(false) };
+        Ok(last.text(0)? == "cancel")
+    }
+
     /// How many live instructions there are that pay a person of this range in this project and period by another entitlement.
     ///
     /// # Errors

@@ -2,9 +2,13 @@
 
 use bankgate::domain::masked::IdNumber;
 use bankgate::domain::money::Fen;
+use bankgate::domain::reason::Reason;
 use bankgate::passes::admit;
+use bankgate::passes::operate::case::{Wish, propose};
+use bankgate::passes::operate::propose::approve;
 
 use super::bank::{LOST, Word};
+use super::cases::who;
 use super::race::until_backends;
 use super::world::{Draft, SPLIT, World, at, draft, id_number, on_both, reissue};
 
@@ -145,6 +149,25 @@ async fn q2_a_list_and_a_correction_at_the_same_moment_do_not_pass_each_other_un
     assert_eq!(paid(&mut w).await, 1);
 }
 
+/// A correction that lay approved when two persons decided that nothing will be paid is refused, until they rule otherwise.
+#[tokio::test]
+async fn q2_what_two_persons_cancelled_no_correction_pays() {
+    on_both(async |w| {
+        let [wrong, own] = listed_twice_and_refused(w).await;
+        for (case, wish) in
+            [(1, Wish::Cancel("全家迁出")), (2, Wish::Cancel("全家迁出")), (2, Wish::Reclassify(Reason::NameMismatch, "证明有误"))]
+        {
+            let (proposal, _) = propose(&w.gateway, &who("zhang"), case, wish, w.now).await.unwrap();
+            approve(&w.gateway, &who("bureau"), proposal.unwrap(), w.now).await.unwrap();
+        }
+        w.release(&reissue("R", SPLIT, &[(0, wrong), (1, own)])).await;
+        w.settle().await;
+        assert_eq!(w.states("R").await, ["rejected", "sent"]);
+        assert!(w.refusals().await[0].contains("已由两人决定不再发放"), "{:?}", w.refusals().await);
+    })
+    .await;
+}
+
 /// Somebody whose number ends in X, and a list that prints it small.
 fn small_x(number: &str) -> (usize, Draft) {
     let who = (0..).find(|who| id_number(*who).ends_with('X')).unwrap();
@@ -159,8 +182,8 @@ fn small_x(number: &str) -> (usize, Draft) {
 async fn r4_who_may_not_be_paid_is_known_by_a_small_x_too() {
     on_both(async |w| {
         // At the gate.
-        let (who, d) = small_x("B");
-        w.exclude(who).await;
+        let (whom, d) = small_x("B");
+        w.exclude(whom).await;
         w.release(&d).await;
         w.settle().await;
         assert_eq!(w.states("B").await, ["rejected", "sent"]);
@@ -170,7 +193,7 @@ async fn r4_who_may_not_be_paid_is_known_by_a_small_x_too() {
         d.period = "2019-04".to_owned();
         w.release(&d).await;
         w.admit().await;
-        w.exclude(who).await;
+        w.exclude(whom).await;
         w.settle().await;
         assert_eq!(w.states("C").await, ["rejected", "sent"]);
         w.sql("delete from ineligible").await;
@@ -180,7 +203,7 @@ async fn r4_who_may_not_be_paid_is_known_by_a_small_x_too() {
         w.release(&d).await;
         w.settle().await;
         assert_eq!(paid(w).await, 4);
-        w.exclude(who).await;
+        w.exclude(whom).await;
         w.cases_pass().await;
         assert_eq!(w.cases("recovery").await, 1);
     })
@@ -191,13 +214,13 @@ async fn r4_who_may_not_be_paid_is_known_by_a_small_x_too() {
 #[tokio::test]
 async fn q2_a_small_x_is_no_other_person() {
     on_both(async |w| {
-        let (who, d) = small_x("B");
+        let (whom, d) = small_x("B");
         w.release(&d).await;
         w.settle().await;
         let slip = w.take_one(SPLIT);
         w.answer(&slip, &[Word::Paid, LOST]);
         w.settle().await;
-        let mut d = reissue("R", SPLIT, &[(who, slip.orders[1].reference.clone())]);
+        let mut d = reissue("R", SPLIT, &[(whom, slip.orders[1].reference.clone())]);
         d.rows[0].amount = Fen::new(slip.orders[1].fen);
         d.seal();
         w.release(&d).await;
