@@ -184,6 +184,8 @@ pub struct Outside {
     pub steps: u64,
     pub boxes: BTreeMap<&'static str, Folder>,
     pub banks: BTreeMap<&'static str, Bank>,
+    /// For which period an amount is.
+    pub periods: BTreeMap<i64, String>,
     /// What servers will still do, by when and in which order they took it.
     late: BTreeMap<(i64, u64), (&'static str, Late)>,
     /// Letters that somebody got: Message-ID, recipients, how often, whether the relay ever kept silent about it or its sender died.
@@ -217,6 +219,7 @@ impl Outside {
             steps: 0,
             boxes: BTreeMap::new(),
             banks: BTreeMap::new(),
+            periods: BTreeMap::new(),
             late: BTreeMap::new(),
             letters: BTreeMap::new(),
             faults,

@@ -172,6 +172,8 @@ pub struct World {
     released: Vec<(String, Vec<String>)>,
     /// Entitlements so far: who, bank, period, by amount.
     entitled: BTreeMap<i64, (usize, &'static str, String)>,
+    /// Those of them that a list gave under a wrong number.
+    misnamed: BTreeSet<i64>,
     reissued: BTreeSet<i64>,
     /// Who turned out to have no right to what was paid.
     excluded: BTreeSet<usize>,
@@ -231,6 +233,7 @@ impl World {
             restores: BTreeSet::new(),
             released: Vec::new(),
             entitled: BTreeMap::new(),
+            misnamed: BTreeSet::new(),
             reissued: BTreeSet::new(),
             excluded: BTreeSet::new(),
             proposed: Vec::new(),

@@ -62,11 +62,28 @@ pub(super) fn repaid(out: &Outside) -> BTreeSet<i64> {
     lines.filter(|(_, line)| line.repaid).map(|(order, _)| order.fen).collect()
 }
 
+/// What each person was credited for each period, under whatever number a list had named him: by card and identity number, of which
+/// some banks hear one.
+fn people(out: &Outside) -> BTreeMap<(&str, &str, &str), Vec<i64>> {
+    let mut people: BTreeMap<(&str, &str, &str), Vec<i64>> = BTreeMap::new();
+    for taken in out.banks.values().flat_map(|bank| &bank.taken) {
+        for (order, _) in taken.slip.orders.iter().zip(&taken.lines).filter(|(_, line)| line.credited || line.repaid) {
+            let period = out.periods.get(&order.fen).map_or("", String::as_str);
+            people.entry((&order.account, &order.id, period)).or_default().push(order.fen);
+        }
+    }
+    people
+}
+
 /// Law 1: no entitlement stands credited twice, but for a bank that denied what it had credited.
 fn nobody_is_credited_twice(out: &Outside) -> Verdict {
     for (fen, times) in credits(out) {
         let excused = out.banks.values().any(|b| b.denied.contains(&fen));
         require!(times < 2 || excused, "1: nobody is paid twice", "{fen} fen was credited {times} times");
+    }
+    for ((card, id, period), all) in people(out) {
+        let excused = out.banks.values().any(|b| all.iter().any(|fen| b.denied.contains(fen)));
+        require!(all.len() < 2 || excused, "1: nobody is paid twice", "{card}{id} was credited {all:?} for {period}");
     }
     Ok(())
 }

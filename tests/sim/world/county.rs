@@ -16,6 +16,9 @@ use super::super::people::{NAMES, account, finance, id_number, person};
 use super::super::port::{Fault, Outside};
 use super::{DAY, HOUR, MINUTE, World};
 
+/// From here on numbers are nobody's.
+const NOBODY: usize = 40_000;
+
 impl World {
     /// A batch for one bank: mostly people who were not yet paid for this period.
     pub(super) async fn release_batch(&mut self) {
@@ -32,8 +35,8 @@ impl World {
         let mut rows: Vec<(usize, &'static str, i64, String)> = Vec::new();
         for _ in 0..people {
             let again = self.out(|out| out.strikes_in(Fault::Sloppy, if is_more { 2 } else { 8 }));
-            let known: Vec<i64> =
-                self.entitled.iter().filter(|(_, (_, at, of))| *at == bank && *of == period).map(|(fen, _)| *fen).collect();
+            let here = self.entitled.iter().filter(|(fen, (_, at, of))| *at == bank && *of == period && !self.misnamed.contains(fen));
+            let known: Vec<i64> = here.map(|(fen, _)| *fen).collect();
             if again && !known.is_empty() {
                 let fen = self.out(|out| known[out.rng.random_range(0..known.len())]);
                 let (who, bank, _) = self.entitled[&fen].clone();
@@ -44,11 +47,25 @@ impl World {
                 continue;
             }
             let who = self.entitled.len();
-            let fen = 10_000 + i64::try_from(who).unwrap();
-            self.entitled.insert(fen, (who, bank, period.clone()));
+            let fen = self.entitle(who, bank, &period);
             rows.push((who, bank, fen, String::new()));
+            // And once more, by a number that is nobody's: where the bank refuses that, it is corrected into his.
+            if self.out(|out| out.strikes_in(Fault::Sloppy, 6)) {
+                let nobody = NOBODY + self.entitled.len();
+                let fen = self.entitle(who, bank, &period);
+                self.misnamed.insert(fen);
+                rows.push((nobody, bank, fen, String::new()));
+            }
         }
         self.write_batch("first", &period, &rows).await;
+    }
+
+    /// Somebody is to get an amount that nobody else gets.
+    fn entitle(&mut self, who: usize, bank: &'static str, period: &str) -> i64 {
+        let fen = 10_000 + i64::try_from(self.entitled.len()).unwrap();
+        self.entitled.insert(fen, (who, bank, period.to_owned()));
+        self.out(|out| out.periods.insert(fen, period.to_owned()));
+        fen
     }
 
     async fn write_batch(&mut self, kind: &str, period: &str, rows: &[(usize, &'static str, i64, String)]) {
@@ -151,7 +168,8 @@ impl World {
             }
             Some(fen)
         });
-        let who = found.and_then(|fen| self.entitled.get(&fen)).map(|(who, ..)| *who);
+        // What stands under a wrong number was paid to whoever that is.
+        let who = found.filter(|fen| !self.misnamed.contains(fen)).and_then(|fen| self.entitled.get(&fen)).map(|(who, ..)| *who);
         let Some(who) = who else { return };
         self.excluded.insert(who);
         self.out(|out| out.say(&format!("{who} had no right to it")));
