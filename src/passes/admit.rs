@@ -217,7 +217,7 @@ impl<'a> Gate<'a> {
         }
         if b.kind == "first" {
             let corrected = tx.corrected_into(&b.number, &b.project, &b.period).await?;
-            return Ok(corrected.iter().any(|seq| !self.rules.corrected.contains(seq) && !is_among(&self.sent, *seq)));
+            return Ok(corrected.iter().any(|seq| !self.rules.corrected.contains(seq)));
         }
         for range in ranges {
             if tx.paid_elsewhere_in_range(*range, &b.project, &b.period).await? > 0 {

@@ -130,11 +130,10 @@ async fn excluded(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> 
 
 async fn exclude(gateway: &Gateway, tx: &mut Tx, who: &Excluded, now: Timestamp) -> Result<u64, PassError> {
     // Behind its row: the list may be written anew at this moment, and what it says then is what counts.
-    let Some(since) = tx.hold_excluded(who).await? else {
+    let Some((reason, from)) = tx.hold_excluded(who).await? else {
         tx.excluded_done(who).await?;
         return Ok(1);
     };
-    let (reason, from) = since;
     let (mut opened, mut waits) = (0, false);
     for paid in tx.paid_to(who).await? {
         waits |= paid.is_under_way();

@@ -68,8 +68,6 @@ pub struct Excluded {
     pub id_number: IdNumber,
     /// The project, or all.
     pub project: String,
-    /// Why, and since when; nothing where the row is gone again.
-    pub since: Option<(Reason, NaiveDate)>,
 }
 
 /// A payment to such a person.
@@ -396,12 +394,11 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn excluded_open(&mut self, after: Option<&Excluded>, limit: i64) -> Result<Vec<Excluded>, StoreError> {
-        let sql = "select w.id_number, w.project, n.reason, n.from_date from ineligible_news w left join ineligible n on n.id_number = w.id_number \
-                   and n.project = w.project where w.is_open = 1 and (w.id_number, w.project) > ($1, $2) order by w.id_number, w.project limit $3";
-        let nobody = Excluded { id_number: IdNumber::new(""), project: String::new(), since: None };
+        let sql = "select id_number, project from ineligible_news where is_open = 1 and (id_number, project) > ($1, $2) order by id_number, project limit $3";
+        let nobody = Excluded { id_number: IdNumber::new(""), project: String::new() };
         let after = after.unwrap_or(&nobody);
         let rows = self.rows(sql, args![&after.id_number, &after.project, limit]).await?;
-        rows.iter().map(|r| Ok(Excluded { id_number: IdNumber::new(r.text(0)?), project: r.string(1)?, since: since(r)? })).collect()
+        rows.iter().map(|r| Ok(Excluded { id_number: IdNumber::new(r.text(0)?), project: r.string(1)? })).collect()
     }
 
     /// Keeps everybody else from the news of such a person until this transaction ends. Says why and since when he may not be
@@ -412,8 +409,9 @@ impl Tx {
     pub async fn hold_excluded(&mut self, who: &Excluded) -> Result<Option<(Reason, NaiveDate)>, StoreError> {
         let sql = "update ineligible_news set is_open = is_open where id_number = $1 and project = $2";
         self.exec(sql, args![&who.id_number, &who.project]).await?;
-        let sql = "select id_number, project, reason, from_date from ineligible where id_number = $1 and project = $2";
-        self.opt(sql, args![&who.id_number, &who.project]).await?.as_ref().map_or(Ok(None), since)
+        let sql = "select reason, from_date from ineligible where id_number = $1 and project = $2";
+        let Some(r) = self.opt(sql, args![&who.id_number, &who.project]).await? else { return Ok(None) };
+        Ok(Some((Reason::from_code(r.text(0)?).unwrap_or(Reason::Ineligible), r.date(1)?)))
     }
 
     /// The instructions that pay such a person, as entitled or as receiver.
@@ -681,12 +679,4 @@ impl PaidTo {
             Figure::Paid | Figure::Returned | Figure::Voided => false,
         }
     }
-}
-
-/// Why and since when somebody may not be paid, from the third and fourth column; `None`: he may.
-fn since(r: &Row) -> Result<Option<(Reason, NaiveDate)>, StoreError> {
-    Ok(match r.text(3)? {
-        "" => None,
-        _ => Some((Reason::from_code(r.text(2)?).unwrap_or(Reason::Ineligible), r.date(3)?)),
-    })
 }
