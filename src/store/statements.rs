@@ -327,11 +327,12 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn line_unexplained(&mut self, statement: i64, number: i64) -> Result<Option<(PayerAccount, Line)>, StoreError> {
-        let sql = "select l.statement, l.line, l.on_date, l.side, l.amount_fen, l.reference, l.words, l.counter_account, l.counter_name, s.bank, s.account \
+        let sql = "select l.statement, l.line, l.on_date, l.side, l.amount_fen, l.reference, l.words, l.counter_account, l.counter_name, s.bank, s.account, \
+                   case when exists (select 1 from agreement a where a.bank = s.bank and a.payer_account = s.account and a.funds_model = 'cash') then 1 else 0 end \
                    from statement s join statement_line l on l.statement = s.id where s.id = $1 and l.line = $2 and s.problems = '' \
                    and not exists (select 1 from statement_match m where m.statement = l.statement and m.line = l.line)";
         let row = self.opt(sql, args![statement, number]).await?;
-        row.map(|r| Ok((PayerAccount { bank: r.string(9)?, account: r.string(10)?, is_cash: false }, line(&r)?))).transpose()
+        row.map(|r| Ok((PayerAccount { bank: r.string(9)?, account: r.string(10)?, is_cash: r.int(11)? == 1 }, line(&r)?))).transpose()
     }
 
     /// Marks statements of an account of which every line is explained.

@@ -1,9 +1,13 @@
 //! Money comes first: who is short waits, says so once, and goes on by itself; and how long it took to the cards.
 
+use bankgate::passes::operate::matching::propose_match;
+use bankgate::passes::operate::propose::approve;
 use bankgate::passes::{admit, plan};
 use bankgate::store::funds::age;
 
 use super::bank::{LOST, Word};
+use super::cases::who;
+use super::reconcile::credit;
 use super::world::{SPLIT, World, at, draft, on_both, reissue};
 
 /// Rounds at the gate and the plan, without the world's own audit: what is written by hand here it could not explain.
@@ -109,6 +113,30 @@ async fn money_of_another_year_another_model_or_another_day_does_not_count_and_i
         w.sql("update agreement set funds_model = 'cash' where bank = 'B1'").await;
         w.settle().await;
         assert_eq!(w.incidents("funding_aside").await, 0);
+    })
+    .await;
+}
+
+/// Two vouchers of just as much: no key tells whose a credit is, and two persons know.
+#[tokio::test]
+async fn cash_that_no_key_tells_apart_is_matched_by_two_persons() {
+    on_both(async |w| {
+        w.sql("delete from funding").await;
+        w.sql("update agreement set funds_model = 'cash'").await;
+        let now = w.now;
+        arrives(w, 2019, "cash", 5_000, now).await;
+        arrives(w, 2019, "cash", 5_000, now).await;
+        w.state(SPLIT, "2019-03-14", 50_000_000, &[credit(5_000, "", "财政拨款"), credit(5_000, "", "财政拨款")]);
+        w.settle_at("2019-03-18", "09:00:00").await;
+        assert_eq!(w.open_breaks().await, ["missing_here"; 2]);
+        let to = format!("funding {}", w.int("select max(id) from funding").await);
+        let (id, effect) = propose_match(&w.gateway, &who("bureau"), (1, 2), &to, "国库支付凭证2019-7", w.now).await.unwrap();
+        assert!(effect.contains("credit 50.00 yuan") && effect.contains(&to), "{effect}");
+        approve(&w.gateway, &who("chief"), id, w.now).await.unwrap();
+        w.settle().await;
+        // The other two have only each other.
+        assert_eq!(w.texts("select kind || ' ' || how from statement_match order by id").await, ["funding manual", "funding amount"]);
+        assert_eq!((w.open_breaks().await.len(), w.verdict(SPLIT, "2019-03-14").await), (0, "RECONCILED".to_owned()));
     })
     .await;
 }
