@@ -172,13 +172,17 @@ impl Tx {
         self.one(sql, args![range.0, range.1]).await?.int(0)
     }
 
-    /// Claims of a source that are in payment here already: how many of its lines, and the first one.
+    /// Lines of a source that are in payment here already: by their claim, or because a correction pays their person under the claim of
+    /// whom a list had named. How many, and the first one. Without a number the name must do: the table knows no mandate.
     ///
     /// # Errors
     /// The database refused.
     pub async fn legacy_live(&mut self, source: &str) -> Result<(i64, Option<i64>), StoreError> {
-        let sql = "select count(*), min(l.line) from legacy_payment l join instruction i on i.claim_key = l.claim_key and i.live = 1 \
-                   where l.source = $1";
+        let sql = "select count(*), min(x.line) from (select l.line from legacy_payment l join instruction i on i.claim_key = l.claim_key \
+                   and i.live = 1 where l.source = $1 union select l.line from legacy_payment l join payment p on upper(p.entitled_id) = upper(l.entitled_id) \
+                   and (l.entitled_id <> '' or p.entitled_name = l.entitled_name) join batch b on b.number = p.batch and b.kind = 'reissue' \
+                   and b.project = l.project and b.period = l.period join project j on j.code = b.project and j.several_per_period = 0 \
+                   join instruction i on i.payment_id = p.id and i.live = 1 where l.source = $1) x";
         let r = self.one(sql, args![source]).await?;
         Ok((r.int(0)?, r.opt_int(1)?))
     }

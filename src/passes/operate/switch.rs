@@ -43,7 +43,7 @@ pub struct PaidImport {
     pub total: Fen,
     /// Rows of projects that pay a person several times in a period: nothing is refused because of them.
     pub several: u64,
-    /// Rows whose claim is in payment here already: paid through both channels, unless stopped.
+    /// Rows whose claim, or whose person by a correction, is in payment here already: paid through both channels, unless stopped.
     pub live: i64,
 }
 

@@ -24,6 +24,16 @@ async fn listed_twice_and_refused(w: &mut World) -> [String; 2] {
     [slip.orders[0].reference.clone(), slip.orders[1].reference.clone()]
 }
 
+/// A list names person 1 by the number of person 0, and the bank refuses that. Says by which reference.
+async fn listed_by_a_wrong_number(w: &mut World) -> String {
+    w.release(&draft("B", SPLIT, 0..1)).await;
+    w.settle().await;
+    let slip = w.take_one(SPLIT);
+    w.answer(&slip, &[LOST]);
+    w.settle().await;
+    slip.orders[0].reference.clone()
+}
+
 /// A correction of what was listed under a wrong number (that of person 0) into person 1: the amount is the listed one.
 fn corrected(number: &str, wrong: &str) -> Draft {
     let mut d = reissue(number, SPLIT, &[(1, wrong.to_owned())]);
@@ -77,16 +87,28 @@ async fn q2_one_batch_that_corrects_two_rows_into_one_person_pays_the_first() {
 #[tokio::test]
 async fn o1_a_corrected_number_that_the_channel_before_has_paid_is_refused() {
     on_both(async |w| {
-        w.release(&draft("B", SPLIT, 0..1)).await;
-        w.settle().await;
-        let slip = w.take_one(SPLIT);
-        w.answer(&slip, &[LOST]);
-        w.settle().await;
+        let wrong = listed_by_a_wrong_number(w).await;
         crate::switch::paid_before(w, &[1]).await;
-        w.release(&corrected("R", &slip.orders[0].reference)).await;
+        w.release(&corrected("R", &wrong)).await;
         w.settle().await;
         assert_eq!(w.refusals().await, ["DUP_BENEFIT: 已由原渠道于2019-03-08发放（旧系统第2行）"]);
         assert_eq!(paid(w).await, 0);
+    })
+    .await;
+}
+
+/// The other way round: the correction was there first, and whoever brings what the channel before has paid is told.
+#[tokio::test]
+async fn o1_whom_a_correction_pays_already_is_told_of_when_the_channel_before_has_paid_him() {
+    on_both(async |w| {
+        let wrong = listed_by_a_wrong_number(w).await;
+        w.release(&corrected("R", &wrong)).await;
+        w.settle().await;
+        assert_eq!(w.states("R").await, ["sent"]);
+        crate::switch::paid_before(w, &[1, 2]).await;
+        assert_eq!(w.incidents("paid_both_ways").await, 1);
+        let told = w.texts("select what from incident where kind = 'paid_both_ways'").await.remove(0);
+        assert!(told.contains("有1笔") && told.contains("首笔在第2行"), "of one, and not of the other: {told}");
     })
     .await;
 }
@@ -118,12 +140,8 @@ async fn i6_a_late_success_stops_the_correction_that_pays_the_same_person() {
 #[tokio::test]
 async fn q2_a_list_and_a_correction_at_the_same_moment_do_not_pass_each_other_unseen() {
     let mut w = World::on_postgres().await;
-    w.release(&draft("B", SPLIT, 0..1)).await;
-    w.settle().await;
-    let slip = w.take_one(SPLIT);
-    w.answer(&slip, &[LOST]);
-    w.settle().await;
-    w.release(&corrected("R", &slip.orders[0].reference)).await;
+    let wrong = listed_by_a_wrong_number(&mut w).await;
+    w.release(&corrected("R", &wrong)).await;
     // Both come as far as the last look, and wait there for the same row.
     let mut gate = w.gateway.store.begin().await.unwrap();
     gate.lock_switch().await.unwrap();
