@@ -21,12 +21,22 @@ macro_rules! event {
     };
 }
 const EVENT: &str = event!();
+/// Whether what a line says was paid came back, or waits to: all that it stands for, not a part that was taken apart, nor what two
+/// persons said did not take place. A line that says itself that it was sent back may be that same word once more.
+macro_rules! came_back {
+    () => {
+        "exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id and w.amount_fen = s.amount_fen \
+         and (l.outcome = 'returned' or coalesce(w.part, 0) = 0))"
+    };
+}
+const CAME_BACK: &str = came_back!();
 /// As above, for a line that has a row of its own: a success that was sent back says nothing new of money that is not with
 /// the person, whichever of the two words came first.
 const EVENT_OWN: &str = concat!(
     "case when l.is_final = 1 and l.outcome in ('paid', 'returned') and s.state in ('failed', 'failed_final', 'reissued', 'returned', 'lapsed', \
-     'refunding', 'refunded', 'carried') and exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id \
-     and w.amount_fen = s.amount_fen) then 'bank_unknown' else ",
+     'refunding', 'refunded', 'carried') and ",
+    came_back!(),
+    " then 'bank_unknown' else ",
     event!(),
     " end"
 );
@@ -380,7 +390,7 @@ impl Tx {
         let sql = format!(
             "select l.instruction_id from answer_line l join instruction_state s on s.instruction_id = l.instruction_id \
              where l.file_in in ({}) and l.outcome = 'paid' and l.is_final = 1 and s.state in ('failed_final', 'reissued', 'lapsed') \
-             and not exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id and w.amount_fen = s.amount_fen) order by 1",
+             and not {CAME_BACK} order by 1",
             list(files)
         );
         self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(|r| r.int(0)).collect()
@@ -427,7 +437,7 @@ impl Tx {
         let sql = format!(
             "select l.instruction_id, s.state from answer_line l join instruction_state s on s.instruction_id = l.instruction_id \
              where l.file_in in ({}) and l.outcome = 'paid' and l.is_final = 1 and s.state in ('refunding', 'refunded', 'carried') \
-             and not exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id and w.amount_fen = s.amount_fen) order by 1",
+             and not {CAME_BACK} order by 1",
             list(files)
         );
         let rows = self.rows(sqlx::AssertSqlSafe(sql), args![]).await?;

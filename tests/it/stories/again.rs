@@ -132,3 +132,29 @@ async fn a_second_contradiction_opens_its_case_again_and_alarms() {
     })
     .await;
 }
+
+/// It failed by the word of two persons since, and may be paid again: what they had said did not come back is no answer to a success.
+#[tokio::test]
+async fn a_return_that_was_undone_explains_no_later_success() {
+    on_both(async |w| {
+        w.polls(SPLIT);
+        let (slip, id) = the_second_came_back(w).await;
+        it_was_paid(w, id).await;
+        w.poll(&slip, &[(1, LOST)]);
+        w.settle().await;
+        assert_eq!(w.states("B").await, ["paid", "conflict", "paid"]);
+        let words = "行函[2019]8号：并未入账";
+        let (proposal, _) = propose_resolve(&w.gateway, &who("bureau"), id, Act::ResolveFailed, words, w.now).await.unwrap();
+        approve(&w.gateway, &who("chief"), proposal, w.now).await.unwrap();
+        w.settle().await;
+        assert_eq!(w.states("B").await, ["paid", "failed_final", "paid"]);
+        assert_eq!(w.int("select count(*) from instruction where live = 0").await, 1);
+        w.poll(&slip, &[(1, Word::Paid)]);
+        w.settle().await;
+        assert_eq!(w.states("B").await, ["paid", "conflict", "paid"], "and not paid again meanwhile");
+        assert_eq!(w.int("select count(*) from instruction where live = 0").await, 0, "it holds its claim");
+        assert_eq!(w.texts("select state from failure_case where kind = 'conflict'").await, ["open"]);
+        w.books_hold().await;
+    })
+    .await;
+}
