@@ -1,8 +1,9 @@
-//! The states of files, ours and theirs, and the ways between them.
+//! The states of files, ours and theirs, and the ways between them; how long a move at a bank's server is waited for.
 //!
 //! Both tables are data: what has no cell cannot happen, whoever asks. The store moves a file only along a cell.
 
 use super::instruction::coded;
+use super::time::Timestamp;
 
 /// What a file of ours carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -297,6 +298,20 @@ pub fn print_ways() -> String {
     out
 }
 
+/// Until when a bank's server is given to move a file away that it was asked to, while nothing is seen of it.
+#[must_use]
+pub const fn move_watched_until(begun_at: Timestamp) -> Timestamp {
+    const WATCHED_MINUTES: i64 = 7 * 24 * 60;
+    begun_at.plus_minutes(WATCHED_MINUTES)
+}
+
+/// When it may be asked once more, behind a move whose end is not known: later each time.
+#[must_use]
+pub const fn next_move_at(begun_at: Timestamp, attempt: i64) -> Timestamp {
+    const AGAIN_MINUTES: i64 = 60;
+    begun_at.plus_minutes(attempt * attempt * AGAIN_MINUTES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -352,6 +367,14 @@ mod tests {
         for state in FileOutState::ALL.iter().filter(|s| !ends(s)) {
             assert!(FILE_OUT_WAYS.iter().any(|w| w.0 == *state), "{state:?} is never left");
         }
+    }
+
+    #[test]
+    fn a_move_is_watched_for_a_week_and_asked_for_again_later_each_time() {
+        let at = Timestamp::from_millis(0);
+        let hours = |t: Timestamp| t.millis() / 3_600_000;
+        assert_eq!(hours(move_watched_until(at)), 7 * 24);
+        assert_eq!([1, 2, 3].map(|attempt| hours(next_move_at(at, attempt))), [1, 4, 9]);
     }
 
     #[test]

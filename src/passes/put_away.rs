@@ -9,17 +9,13 @@ use std::sync::Arc;
 
 use super::collect::{Run, Sight, recognised, replaced, sets};
 use super::{Done, Edge, Gateway, PassError, Tried, join};
+use crate::domain::file::{move_watched_until, next_move_at};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::store::away::Move;
 use crate::store::desk::NewIncident;
 use crate::store::inbound::FileIn;
 use crate::transport::{Mailbox, TransportError};
-
-/// How long a move is waited for of which nothing is seen.
-const WATCHED_MINUTES: i64 = 7 * 24 * 60;
-/// How long another waits behind one whose end is not known: as often as there were, squared.
-const AGAIN_MINUTES: i64 = 60;
 
 /// At a bank: what earlier moves did, new ones, and what came with them.
 pub(super) async fn put_away(
@@ -54,7 +50,7 @@ async fn move_away(gateway: &Gateway, (edge, bank): (&Edge, &str), mailbox: &mut
         let latest = moves.iter().rfind(|m| m.file_in == file.id);
         let m = next_move(edge, &file, latest, now);
         if mailbox.stat(&join(&edge.outbox, &file.path())).await?.is_some() {
-            let waits = latest.is_some_and(|m| now < m.begun_at.plus_minutes(m.attempt * m.attempt * AGAIN_MINUTES));
+            let waits = latest.is_some_and(|m| now < next_move_at(m.begun_at, m.attempt));
             done += if waits { Done::default() } else { ask(gateway, edge, mailbox, (&file, &m)).await? };
         } else if mailbox.stat(&m.path).await?.is_some() {
             // A database that was restored does not know what it moved, nor that it looked.
@@ -120,7 +116,7 @@ async fn ask(gateway: &Gateway, edge: &Edge, mailbox: &mut Mailbox, (file, m): (
 async fn conclude(gateway: &Gateway, mailbox: &mut Mailbox, m: &Move, now: Timestamp) -> Result<Done, PassError> {
     let lies = match mailbox.stat(&m.path).await? {
         Some(_) => Some(mailbox.digest(&m.path).await?.sha256),
-        None if now < m.begun_at.plus_minutes(WATCHED_MINUTES) => return Ok(Done::default()),
+        None if now < move_watched_until(m.begun_at) => return Ok(Done::default()),
         None => None,
     };
     let mut tx = gateway.store.begin().await?;
