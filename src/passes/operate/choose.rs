@@ -9,7 +9,7 @@
 
 use super::OperateError;
 use super::duty::{self, Duty};
-use super::propose::{Act, has_evidence};
+use super::propose::{Act, has_evidence, is_unchanged};
 use crate::domain::masked::Account;
 use crate::domain::matching::{How, MatchKind};
 use crate::domain::time::Timestamp;
@@ -57,12 +57,7 @@ pub(super) async fn choose(tx: &mut Tx, by: &Operator, proposal: &Proposal, now:
     }
     let choice = Choice::of(tx, statement).await?;
     let effect = choice.effect(&proposal.reason);
-    if effect != proposal.effect || !proposal.is_of(&effect) {
-        return OperateError::refused(
-            format!("事项{}提出后数据已变，效果不再相同；请撤回后重新提出", proposal.id),
-            format!("the rows changed since {} was proposed; what would be done now is another thing: propose it anew", proposal.id),
-        );
-    }
+    is_unchanged(proposal, &effect)?;
     let chosen = &choice.chosen;
     let words = format!("set aside: statement {} was chosen (proposal {})", chosen.id, proposal.id);
     for other in &choice.others {

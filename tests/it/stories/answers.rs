@@ -6,7 +6,20 @@ use bankgate::passes::operate::propose::approve;
 
 use super::bank::{BUSY, LOST, Word, gbk, result, ungbk};
 use super::stuck::{of_answer, person};
-use super::world::{BANKS, CLEARING, COUNTER, SPLIT, draft, on_both};
+use super::world::{BANKS, CLEARING, COUNTER, SPLIT, World, draft, on_both};
+
+/// Three payments get an answer that does not add up, then another content, which is no continuation of it.
+pub(super) async fn answered_with_two_contents(w: &mut World) {
+    w.release(&draft("P", COUNTER, 0..3)).await;
+    w.settle().await;
+    let slip = w.take_one(COUNTER);
+    let (path, bytes) = result(&slip, &[Word::Paid, LOST, Word::Paid]).remove(0);
+    w.put(COUNTER, &path, &gbk(&ungbk(&bytes).replacen("3|", "13|", 1)));
+    w.settle().await;
+    w.put(COUNTER, &path, &bytes);
+    w.settle().await;
+    assert_eq!(w.answers().await, ["quarantined", "conflict"]);
+}
 
 #[tokio::test]
 async fn a_paid_file_ends_as_paid_at_every_bank() {
@@ -96,16 +109,7 @@ async fn a_success_that_the_bank_calls_preliminary_is_no_payment_yet() {
 #[tokio::test]
 async fn t10_what_contradicted_another_and_was_rejected_is_read_again_by_two_persons_only() {
     on_both(async |w| {
-        w.release(&draft("P", COUNTER, 0..3)).await;
-        w.settle().await;
-        let slip = w.take_one(COUNTER);
-        // The first does not add up, the second is no continuation of it.
-        let (path, bytes) = result(&slip, &[Word::Paid, LOST, Word::Paid]).remove(0);
-        w.put(COUNTER, &path, &gbk(&ungbk(&bytes).replacen("3|", "13|", 1)));
-        w.settle().await;
-        w.put(COUNTER, &path, &bytes);
-        w.settle().await;
-        assert_eq!(w.answers().await, ["quarantined", "conflict"]);
+        answered_with_two_contents(w).await;
         assert!(matches!(of_answer(w, AnswerWish::Reject).await, Ok(Acted::Done(_))));
         let Acted::Proposed(p, effect) = of_answer(w, AnswerWish::Reread).await.unwrap() else { panic!("it takes two") };
         assert!(effect.contains("in the place of 1"), "{effect}");

@@ -9,6 +9,7 @@ use bankgate::passes::operate::file::{Acted, FileWish, file_act};
 use bankgate::passes::operate::propose::approve;
 use bankgate::store::desk::Operator;
 
+use super::answers::answered_with_two_contents;
 use super::bank::{LOST, Slip, Word, gbk, result, ungbk};
 use super::world::{CLEARING, COUNTER, World, draft, on_both};
 
@@ -634,16 +635,7 @@ async fn t10_a_quarantined_file_is_rejected_or_read_again() {
 #[tokio::test]
 async fn t10_which_of_two_contents_counts_is_said_by_two_persons() {
     on_both(async |w| {
-        w.release(&draft("P", COUNTER, 0..3)).await;
-        w.settle().await;
-        let slip = w.take_one(COUNTER);
-        // The first does not add up, the second is no continuation of it.
-        let (path, bytes) = result(&slip, &[Word::Paid, LOST, Word::Paid]).remove(0);
-        w.put(COUNTER, &path, &gbk(&ungbk(&bytes).replacen("3|", "13|", 1)));
-        w.settle().await;
-        w.put(COUNTER, &path, &bytes);
-        w.settle().await;
-        assert_eq!(w.answers().await, ["quarantined", "conflict"]);
+        answered_with_two_contents(w).await;
         let one = person("one");
         let Acted::Proposed(p, effect) = answer_act(&w.gateway, &one, 2, &AnswerWish::Reread, "银行书面更正", false, w.now).await.unwrap()
         else {
