@@ -232,9 +232,11 @@ impl Run<'_> {
         let roles = self.profile.roles(kind);
         let missing: Vec<&str> =
             roles.iter().filter(|r| r.required && !set.iter().any(|s| s.name.role == r.role)).map(|r| r.role.as_str()).collect();
-        let must_settle = match self.profile.readiness(kind) {
+        let is_flag = |role: &str| roles.iter().any(|r| r.is_flag && r.role == role);
+        // A flag that was there for an earlier file, or was moved away with it, says nothing of what came since.
+        let mut must_settle = match self.profile.readiness(kind) {
             Readiness::Stable | Readiness::Pair => true,
-            Readiness::Flag | Readiness::Rename => false,
+            Readiness::Flag | Readiness::Rename => missing.iter().any(|role| is_flag(role)),
         };
         let mut tx = self.gateway.store.begin().await?;
         let complete = missing.is_empty() || self.came_before(&mut tx, set, &missing).await?;
@@ -247,6 +249,7 @@ impl Run<'_> {
                 Some((_, _, at, file)) => {
                     all_known &= file.is_some();
                     settled &= at < self.now || file.is_some();
+                    must_settle |= file.is_some() && is_flag(&sight.name.role);
                 }
                 None => {
                     (all_known, settled) = (false, false);

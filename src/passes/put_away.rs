@@ -1,5 +1,6 @@
 //! What was dealt with is moved away at the bank (归档), and what was moved is looked at where it lies: the bank may have put another file in
 //! its place a moment before. That one is collected from there, and never moved back: a name that the bank gives may be taken again.
+//! What can be seen to be another file is not moved at all: the bank may still be writing it.
 //!
 //! A server may do hours later what it was asked for, with what stands in the place by then. So a move is written down before it is
 //! asked for, each goes to a name of its own, and where its end is not known that name is looked at until it is.
@@ -15,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::store::away::Move;
 use crate::store::desk::NewIncident;
 use crate::store::inbound::FileIn;
-use crate::transport::{Mailbox, TransportError};
+use crate::transport::{Entry, Mailbox, TransportError};
 
 /// At a bank: what earlier moves did, new ones, and what came with them.
 pub(super) async fn put_away(
@@ -49,9 +50,17 @@ async fn move_away(gateway: &Gateway, (edge, bank): (&Edge, &str), mailbox: &mut
         }
         let latest = moves.iter().rfind(|m| m.file_in == file.id);
         let m = next_move(edge, &file, latest, now);
-        if mailbox.stat(&join(&edge.outbox, &file.path())).await?.is_some() {
+        if let Some(stands) = mailbox.stat(&join(&edge.outbox, &file.path())).await? {
             let waits = latest.is_some_and(|m| now < next_move_at(m.begun_at, m.attempt));
-            done += if waits { Done::default() } else { ask(gateway, edge, mailbox, (&file, &m)).await? };
+            match read_as(gateway, &file, &stands).await? {
+                Some(read) if read == file.id => {
+                    done += if waits { Done::default() } else { ask(gateway, edge, mailbox, (&file, &m)).await? };
+                }
+                // The bank replaced it, and that was read: it is moved once that is dealt with.
+                Some(_) => stays(gateway, &file, None).await?,
+                // Nobody has read what stands there, and half of it may be written: it is taken from there once it has settled.
+                None => {}
+            }
         } else if mailbox.stat(&m.path).await?.is_some() {
             // A database that was restored does not know what it moved, nor that it looked.
             done += if begin(gateway, &m).await? { conclude(gateway, mailbox, &m, now).await? } else { Done::default() };
@@ -60,6 +69,13 @@ async fn move_away(gateway: &Gateway, (edge, bank): (&Edge, &str), mailbox: &mut
         }
     }
     Ok(done)
+}
+
+/// As which file what stands in a file's place was read; as none where it does not look as it did then.
+async fn read_as(gateway: &Gateway, file: &FileIn, stands: &Entry) -> Result<Option<i64>, PassError> {
+    let seen = gateway.store.read().await?.sighting(&file.bank, &file.path()).await?;
+    let alike = seen.filter(|(bytes, modified_s, _, _)| u64::try_from(*bytes) == Ok(stands.bytes) && *modified_s == stands.modified_s);
+    Ok(alike.and_then(|(_, _, _, read)| read))
 }
 
 fn next_move(edge: &Edge, file: &FileIn, latest: Option<&Move>, now: Timestamp) -> Move {

@@ -536,6 +536,50 @@ async fn q10_what_a_server_moves_away_hours_later_is_collected_too() {
     .await;
 }
 
+/// The bank writes its next answer under the name, and takes its time: that is read where it lies, once it is whole.
+#[tokio::test]
+async fn a_file_that_the_bank_is_writing_is_not_put_away_for_the_one_before_it() {
+    on_both(async |w| {
+        let (slip, path, _) = applied(w).await;
+        let other = spoil(&slip, &[Word::Paid, LOST, Word::Paid], |text| text.replace("挂失", "销户")).1;
+        w.put(COUNTER, &path, &other[..other.len() / 2]);
+        w.now = w.now.plus_minutes(2);
+        w.collect(COUNTER).await;
+        assert!(w.mailbox(COUNTER).join("outbox").join(&path).exists(), "the bank goes on writing there");
+        w.put(COUNTER, &path, &other);
+        w.settle().await;
+        assert_eq!((w.answers().await, replaced(w).await.len()), (vec!["applied".to_owned(), "conflict".to_owned()], 0));
+        let kept = w.texts("select archive from file_in order by id").await;
+        assert!(std::fs::read(&kept[1]).unwrap() == other, "all of it is kept");
+    })
+    .await;
+}
+
+/// And where flags say when a file is whole, the flag of the one before says it of no other.
+#[tokio::test]
+async fn an_old_flag_says_nothing_of_a_new_file() {
+    on_both(async |w| {
+        let slip = sent(w, CLEARING, 0..3).await;
+        w.answer(&slip, &[Word::Paid, LOST, Word::Paid]);
+        w.collect(CLEARING).await;
+        w.apply().await;
+        let other = result(&slip, &[Word::Paid; 3]);
+        w.put(CLEARING, &other[0].0, &other[0].1[..900]);
+        w.now = w.now.plus_minutes(2);
+        w.collect(CLEARING).await;
+        w.settle().await;
+        assert_eq!(w.answers().await, ["applied", "applied"], "half a file waits for a flag of its own");
+        for (path, bytes) in &other {
+            w.put(CLEARING, path, bytes);
+        }
+        w.settle().await;
+        assert_eq!(w.answers().await, ["applied", "applied", "conflict", "conflict"]);
+        let kept = w.texts("select archive from file_in where state = 'conflict' order by bytes desc").await;
+        assert!(std::fs::read(&kept[0]).unwrap() == other[0].1, "all of it is kept");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_value_of_the_agreement_reaches_the_name_and_the_answers_key() {
     on_both(async |w| {
