@@ -38,7 +38,7 @@ const PAGE: i64 = 1000;
 /// Books funds that arrived, then takes every batch at the gate.
 ///
 /// # Errors
-/// The database; a batch that breaks a rule is no error.
+/// The database. A batch that breaks a rule is no error; nor is one that cannot be checked: it is told of by itself.
 pub async fn admit(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
     let mut tried = Tried::default();
     tried.note(match funds::book(gateway, now).await {
@@ -48,6 +48,7 @@ pub async fn admit(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError>
     });
     tried.note(funds::tell_aside(gateway, now).await);
     let batches = gateway.store.read().await?.batches_at_gate(now).await?;
+    tried.note(hold::settle_gone(gateway, &batches, now).await);
     if batches.is_empty() {
         return tried.end();
     }
@@ -62,14 +63,15 @@ pub async fn admit(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError>
 
 async fn take(gateway: &Gateway, batch: BatchRow, now: Timestamp) -> Result<Done, PassError> {
     let number = batch.number.clone();
-    match Gate::new(gateway, batch, now).pass().await {
+    let done = match Gate::new(gateway, batch, now).pass().await {
         // Another node was faster: every row of the batch is on the books already.
-        Err(PassError::Store(e)) if e.is_unique_violation() && gateway.store.read().await?.is_admitted(&number).await? => {
-            Ok(Done::default())
-        }
-        Err(PassError::Calendar(CalendarError::YearMissing { year })) => expect::tell_of_year(gateway, year, now).await,
-        ended => ended,
-    }
+        Err(PassError::Store(e)) if e.is_unique_violation() && gateway.store.read().await?.is_admitted(&number).await? => Done::default(),
+        Err(PassError::Calendar(CalendarError::YearMissing { year })) => expect::tell_of_year(gateway, year, now).await?,
+        Err(e) if !e.is_transient() => return hold::tell_failed(gateway, &number, &e, now).await,
+        ended => ended?,
+    };
+    gateway.settle(&hold::failed_key(&number), now).await?;
+    Ok(done)
 }
 
 /// One batch on its way through.

@@ -2,12 +2,18 @@
 
 use super::Gate;
 use crate::domain::language::Words;
-use crate::passes::{Done, PassError};
-use crate::store::admission::Verdict;
+use crate::domain::time::Timestamp;
+use crate::passes::{Done, Gateway, PassError};
+use crate::store::admission::{BatchRow, Verdict};
 use crate::store::desk::NewIncident;
 
 /// Rows that are named in words; of more only the count is told.
 const NAMED: usize = 10;
+
+/// The kind of incident that a batch has whose check failed, as a pass has that failed.
+const FAILED: &str = "pass_failed";
+/// How its key begins.
+const FAILED_OF: &str = "admit:";
 
 /// What a batch waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +81,36 @@ impl OffTheBooks {
             format!("{rows} payments of batch {batch} went to the bank and cannot be put on the books now: {}", en.join("; ")),
         ))
     }
+}
+
+pub(super) fn failed_key(batch: &str) -> String {
+    format!("{FAILED_OF}{batch}")
+}
+
+/// Tells of a batch whose check failed and where no retry mends it: of each by itself, for another one's trouble says nothing of it.
+pub(super) async fn tell_failed(gateway: &Gateway, batch: &str, e: &PassError, now: Timestamp) -> Result<Done, PassError> {
+    tracing::error!(batch, error = %e, "batch could not be checked");
+    let what = gateway.say(Words::new(
+        format!("批次{batch}检查出错，既未受理也未退回：{e}"),
+        format!("batch {batch} could not be checked, and neither passed nor went back: {e}"),
+    ));
+    let next_step = gateway.say(Words::new(
+        "请财政信息人员查看日志；排除后该批次自动继续，其他批次不受影响",
+        "finance IT reads the log; the batch goes on by itself once that is mended, and the others do meanwhile",
+    ));
+    let key = failed_key(batch);
+    gateway.tell(&NewIncident { key: &key, kind: FAILED, bank: "", what: &what, next_step: &next_step }, now).await?;
+    Ok(Done::default())
+}
+
+/// Ends that of batches that are at the gate no more: another node let them through, or somebody took them back.
+pub(super) async fn settle_gone(gateway: &Gateway, here: &[BatchRow], now: Timestamp) -> Result<Done, PassError> {
+    let told = gateway.store.read().await?.incidents_of(FAILED).await?;
+    let is_gone = |key: &&String| key.strip_prefix(FAILED_OF).is_some_and(|batch| here.iter().all(|b| b.number != batch));
+    for key in told.iter().filter(is_gone) {
+        gateway.settle(key, now).await?;
+    }
+    Ok(Done::default())
 }
 
 impl Gate<'_> {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use bankgate::daemon::told;
 use bankgate::domain::masked::Account;
 use bankgate::domain::money::Fen;
 use bankgate::domain::time::Timestamp;
+use bankgate::passes::operate::cancel::cancel_batch;
 use bankgate::passes::operate::desk::close_incident;
+use bankgate::passes::operate::propose::approve;
 use bankgate::passes::seal::clear_spool;
 use bankgate::passes::{admit, plan};
 
@@ -354,8 +357,35 @@ async fn o15_one_batch_that_cannot_be_checked_stops_no_other() {
         w.release(&draft("A", SPLIT, 0..2)).await;
         w.sql("update batch set department = 'D2'").await;
         w.release(&draft("B", SPLIT, 3..5)).await;
-        assert!(admit::admit(&w.gateway, w.now).await.is_err());
+        w.admit().await;
         assert_eq!((w.states("A").await, w.states("B").await), (vec!["waiting".to_owned(); 2], vec!["pending".to_owned(); 2]));
+    })
+    .await;
+}
+
+/// The desk takes what is at the gate. Which lists, or passes, are told of as failed.
+async fn failed_at_the_gate(w: &World) -> Vec<String> {
+    told(&w.gateway, [("admit", admit::admit(&w.gateway, w.now).await)], w.now).await;
+    w.texts("select key from incident where kind = 'pass_failed' and state = 'open' order by key").await
+}
+
+#[tokio::test]
+async fn each_list_that_cannot_be_checked_is_told_of_until_it_is_or_is_taken_back() {
+    on_both(async |w| {
+        w.sql("update agreement set profile = 'not-there' where bank <> 'B4'").await;
+        w.release(&draft("A", COUNTER, 0..2)).await;
+        assert_eq!(failed_at_the_gate(w).await, ["admit:A"]);
+        w.release(&draft("B", CLEARING, 2..4)).await;
+        w.release(&draft("C", SPLIT, 4..6)).await;
+        assert_eq!(failed_at_the_gate(w).await, ["admit:A", "admit:B"]);
+        assert_eq!(w.states("C").await, ["pending"; 2], "the others go on");
+        w.sql("update agreement set profile = 'pipe-gbk-summary' where bank = 'B1'").await;
+        assert_eq!(failed_at_the_gate(w).await, ["admit:B"]);
+        assert_eq!(w.states("A").await, ["pending"; 2]);
+        let (proposal, _) = cancel_batch(&w.gateway, &who("bureau"), "B", "名单作废，另行申报", w.now).await.unwrap();
+        approve(&w.gateway, &who("chief"), proposal.unwrap(), w.now).await.unwrap();
+        assert_eq!(failed_at_the_gate(w).await, [""; 0]);
+        assert_eq!(w.states("B").await, ["returned"; 2]);
     })
     .await;
 }
