@@ -292,11 +292,11 @@ const QUESTIONS: &[Question] = &[
             let (number, why) = (r.text(0)?, r.text(2)?);
             let next = Words::new(
                 format!(
-                    "部门更正后以新批次号重新导入、审核、发放，新批次受理后本条自行消除；不再发放的用 `bankgate incident close` 注明；原因见 `bankgate batch show {number}`"
+                    "部门更正后以新批次号重新导入、审核、发放，所列人员全部重新受理后本条自行消除；有人不再发放的用 `bankgate incident close` 注明；原因见 `bankgate batch show {number}`"
                 ),
                 format!(
-                    "its department corrects it and brings it under a new number, which ends this; `bankgate incident close` if it will not be paid; \
-                     reasons: `bankgate batch show {number}`"
+                    "its department corrects it and brings it under a new number; this ends once all its people have passed, or by `bankgate incident close` \
+                     where somebody of it will not be paid; reasons: `bankgate batch show {number}`"
                 ),
             );
             Ok((format!("batch {number}"), Words::new(format!("批次被整批退回: {why}"), format!("the batch went back whole: {why}")), next))

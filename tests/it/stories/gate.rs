@@ -61,7 +61,7 @@ async fn q11_a_batch_that_was_changed_after_its_approval_goes_back_whole() {
 }
 
 #[tokio::test]
-async fn a_batch_that_went_back_is_named_until_its_people_come_again_or_a_person_says_why_not() {
+async fn a_batch_that_went_back_is_named_until_all_its_people_come_again_or_a_person_says_why_not() {
     on_both(async |w| {
         let listed = async |w: &World| {
             let mut tx = w.gateway.store.read().await.unwrap();
@@ -75,11 +75,14 @@ async fn a_batch_that_went_back_is_named_until_its_people_come_again_or_a_person
         }
         w.settle().await;
         assert_eq!(listed(w).await, ["batch B", "batch C"]);
-        // Other people of that project and period are no answer to it; its own are.
+        // Other people of that project and period are no answer to it; nor are some of its own, while one of them is left out.
         w.release(&draft("D", SPLIT, 6..8)).await;
         w.settle().await;
         assert_eq!(listed(w).await, ["batch B", "batch C"]);
         w.release(&draft("B-2", SPLIT, 0..2)).await;
+        w.settle().await;
+        assert_eq!(listed(w).await, ["batch B", "batch C"]);
+        w.release(&draft("B-3", SPLIT, [2])).await;
         w.settle().await;
         assert_eq!(listed(w).await, ["batch C"]);
         let incident = w.int("select id from incident where key = 'returned:C'").await;
