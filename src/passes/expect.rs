@@ -213,8 +213,8 @@ pub(crate) async fn tell_missed(
         format!("batch {batch} was to be paid on {pay_on} and missed its day (today is {today})"),
     ));
     let next_step = gateway.say(Words::new(
-        "程序会在下一个银行营业日发送；请通知部门，并查明原因（停机、暂停、资金、日历、批次迟到）",
-        "it goes out on the next bank day by itself; tell the department, and find out why (downtime, a paused bank, funds, calendar, released late)",
+        "程序会在下一个银行营业日发送（另有未结事项说明其受阻的除外）；请通知部门，并查明原因（停机、暂停、资金、日历、批次迟到）",
+        "it goes out on the next bank day by itself, unless another open incident says what stops it; tell the department, and find out why (downtime, a paused bank, funds, calendar, released late)",
     ));
     tx.incident(&NewIncident { key: &key, kind: "pay_on_missed", bank: "", what: &what, next_step: &next_step }, now).await?;
     Ok(())

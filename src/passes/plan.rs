@@ -20,7 +20,7 @@ use crate::domain::ledger::{AccountKind, EntryKind, Movement};
 use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
 use crate::domain::time::Timestamp;
-use crate::format::Profile;
+use crate::format::{OutboundNames, Profile};
 use crate::store::StoreError;
 use crate::store::admission::Agreement;
 use crate::store::desk::NewIncident;
@@ -179,10 +179,7 @@ async fn plan_file(
     facts.count = u64::try_from(rows).unwrap_or_default();
     facts.total = total;
     let names = profile.instruction_names(&facts).map_err(|e| PassError::Broken(format!("profile {}: {e}", profile.id())))?;
-    // Where the path recurs, two files of one day would have one key, and an answer could mean either.
-    if profile.exchange().recurring_path
-        && tx.file_by_key(&agreement.bank, profile.id(), &names.key).await?.is_some_and(|f| f.business_date == day)
-    {
+    if !is_path_free(tx, &agreement.bank, profile, &names, day).await? {
         return Ok(false);
     }
     if planned.forgotten.is_none()
@@ -223,6 +220,28 @@ async fn plan_file(
         guard::adopt(gateway, tx, id, forgotten, now).await?;
     }
     Ok(true)
+}
+
+/// Whether a file of this day may have its path, where that recurs: two of one day would have one key, and an answer could mean either.
+/// What keeps the path for good is told.
+pub(crate) async fn is_path_free(
+    tx: &mut Tx,
+    bank: &str,
+    profile: &Profile,
+    names: &OutboundNames,
+    day: NaiveDate,
+) -> Result<bool, PassError> {
+    if !profile.exchange().recurring_path {
+        return Ok(true);
+    }
+    let path = join(&names.dir, &names.data);
+    if let Some(keeper) = tx.keeper_of_path(bank, &path, day).await? {
+        return Err(PassError::Broken(format!(
+            "{path} is the name of file {keeper}, which was out and was refused: nothing else goes out under it; agree with the bank on another \
+             (`extra` of the agreement), or on one that bears the day (`dir` or `name` of the profile)"
+        )));
+    }
+    Ok(tx.file_by_key(bank, profile.id(), &names.key).await?.is_none_or(|other| other.business_date != day))
 }
 
 /// A file's day, and its number on it: those that it had, where the database forgot that it went out whole and nobody took them.
@@ -317,7 +336,7 @@ async fn give_up_stale(gateway: &Gateway, bank: &str, today: NaiveDate, now: Tim
     Ok(done)
 }
 
-/// A path that recurs is free for the next file once this one is given up; any other is used once.
+/// A path that recurs is free for the next file once this one is given up and never was out; any other is used once.
 pub(crate) async fn give_path_back(gateway: &Gateway, tx: &mut Tx, file: &FileOut, now: Timestamp) -> Result<(), PassError> {
     if gateway.profile(&file.profile)?.exchange().recurring_path {
         tx.give_path_back(file.id, now).await?;

@@ -156,7 +156,7 @@ pub(crate) async fn give_up(
     now: Timestamp,
 ) -> Result<bool, PassError> {
     if file.kind == FileKind::Refund {
-        return refund::send::give_up(tx, file, why, actor, now).await;
+        return refund::send::give_up(gateway, tx, file, why, actor, now).await;
     }
     let tranche = tx.tranche_of(file.first_id).await?;
     if !tx.move_file(file, FileOutState::Voided, why, actor, now).await? {

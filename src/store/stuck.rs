@@ -63,14 +63,24 @@ impl Tx {
         self.exec_one(sql, args![file.id, file.fence, file.attempt, now, absent_at]).await
     }
 
-    /// Gives the recurring path of a file that is given up back.
+    /// Gives the recurring path of a file that is given up back, or that is refused and never was out. What may still be brought there
+    /// keeps it.
     ///
     /// # Errors
     /// The database refused.
     pub async fn give_path_back(&mut self, file: i64, now: Timestamp) -> Result<bool, StoreError> {
-        let sql =
-            "update file_out set path_taken = path_taken || '#' || cast(id as text), updated_at = $2 where id = $1 and state = 'voided'";
+        let sql = "update file_out set path_taken = path_taken || '#' || cast(id as text), updated_at = $2 \
+                   where id = $1 and (state in ('voided', 'abandoned') or (state = 'refused' and copies = 0))";
         self.exec_one(sql, args![file, now]).await
+    }
+
+    /// The file of an earlier day that was refused and keeps its path: no other day frees it.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn keeper_of_path(&mut self, bank: &str, path: &str, day: NaiveDate) -> Result<Option<i64>, StoreError> {
+        let sql = "select id from file_out where bank = $1 and path_taken = $2 and state = 'refused' and business_date < $3";
+        self.opt(sql, args![bank, path, day]).await?.map(|r| r.int(0)).transpose()
     }
 
     /// Records, by two persons' word, that one copy alone was executed: its failures may become final.

@@ -216,6 +216,7 @@ const INCIDENTS: [Row; 43] = [
         &[
             "stories::acts::i5_i6_i7_words_and_acts_in_any_order_pay_nobody_twice_and_lose_no_fen",
             "stories::cases::i6_a_late_success_behind_a_correction_that_is_out_is_an_alarm_and_never_silent",
+            "stories::late::i6_a_file_that_a_late_success_stops_gives_the_days_name_back",
             "stories::late::i6_a_late_success_behind_a_published_retry_is_told_at_once",
             "stories::late::i6_q2_a_late_success_stops_another_batch_that_took_the_claim",
             "stories::late::i6_late_successes_stop_the_retries_that_are_planned",

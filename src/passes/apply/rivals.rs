@@ -5,7 +5,7 @@ use super::Apply;
 use crate::domain::file::FileOutState;
 use crate::domain::reason::Reason;
 use crate::passes::PassError;
-use crate::passes::plan::{regroup, unreserve};
+use crate::passes::plan::{give_path_back, regroup, unreserve};
 use crate::store::desk::NewIncident;
 use crate::store::sql::Tx;
 
@@ -43,6 +43,7 @@ impl Apply<'_> {
             Some(file) if !file.may_be_out() => {
                 let why = format!("instruction {instruction} before one of its lines was paid after all");
                 if tx.move_file(&file, FileOutState::Abandoned, &why, &self.gateway.holder, self.now).await? {
+                    give_path_back(self.gateway, tx, &file, self.now).await?;
                     unreserve(tx, &file, self.now).await?;
                     regroup(self.gateway, tx, &tranche, (file.first_id, file.last_id), &out, self.now).await?;
                 }

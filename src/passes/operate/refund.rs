@@ -9,6 +9,7 @@ use crate::domain::file::FileOutState;
 use crate::domain::refund::{OrderState, ProofKind, Why, proof_of};
 use crate::domain::time::Timestamp;
 use crate::passes::operate::propose::Act;
+use crate::passes::plan::give_path_back;
 use crate::passes::refund::{Ask, Proof, books, effect, propose, seen, send};
 use crate::passes::{Gateway, PassError};
 use crate::store::desk::{Operator, Proposal};
@@ -28,7 +29,7 @@ pub(super) async fn approve(
         return receipted(gateway, tx, proposal, now).await;
     }
     if act == Act::RefundCancel {
-        return given_up(tx, by, proposal, now).await;
+        return given_up(gateway, tx, by, proposal, now).await;
     }
     approve_order(gateway, tx, by, proposal, now).await
 }
@@ -194,7 +195,7 @@ pub async fn cancel(
     } else {
         if let Some(id) = order.file_out {
             let file = tx.file(id).await?;
-            send::give_up(&mut tx, &file, reason, &by.login, now).await?;
+            send::give_up(gateway, &mut tx, &file, reason, &by.login, now).await?;
         }
         books::give_back(&mut tx, &order, OrderState::Cancelled, &by.login, reason, now).await?;
     }
@@ -217,7 +218,7 @@ async fn receipted(gateway: &Gateway, tx: &mut Tx, proposal: &Proposal, now: Tim
     Ok(effect)
 }
 
-async fn given_up(tx: &mut Tx, by: &Operator, proposal: &Proposal, now: Timestamp) -> Result<String, OperateError> {
+async fn given_up(gateway: &Gateway, tx: &mut Tx, by: &Operator, proposal: &Proposal, now: Timestamp) -> Result<String, OperateError> {
     lock_its_file(tx, &proposal.subject, now).await?;
     let order = held(tx, &proposal.subject, now).await?;
     in_state(&order, &[OrderState::Approved, OrderState::Sent, OrderState::Accepted])?;
@@ -235,6 +236,7 @@ async fn given_up(tx: &mut Tx, by: &Operator, proposal: &Proposal, now: Timestam
         }
         let why = format!("given up by {} and {}: {}", proposal.proposed_by, by.login, proposal.reason);
         tx.move_file(&file, FileOutState::Refused, &why, &by.login, now).await?;
+        give_path_back(gateway, tx, &file, now).await?;
         for kind in ["held", "doubt", "presumed", "overdue", "ack_overdue"] {
             tx.close_incident(&format!("{kind}:{id}"), now).await?;
         }

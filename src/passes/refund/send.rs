@@ -2,6 +2,7 @@
 //! bank's cut-off, by the same rows, lease and steps as a payment file. A file whose day went by is given up, and its order
 //! waits for another.
 
+use super::super::plan::{give_path_back, is_path_free, open_day};
 use super::super::{Done, Gateway, PassError, guard};
 use crate::domain::exchange::BatchFacts;
 use crate::domain::file::FileOutState;
@@ -43,7 +44,7 @@ async fn plan_order(gateway: &Gateway, order: &Order, now: Timestamp) -> Result<
     let agreement = tx.agreement(&order.agreement).await?;
     let treasury = tx.treasury_of(&order.agreement).await?;
     // The bank's hours are those of its payments: within a window over midnight, the file's day is the one on which it opened.
-    let Some(today) = super::super::plan::open_day(gateway, &agreement, now)? else { return Ok(Done::default()) };
+    let Some(today) = open_day(gateway, &agreement, now)? else { return Ok(Done::default()) };
     if treasury.account.is_empty() || treasury.name.is_empty() {
         return Err(PassError::Broken(format!(
             "agreement {} names no treasury account (treasury_account, treasury_name)",
@@ -67,9 +68,7 @@ async fn plan_order(gateway: &Gateway, order: &Order, now: Timestamp) -> Result<
         ..BatchFacts::default()
     };
     let names = profile.instruction_names(&facts).map_err(|e| PassError::Broken(format!("profile {}: {e}", profile.id())))?;
-    if profile.exchange().recurring_path
-        && tx.file_by_key(&agreement.bank, profile.id(), &names.key).await?.is_some_and(|f| f.business_date == today)
-    {
+    if !is_path_free(&mut tx, &agreement.bank, profile, &names, today).await? {
         return Ok(Done::default());
     }
     let new = NewFile {
@@ -113,9 +112,17 @@ async fn plan_order(gateway: &Gateway, order: &Order, now: Timestamp) -> Result<
 ///
 /// # Errors
 /// The database refused.
-pub(crate) async fn give_up(tx: &mut Tx, file: &FileOut, why: &str, actor: &str, now: Timestamp) -> Result<bool, PassError> {
+pub(crate) async fn give_up(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    file: &FileOut,
+    why: &str,
+    actor: &str,
+    now: Timestamp,
+) -> Result<bool, PassError> {
     let given_up = tx.move_file(file, FileOutState::Voided, why, actor, now).await?;
     if given_up {
+        give_path_back(gateway, tx, file, now).await?;
         tx.refund_in_file(file.first_id, Some(file.id), None).await?;
     }
     Ok(given_up)

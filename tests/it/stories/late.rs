@@ -3,15 +3,15 @@
 use bankgate::passes::operate::file::FileWish;
 
 use super::bank::{BUSY, LOST, Word};
-use super::stuck::{by_two, cut_before_rename};
+use super::stuck::{by_two, cut_before_rename, the_file};
 use super::world::{CLEARING, COUNTER, SPLIT, World, at, draft, on_both, reissue};
 
 /// Three payments whose bank is busy; their retries wait for tomorrow.
-async fn three_wait_for_tomorrow(w: &mut World) -> super::bank::Slip {
-    w.polls(SPLIT);
-    w.release(&draft("B", SPLIT, 0..3)).await;
+async fn three_wait_for_tomorrow(w: &mut World, bank: &'static str) -> super::bank::Slip {
+    w.polls(bank);
+    w.release(&draft("B", bank, 0..3)).await;
     w.settle().await;
-    let slip = w.take_one(SPLIT);
+    let slip = w.take_one(bank);
     w.answer(&slip, &[BUSY; 3]);
     w.settle().await;
     assert_eq!(w.attempts("B").await, ["failed_final", "failed_final", "failed_final", "pending", "pending", "pending"]);
@@ -21,7 +21,7 @@ async fn three_wait_for_tomorrow(w: &mut World) -> super::bank::Slip {
 #[tokio::test]
 async fn i6_late_successes_stop_the_retries_that_wait() {
     on_both(async |w| {
-        let slip = three_wait_for_tomorrow(w).await;
+        let slip = three_wait_for_tomorrow(w, SPLIT).await;
         w.poll(&slip, &[(0, Word::Paid), (1, Word::Paid)]);
         w.settle().await;
         w.settle_at("2019-03-15", "09:00:00").await;
@@ -40,7 +40,7 @@ async fn i6_late_successes_stop_the_retries_that_wait() {
 #[tokio::test]
 async fn i6_late_successes_stop_the_retries_that_are_planned() {
     on_both(async |w| {
-        let slip = three_wait_for_tomorrow(w).await;
+        let slip = three_wait_for_tomorrow(w, SPLIT).await;
         w.now = at("2019-03-15", "09:00:00");
         w.plan(SPLIT).await;
         assert_eq!(w.attempts("B").await, ["reissued", "reissued", "reissued", "planned", "planned", "planned"]);
@@ -63,12 +63,7 @@ async fn i6_late_successes_stop_the_retries_that_are_planned() {
 #[tokio::test]
 async fn a_file_given_up_leaves_the_rows_behind_it_their_turn() {
     on_both(async |w| {
-        w.polls(COUNTER);
-        w.release(&draft("B", COUNTER, 0..3)).await;
-        w.settle().await;
-        let slip = w.take_one(COUNTER);
-        w.answer(&slip, &[BUSY; 3]);
-        w.settle().await;
+        let slip = three_wait_for_tomorrow(w, COUNTER).await;
         w.sql("update agreement set rows_max = 2").await;
         w.now = at("2019-03-15", "09:00:00");
         w.plan(COUNTER).await;
@@ -91,10 +86,32 @@ async fn a_file_given_up_leaves_the_rows_behind_it_their_turn() {
     .await;
 }
 
+/// The name is the day's: whoever is left of what was stopped, and no bank ever saw, is paid under it the same day.
+#[tokio::test]
+async fn i6_a_file_that_a_late_success_stops_gives_the_days_name_back() {
+    on_both(async |w| {
+        let slip = three_wait_for_tomorrow(w, COUNTER).await;
+        w.now = at("2019-03-15", "09:00:00");
+        w.plan(COUNTER).await;
+        w.seal(COUNTER).await;
+        w.answer(&slip, &[Word::Paid, BUSY, BUSY]);
+        w.collect(COUNTER).await;
+        w.now = w.now.plus_minutes(2);
+        w.collect(COUNTER).await;
+        w.apply().await;
+        assert_eq!(w.files().await[1..], ["abandoned"]);
+        w.settle().await;
+        assert_eq!(w.files().await[1..], ["abandoned", "sent"]);
+        let again = w.take_one(COUNTER);
+        assert_eq!((again.path.starts_with("20190315/"), again.orders.len()), (true, 2));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn i6_a_late_success_behind_a_published_retry_is_told_at_once() {
     on_both(async |w| {
-        let slip = three_wait_for_tomorrow(w).await;
+        let slip = three_wait_for_tomorrow(w, SPLIT).await;
         w.settle_at("2019-03-15", "09:00:00").await;
         let again = w.take_one(SPLIT);
         w.poll(&slip, &[(0, Word::Paid)]);
@@ -212,6 +229,29 @@ async fn a_success_behind_a_late_refusal_is_seen() {
         w.settle().await;
         assert_eq!(w.texts("select state from file_in where kind = 'result'").await, ["applied", "applied"]);
         assert_eq!(w.states("B").await, vec!["conflict"; 3]);
+    })
+    .await;
+}
+
+/// What was out may be brought there again by a node that slept: its name, where that bears no day, stays its own, and a person is told.
+#[tokio::test]
+async fn who_waits_for_the_name_of_a_refused_file_is_told() {
+    on_both(async |w| {
+        w.declares(COUNTER, "dir = \"{date:yyyyMMdd}\"", "dir = \"\"");
+        w.release(&draft("B", COUNTER, 0..3)).await;
+        w.settle().await;
+        assert_eq!(w.take_one(COUNTER).path, "0512037");
+        let id = the_file(w).await;
+        by_two(w, id, FileWish::Refused).await;
+        w.release(&draft("C", COUNTER, 3..6)).await;
+        w.settle().await;
+        assert_eq!((w.files().await, w.incidents("plan_failed").await), (vec!["refused".to_owned()], 0), "one a day, as ever");
+        w.settle_at("2019-03-15", "10:00:00").await;
+        assert_eq!((w.take(COUNTER).len(), w.incidents("plan_failed").await), (0, 1));
+        // The bank agrees to another name.
+        w.sql("update agreement set extra = '{\"terminal\": \"038\"}' where number = 'A-B1'").await;
+        w.settle().await;
+        assert_eq!((w.take_one(COUNTER).path.as_str(), w.incidents("plan_failed").await), ("0512038", 0));
     })
     .await;
 }

@@ -6,6 +6,7 @@ use bankgate::domain::ids::EndToEndId;
 use bankgate::domain::refund::Why;
 use bankgate::format::Profile;
 use bankgate::passes::operate::OperateError;
+use bankgate::passes::operate::file::FileWish;
 use bankgate::passes::operate::propose::{approve, withdraw};
 use bankgate::passes::operate::refund::{cancel, propose_receipt, sent_by_hand};
 use bankgate::passes::refund::{Ask, Proof, propose, seen};
@@ -295,6 +296,36 @@ async fn a_refused_refund_gives_the_money_back_to_suspense() {
         }
         assert_eq!(w.incidents("refund_refused").await, 2);
         assert_eq!(w.texts("select state from file_out where kind = 'refund' order by id").await, ["refused", "answered"]);
+    })
+    .await;
+}
+
+/// One name a day: an order that is given up before any bank saw it leaves that name to the next.
+#[tokio::test]
+async fn a_refund_file_that_no_bank_saw_gives_the_days_name_back() {
+    on_both(async |w| {
+        one_of_each(w, "refund-pipe-gbk", "quota").await;
+        let names = "\n\n[request]\ndir = \"\"\nname = \"TK_{date:yyyyMMdd}";
+        w.profile_declares("refund-pipe-gbk", &format!("{names}{{seq_no:4}}.TXT\""), &format!("\nrecurring_path = true{names}.TXT\""));
+        for (number, is_held) in [("TK-2019-0001", false), ("TK-2019-0002", true)] {
+            ask(w, Why::Ineligible).await;
+            agree(w, "sun").await.unwrap();
+            assert_eq!((w.plan(SPLIT).await, w.seal(SPLIT).await), (1, 1));
+            if is_held {
+                super::stuck::ask(w, super::stuck::the_file(w).await, FileWish::Hold).await.unwrap();
+            }
+            let proposed = cancel(&w.gateway, &person("qian"), number, "改以现金科目退回", w.now).await.unwrap();
+            assert_eq!(proposed.is_some(), is_held, "what is held may be out, for all that this asks");
+            if is_held {
+                agree(w, "sun").await.unwrap();
+            }
+        }
+        ask(w, Why::Ineligible).await;
+        agree(w, "sun").await.unwrap();
+        w.settle().await;
+        assert_eq!(w.texts(ORDER).await, ["TK-2019-0001 cancelled", "TK-2019-0002 cancelled", "TK-2019-0003 sent"]);
+        let orders = take_orders(w);
+        assert_eq!((orders.len(), orders[0].0.as_str()), (1, "TK_20190314.TXT"));
     })
     .await;
 }

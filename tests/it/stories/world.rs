@@ -219,8 +219,12 @@ impl World {
 
     /// From here on a bank's profile says something else, wherever it says this.
     pub fn declares(&mut self, bank: &str, this: &str, that: &str) {
+        self.profile_declares(BANKS.iter().find(|(code, _)| *code == bank).unwrap().1, this, that);
+    }
+
+    /// The same of a profile by its name.
+    pub fn profile_declares(&mut self, id: &str, this: &str, that: &str) {
         let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("bank-formats");
-        let id = BANKS.iter().find(|(code, _)| *code == bank).unwrap().1;
         let file = house.join(id).join("profile.toml");
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.contains(this), "{id} does not say {this}");
