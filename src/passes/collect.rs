@@ -62,15 +62,22 @@ pub async fn collect(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Do
     let dates = dates_to_list(gateway, bank, now).await?;
     let mut mailbox = edge.transport.open().await?;
     let mut tried = Tried::default();
+    let (mut is_listed, mut is_missing) = (false, false);
     for id in profiles {
         let profile = Arc::clone(gateway.profile(&id)?);
         let current = profile.inbound_dirs(&dates);
         let late = late_dirs(gateway, bank, &profile, &current, now).await?;
         for (dir, is_late) in current.into_iter().map(|d| (d, false)).chain(late.into_iter().map(|d| (d, true))) {
             let sights = match mailbox.list(&join(&edge.outbox, &dir)).await {
-                Ok(entries) => recognised(&profile, &dir, entries),
+                Ok(entries) => {
+                    is_listed = true;
+                    recognised(&profile, &dir, entries)
+                }
                 // A dated folder that is not there yet is no news; the outbox itself must be there.
-                Err(TransportError::NotFound { .. }) if !dir.is_empty() => Vec::new(),
+                Err(TransportError::NotFound { .. }) if !dir.is_empty() => {
+                    is_missing = true;
+                    Vec::new()
+                }
                 // A folder that cannot be listed keeps none of the others waiting; a line that is down does.
                 Err(e) if !e.is_of_the_way() => {
                     tried.note(Err(e.into()));
@@ -93,6 +100,10 @@ pub async fn collect(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Do
                 run.listed(&dir).await?;
             }
         }
+    }
+    // Where no folder at all was there, the outbox itself may be gone or wrongly named, and every answer would be waited for in vain.
+    if is_missing && !is_listed && mailbox.stat(&edge.outbox).await?.is_none() {
+        return Err(TransportError::NotFound { path: edge.outbox.clone() }.into());
     }
     tried.note(put_away(gateway, (edge, bank), &mut mailbox, now).await);
     tried.end()

@@ -261,6 +261,7 @@ const INCIDENTS: [Row; 43] = [
         "I12",
         "One folder failed, and nothing else was fetched",
         &[
+            "stories::files::i12_an_outbox_that_is_not_there_is_told",
             "stories::files::i12_one_folder_that_cannot_be_listed_keeps_none_of_the_others_waiting",
             "stories::files::i12_what_the_server_fails_to_read_keeps_none_of_the_others_waiting",
             "stories::files::i12_what_the_server_fails_to_read_keeps_nothing_from_going_out_and_is_told",

@@ -497,6 +497,9 @@ fn below(files: &BTreeMap<String, File>, dir: &str) -> Option<Vec<Entry>> {
     let mut found: BTreeMap<String, Entry> = BTreeMap::new();
     // The three folders are there, and those made below them as long as something lies in them.
     let mut is_there = matches!(dir, "" | "inbox" | "outbox" | "done");
+    for name in ["inbox", "outbox", "done"].into_iter().filter(|_| dir.is_empty()).map(str::to_owned) {
+        found.insert(name.clone(), Entry { path: name.clone(), name, is_dir: true, bytes: 0, modified_s: 0 });
+    }
     for (path, file) in files.range(prefix.clone()..) {
         let Some(rest) = path.strip_prefix(&prefix) else { break };
         is_there = true;

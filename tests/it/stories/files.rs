@@ -283,6 +283,31 @@ fn fails(w: &World, bank: &str, folder: &str, file: &str) {
     std::fs::rename(socket, outbox.join(file)).unwrap();
 }
 
+/// All that this bank puts out lies in folders, and a folder that is not there yet is no news: that the outbox is not there is.
+#[tokio::test]
+async fn i12_an_outbox_that_is_not_there_is_told() {
+    on_both(async |w| {
+        let slip = sent(w, CLEARING, 0..3).await;
+        edge_round(&w.gateway, CLEARING, true, w.now).await.unwrap();
+        assert_eq!(w.incidents("edge_trouble").await, 0, "nothing was put out yet");
+        let [outbox, moved] = ["outbox", "elsewhere"].map(|name| w.mailbox(CLEARING).join(name));
+        std::fs::rename(&outbox, &moved).unwrap();
+        w.now = w.now.plus_minutes(2);
+        edge_round(&w.gateway, CLEARING, true, w.now).await.unwrap();
+        let told = w.texts("select what from incident where kind = 'edge_trouble' and state = 'open'").await;
+        assert!(matches!(&told[..], [what] if what.ends_with("no such file or directory: outbox")), "{told:?}");
+        std::fs::rename(&moved, &outbox).unwrap();
+        w.answer(&slip, &[Word::Paid; 3]);
+        for _ in 0..2 {
+            w.now = w.now.plus_minutes(2);
+            edge_round(&w.gateway, CLEARING, true, w.now).await.unwrap();
+        }
+        w.apply().await;
+        assert_eq!((w.states("B2-0").await, w.incidents("edge_trouble").await), (vec!["paid".to_owned(); 3], 0));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn i12_what_the_server_fails_to_read_keeps_none_of_the_others_waiting() {
     on_both(async |w| {
