@@ -96,7 +96,7 @@ async fn publish_all(gateway: &Gateway, now: Timestamp) -> Result<Done, PassErro
     let clock = gateway.store.database_time(&mut tx).await?;
     let lease = tx.take_lease(BANK, &gateway.holder, 3_600_000, clock).await?.expect("nobody else is here");
     tx.commit().await?;
-    publish::publish(gateway, BANK, &lease, now).await
+    publish::publish(gateway, BANK, &lease, now, Stopwatch::start()).await
 }
 
 /// The passes of an idle desk.

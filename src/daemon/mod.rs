@@ -465,6 +465,7 @@ impl EdgeTask {
 /// # Errors
 /// The database, or a disk of ours. The bank's own trouble is none: it is remembered, and told.
 pub async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timestamp) -> Result<Done, PassError> {
+    let since = Stopwatch::start();
     // Most rounds find nothing: they take no lease and write nothing.
     if !looks && !gateway.store.read().await?.edge_has_work(bank, gateway.today(now)).await? {
         return Ok(Done::default());
@@ -490,7 +491,10 @@ pub async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timesta
         }
         both = async {
             let decided = at_the_desk(gateway, bank, &mode, now).await;
-            let spoken = if is_resting { Ok(Visit::default()) } else { at_the_bank(gateway, bank, &mode, &lease, looks, now).await };
+            let spoken = match is_resting {
+                true => Ok(Visit::default()),
+                false => at_the_bank(gateway, (bank, mode.as_str()), &lease, looks, (now, since)).await,
+            };
             (decided, spoken)
         } => both,
     };
@@ -586,9 +590,15 @@ async fn at_the_desk(gateway: &Gateway, bank: &str, mode: &str, now: Timestamp) 
     Ok(done)
 }
 
-async fn at_the_bank(gateway: &Gateway, bank: &str, mode: &str, lease: &Lease, looks: bool, now: Timestamp) -> Result<Visit, PassError> {
+async fn at_the_bank(
+    gateway: &Gateway,
+    (bank, mode): (&str, &str),
+    lease: &Lease,
+    looks: bool,
+    (now, since): (Timestamp, Stopwatch),
+) -> Result<Visit, PassError> {
     let sent = match mode {
-        "live" => send(gateway, bank, lease, now).await,
+        "live" => send(gateway, bank, lease, (now, since)).await,
         "shadow" => publish::shadow(gateway, bank, now).await,
         _ => Ok(Done::default()),
     };
@@ -609,8 +619,8 @@ async fn at_the_bank(gateway: &Gateway, bank: &str, mode: &str, lease: &Lease, l
     Ok(Visit { done, trouble })
 }
 
-async fn send(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestamp) -> Result<Done, PassError> {
-    let mut done = publish::publish(gateway, bank, lease, now).await?;
+async fn send(gateway: &Gateway, bank: &str, lease: &Lease, (now, since): (Timestamp, Stopwatch)) -> Result<Done, PassError> {
+    let mut done = publish::publish(gateway, bank, lease, now, since).await?;
     done += enquire::send(gateway, bank, lease, now).await?;
     done += sweep::sweep(gateway, bank, lease, now).await?;
     Ok(done)

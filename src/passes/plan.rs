@@ -35,7 +35,7 @@ use crate::store::sql::Tx;
 /// The database; a bank day that nobody knows.
 pub async fn plan(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done, PassError> {
     let today = gateway.today(now);
-    let mut done = give_up_stale(gateway, bank, today, now).await?;
+    let mut done = give_up_stale(gateway, bank, now).await?;
     let tranches = gateway.store.read().await?.tranches_due(bank, today).await?;
     for tranche in tranches {
         match plan_tranche(gateway, &tranche, today, now).await {
@@ -68,6 +68,16 @@ pub(crate) fn open_day(gateway: &Gateway, agreement: &Agreement, now: Timestamp)
         .parse()
         .map_err(|e| PassError::Broken(format!("agreement {}: cutoff {:?}: {e}", agreement.number, agreement.cutoff)))?;
     Ok(gateway.calendar.open_day(hours, now.local(gateway.zone()))?)
+}
+
+/// Whether a file of this day may not leave any more. Also on the same day, once its cut-off has struck: the daemon was down over it,
+/// or what went before took too long.
+pub(crate) fn is_stale(gateway: &Gateway, agreement: &Agreement, day: NaiveDate, now: Timestamp) -> Result<bool, PassError> {
+    match open_day(gateway, agreement, now) {
+        Ok(open) => Ok(open != Some(day)),
+        Err(PassError::Broken(_) | PassError::Calendar(_)) => Ok(day < gateway.today(now)),
+        Err(e) => Err(e),
+    }
 }
 
 async fn plan_tranche(gateway: &Gateway, tranche: &Tranche, today: NaiveDate, now: Timestamp) -> Result<Done, PassError> {
@@ -300,19 +310,13 @@ pub(crate) async fn unreserve(tx: &mut Tx, file: &FileOut, now: Timestamp) -> Re
 /// Gives up what was made for a day whose cut-off has struck and no bank has seen (the mailbox was down over it): its date
 /// stands in its name and its bytes. The lines are planned anew, under new numbers; nothing is sent twice, because a file
 /// that may be out is never touched here, and a run that is still uploading finds the row moved on before it may publish.
-async fn give_up_stale(gateway: &Gateway, bank: &str, today: NaiveDate, now: Timestamp) -> Result<Done, PassError> {
+async fn give_up_stale(gateway: &Gateway, bank: &str, now: Timestamp) -> Result<Done, PassError> {
     let states = [FileOutState::Planned, FileOutState::Sealed, FileOutState::Uploading];
     let files = gateway.store.read().await?.files_in(bank, &states).await?;
     let mut done = Done::default();
     for stale in files {
         let agreement = gateway.store.read().await?.agreement(&stale.agreement).await?;
-        // Also the same day, once its cut-off has struck: the daemon was down over it, or the upload took too long.
-        let is_stale = match open_day(gateway, &agreement, now) {
-            Ok(day) => day != Some(stale.business_date),
-            Err(PassError::Broken(_) | PassError::Calendar(_)) => stale.business_date < today,
-            Err(e) => return Err(e),
-        };
-        if !is_stale {
+        if !is_stale(gateway, &agreement, stale.business_date, now)? {
             continue;
         }
         // Not on the word of a database that may have forgotten: what it takes for unsent may be out.

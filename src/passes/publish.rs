@@ -8,9 +8,11 @@
 //! resolve is held, or in doubt, and a person is told.
 
 use super::guard::{self, Trusted};
+use super::plan::is_stale;
 use super::seal::{pinned, spooled, unspool};
 use super::withdraw::withdraw;
 use super::{Done, Edge, Gateway, PassError, join};
+use crate::clock::Stopwatch;
 use crate::domain::file::{Evidence, FileOutState};
 use crate::domain::instruction::{Event, step};
 use crate::domain::language::Words;
@@ -27,11 +29,12 @@ const LINE_FAULTS_MAX: u32 = 3;
 /// The hour of a due day at which a bank's result is expected.
 const DUE_HOUR: u32 = 18;
 
-/// Publishes what is sealed for one bank, and first resolves what an earlier run left behind.
+/// Publishes what is sealed for one bank, and first resolves what an earlier run left behind. `since` tells how long ago `now` was, so
+/// that nothing begins behind the bank's cut-off, however long what goes before it takes.
 ///
 /// # Errors
 /// The database, the mailbox, or the spool's disk; the next run goes on where this one stopped.
-pub async fn publish(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestamp) -> Result<Done, PassError> {
+pub async fn publish(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestamp, since: Stopwatch) -> Result<Done, PassError> {
     let mut done = withdraw(gateway, bank, lease, now).await?;
     let states = [FileOutState::Publishing, FileOutState::Uploading, FileOutState::Sealed];
     let files = gateway.store.read().await?.files_in(bank, &states).await?;
@@ -50,7 +53,7 @@ pub async fn publish(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestam
     let (mut trouble, mut line_faults) = (None, 0);
     // What may be out already comes first: its money is in flight.
     let (left, fresh): (Vec<_>, Vec<_>) = files.into_iter().partition(|f| f.state == FileOutState::Publishing);
-    let run = Run { gateway, edge, lease, trusted, now };
+    let run = Run { gateway, edge, lease, trusted, now, since };
     for file in left.into_iter().chain(fresh) {
         let mut mailbox = match open.take() {
             Some(mailbox) => mailbox,
@@ -136,6 +139,7 @@ struct Run<'a> {
     /// The database that was found to remember.
     trusted: Trusted,
     now: Timestamp,
+    since: Stopwatch,
 }
 
 /// The names that one attempt uses, under the bank's inbox.
@@ -189,6 +193,9 @@ impl Run<'_> {
             let why = format!("{} attempts to upload it failed", file.tries());
             return self.stop(&file, FileOutState::Held, &why).await;
         }
+        if let Some(left) = self.too_late(&file).await? {
+            return Ok(left);
+        }
         // Also when the bytes lie in the spool: what was sealed under another profile would go out by the rules of this one.
         let profile = match pinned(self.gateway, &file) {
             Ok(profile) => profile,
@@ -236,6 +243,9 @@ impl Run<'_> {
                     }
                 }
                 Act::Intend => {
+                    if let Some(left) = self.too_late(&file).await? {
+                        return Ok(left);
+                    }
                     if !self.intend(&file, (names.part(Piece::Data), names.part(Piece::Flag))).await? {
                         return Ok(Done::default());
                     }
@@ -247,6 +257,23 @@ impl Run<'_> {
             }
         }
         Ok(Done::default())
+    }
+
+    /// What becomes of a file whose hours are over by now: the files before it, or its own upload, may have taken long. The next plan
+    /// gives it up, but for a second copy of what is out: the bank would refuse that by its date, and a person is told. `None`: in time.
+    async fn too_late(&self, file: &FileOut) -> Result<Option<Done>, PassError> {
+        let agreement = self.gateway.store.read().await?.agreement(&file.agreement).await?;
+        let elapsed = i64::try_from(self.since.elapsed().as_millis()).unwrap_or(i64::MAX);
+        if !is_stale(self.gateway, &agreement, file.business_date, self.now.plus_millis(elapsed))? {
+            return Ok(None);
+        }
+        if file.copies > 0 {
+            let why = "its day went by before its second copy was out, and the bank would refuse that; with the bank's letter \
+                       \"not executed, and will not be\" it is settled as refused";
+            return self.stop(file, FileOutState::Held, why).await.map(Some);
+        }
+        tracing::warn!(file = file.id, bank = file.bank, date = %file.business_date, "not published by this run: its hours are over");
+        Ok(Some(Done::default()))
     }
 
     async fn intend(&self, file: &FileOut, parts: (&str, &str)) -> Result<bool, PassError> {

@@ -310,9 +310,12 @@ const INCIDENTS: [Row; 43] = [
         "A window over midnight never opened",
         &[
             "stories::gate::t2_the_cut_offs_own_second_is_too_late",
+            "stories::race::t2_a_round_that_is_slow_sends_nothing_behind_the_cutoff",
             "stories::times::t2_a_make_up_day_on_which_banks_are_closed_sends_nothing",
+            "stories::times::t2_a_second_copy_whose_day_goes_by_is_a_persons",
             "stories::times::t2_a_window_over_midnight_is_one_business_day",
             "stories::times::t2_a_year_that_is_not_there_keeps_its_batch_waiting_and_no_other",
+            "stories::times::t2_the_cutoff_is_looked_at_again_before_each_file",
             "stories::times::t2_the_hosts_zone_says_nothing",
             "stories::times::t2_the_very_second_of_the_cutoff_is_the_next_day",
             "stories::times::t2_what_is_sealed_when_the_cutoff_strikes_goes_out_on_the_next_day",

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bankgate::args;
+use bankgate::clock::Stopwatch;
 use bankgate::config::Config;
 use bankgate::domain::time::Timestamp;
 use bankgate::format::Profile;
@@ -270,7 +271,7 @@ impl World {
     pub async fn run_under(&self, node: &Gateway, lease: &Lease) -> Result<Done, PassError> {
         plan::plan(node, &lease.bank, self.now).await?;
         seal::seal(node, &lease.bank, self.now).await?;
-        publish::publish(node, &lease.bank, lease, self.now).await
+        publish::publish(node, &lease.bank, lease, self.now, Stopwatch::start()).await
     }
 
     /// Puts what waits into sealed files.

@@ -245,6 +245,8 @@ async fn t2_the_cut_offs_own_second_is_too_late() {
         assert_eq!(w.plan(SPLIT).await, 0);
         w.now = at("2019-03-15", "16:29:59");
         assert_eq!(w.plan(SPLIT).await, 1);
+        // In good time to go out.
+        w.now = at("2019-03-15", "16:29:00");
         w.seal(SPLIT).await;
         w.publish(SPLIT).await;
         w.release(&draft("C", SPLIT, 4..6)).await;

@@ -1,5 +1,6 @@
 //! Two nodes at the same rows at the same moment.
 
+use bankgate::clock::Stopwatch;
 use bankgate::domain::ids::EndToEndId;
 use bankgate::domain::matching::{How, MatchKind};
 use bankgate::domain::money::Fen;
@@ -17,7 +18,7 @@ use super::bank::{BUSY, Word};
 use super::cases::who;
 use super::reconcile::{credit, debit};
 use super::refund::one_is_out;
-use super::stuck::person;
+use super::stuck::{person, the_file};
 use super::world::{SPLIT, World, at, draft, id_number, on_both};
 
 #[tokio::test]
@@ -44,7 +45,7 @@ async fn i6_q4_a_late_success_and_the_plan_of_its_retry_never_both_win() {
             let planning = tokio::spawn(async move {
                 let planned = plan::plan(&one.gateway, SPLIT, now).await;
                 let sealed = seal::seal(&one.gateway, SPLIT, now).await;
-                let out = publish::publish(&one.gateway, SPLIT, &lease, now).await;
+                let out = publish::publish(&one.gateway, SPLIT, &lease, now, Stopwatch::start()).await;
                 [planned, sealed, out]
             });
             let applying = tokio::spawn(async move {
@@ -324,6 +325,29 @@ async fn a_bank_that_is_paused_in_the_middle_of_a_round_gets_no_further_file() {
         assert_eq!((w.take(SPLIT).len(), w.states("B").await), (1, vec!["sent".to_owned(); 3]));
     })
     .await;
+}
+
+/// A round that began in time stands still in the middle of it: what it goes on with behind the cut-off stays here.
+#[tokio::test]
+async fn t2_a_round_that_is_slow_sends_nothing_behind_the_cutoff() {
+    let mut w = World::on_postgres().await;
+    w.release(&draft("B", SPLIT, 0..3)).await;
+    w.now = at("2019-03-14", "16:29:57");
+    w.admit().await;
+    w.plan(SPLIT).await;
+    w.seal(SPLIT).await;
+    let lease = w.lease(SPLIT).await;
+    let mut other = w.gateway.store.begin().await.unwrap();
+    other.lock_file(the_file(&w).await, w.now).await.unwrap();
+    let (node, now) = (w.another_node(), w.now);
+    let publishing = tokio::spawn(async move { publish::publish(&node.gateway, SPLIT, &lease, now, Stopwatch::start()).await });
+    until_backends(&w, "wait_event_type = 'Lock'").await;
+    w.rows("select cast(pg_sleep(3.1) as text)").await;
+    other.commit().await.unwrap();
+    assert_eq!(publishing.await.unwrap().unwrap().changed, 0);
+    assert!((w.files().await == ["uploading"]) && w.take(SPLIT).is_empty());
+    w.settle_at("2019-03-15", "09:00:00").await;
+    assert_eq!((w.files().await, w.take_one(SPLIT).orders.len()), (vec!["voided".to_owned(), "sent".to_owned()], 3));
 }
 
 /// The list of those who may not be paid is written anew while it is compared: the day that it says then is what counts.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use bankgate::domain::calendar::Calendar;
+use bankgate::passes::operate::file::FileWish;
 
 use super::bank::Word;
+use super::stuck::{by_two, the_file};
 use super::world::{BANKS, CLEARING, COUNTER, SPLIT, World, at, draft, on_both};
 
 /// Everything at every bank's edge and at the desk, at this moment, as one round of the daemon does it.
@@ -31,8 +33,12 @@ async fn open(w: &World, kind: &str) -> Vec<String> {
 async fn t2_the_very_second_of_the_cutoff_is_the_next_day() {
     on_both(async |w| {
         w.release(&draft("A", SPLIT, 0..2)).await;
-        round_at(w, "2019-03-14", "16:29:59").await;
+        w.now = at("2019-03-14", "16:29:59");
+        w.admit().await;
+        w.plan(SPLIT).await;
         assert_eq!(dates(w).await, ["2019-03-14"]);
+        // By a clock that is a little behind: how long it takes here to go out is no matter of this story.
+        round_at(w, "2019-03-14", "16:29:00").await;
         w.release(&draft("B", SPLIT, 2..4)).await;
         round_at(w, "2019-03-14", "16:30:00").await;
         assert_eq!(dates(w).await, ["2019-03-14"], "too late by no second");
@@ -51,7 +57,7 @@ async fn t2_a_window_over_midnight_is_one_business_day() {
         assert!(dates(w).await.is_empty(), "the window is not open");
         round_at(w, "2019-03-14", "23:00:00").await;
         w.release(&draft("B", SPLIT, 2..4)).await;
-        round_at(w, "2019-03-15", "00:59:59").await;
+        round_at(w, "2019-03-15", "00:59:00").await;
         assert_eq!(
             (dates(w).await, w.files().await),
             (vec!["2019-03-14".to_owned(); 2], vec!["sent".to_owned(); 2]),
@@ -84,6 +90,43 @@ async fn t2_what_is_sealed_when_the_cutoff_strikes_goes_out_on_the_next_day() {
         assert_eq!((w.take_one(SPLIT).orders.len(), w.states("A").await), (3, vec!["sent".to_owned(); 3]));
         assert_eq!(w.incidents("pay_on_missed").await, 0, "told, and all of it is out");
         assert_eq!(w.int("select count(*) from incident where kind = 'pay_on_missed'").await, 1);
+    })
+    .await;
+}
+
+/// What went before took long: the round began in time, and its files are another day's by now.
+#[tokio::test]
+async fn t2_the_cutoff_is_looked_at_again_before_each_file() {
+    on_both(async |w| {
+        w.release(&draft("A", SPLIT, 0..3)).await;
+        w.now = at("2019-03-14", "16:29:00");
+        w.admit().await;
+        w.plan(SPLIT).await;
+        w.seal(SPLIT).await;
+        w.now = at("2019-03-14", "16:30:00");
+        assert_eq!((w.publish(SPLIT).await, w.take(SPLIT).len()), (0, 0));
+        round_at(w, "2019-03-15", "09:00:00").await;
+        assert_eq!((w.files().await, dates(w).await), (vec!["voided".to_owned(), "sent".to_owned()], vec!["2019-03-15".to_owned()]));
+        assert_eq!(w.take_one(SPLIT).orders.len(), 3);
+    })
+    .await;
+}
+
+/// Its first copy is out, by all that we know, and the bank would refuse the second one by its date.
+#[tokio::test]
+async fn t2_a_second_copy_whose_day_goes_by_is_a_persons() {
+    on_both(async |w| {
+        w.release(&draft("P", CLEARING, 0..3)).await;
+        w.settle().await;
+        w.take_one(CLEARING);
+        let id = the_file(w).await;
+        by_two(w, id, FileWish::Resend).await;
+        round_at(w, "2019-03-15", "09:00:00").await;
+        assert_eq!((w.files().await, w.incidents("file_held").await), (vec!["held".to_owned()], 1));
+        assert!(w.take(CLEARING).is_empty());
+        by_two(w, id, FileWish::Refused).await;
+        w.settle().await;
+        assert_eq!((w.states("P").await, w.incidents("file_held").await), (vec!["failed_final".to_owned(); 3], 0));
     })
     .await;
 }
