@@ -181,8 +181,7 @@ pub async fn cancel(
         return OperateError::refused("请用 --reason 写明作废原因", "say with --reason why it is given up");
     }
     let mut tx = gateway.store.begin().await?;
-    lock_its_file(&mut tx, number, now).await?;
-    let order = held(&mut tx, number, now).await?;
+    let order = held_with_its_file(&mut tx, number, now).await?;
     in_state(&order, &[OrderState::Proposed, OrderState::Approved, OrderState::Sent, OrderState::Accepted])?;
     if order.state == OrderState::Proposed {
         if let Some(proposal) = order.proposal {
@@ -195,7 +194,9 @@ pub async fn cancel(
     } else {
         if let Some(id) = order.file_out {
             let file = tx.file(id).await?;
-            send::give_up(gateway, &mut tx, &file, reason, &by.login, now).await?;
+            if !send::give_up(gateway, &mut tx, &file, reason, &by.login, now).await? {
+                return file_moved(&order);
+            }
         }
         books::give_back(&mut tx, &order, OrderState::Cancelled, &by.login, reason, now).await?;
     }
@@ -219,8 +220,7 @@ async fn receipted(gateway: &Gateway, tx: &mut Tx, proposal: &Proposal, now: Tim
 }
 
 async fn given_up(gateway: &Gateway, tx: &mut Tx, by: &Operator, proposal: &Proposal, now: Timestamp) -> Result<String, OperateError> {
-    lock_its_file(tx, &proposal.subject, now).await?;
-    let order = held(tx, &proposal.subject, now).await?;
+    let order = held_with_its_file(tx, &proposal.subject, now).await?;
     in_state(&order, &[OrderState::Approved, OrderState::Sent, OrderState::Accepted])?;
     let effect = cancel_effect(&order, &proposal.reason);
     if effect != proposal.effect || !proposal.is_of(&effect) {
@@ -235,7 +235,9 @@ async fn given_up(gateway: &Gateway, tx: &mut Tx, by: &Operator, proposal: &Prop
             );
         }
         let why = format!("given up by {} and {}: {}", proposal.proposed_by, by.login, proposal.reason);
-        tx.move_file(&file, FileOutState::Refused, &why, &by.login, now).await?;
+        if !tx.move_file(&file, FileOutState::Refused, &why, &by.login, now).await? {
+            return file_moved(&order);
+        }
         give_path_back(gateway, tx, &file, now).await?;
         for kind in ["held", "doubt", "presumed", "overdue", "ack_overdue"] {
             tx.close_incident(&format!("{kind}:{id}"), now).await?;
@@ -256,12 +258,22 @@ async fn may_be_out(tx: &mut Tx, order: &Order) -> Result<bool, OperateError> {
     }
 }
 
-/// The file before the order: in the order in which a bank's word locks them.
-async fn lock_its_file(tx: &mut Tx, number: &str, now: Timestamp) -> Result<(), OperateError> {
+/// The file before the order: in the order in which a bank's word locks them. One that was planned while we waited for the order is
+/// locked behind it, before anybody looks where it stands: whoever seals it does not wait for us.
+async fn held_with_its_file(tx: &mut Tx, number: &str, now: Timestamp) -> Result<Order, OperateError> {
     if let Some(file) = tx.refund_by_number(number).await?.and_then(|o| o.file_out) {
         tx.lock_file(file, now).await?;
     }
-    Ok(())
+    let order = held(tx, number, now).await?;
+    if let Some(file) = order.file_out {
+        tx.lock_file(file, now).await?;
+    }
+    Ok(order)
+}
+
+/// An order is not given up without its file.
+fn file_moved<T>(order: &Order) -> Result<T, OperateError> {
+    Err(PassError::Broken(format!("the file of refund {} moved while it was held; try again", order.number)).into())
 }
 
 fn receipt_effect(order: &Order, receipt: &str) -> String {

@@ -4,11 +4,13 @@ use bankgate::clock::Stopwatch;
 use bankgate::domain::ids::EndToEndId;
 use bankgate::domain::matching::{How, MatchKind};
 use bankgate::domain::money::Fen;
+use bankgate::domain::refund::Why;
 use bankgate::passes::operate::choose::propose_choice;
 use bankgate::passes::operate::guard::propose_release;
 use bankgate::passes::operate::matching::propose_match;
 use bankgate::passes::operate::partly::propose_partly;
 use bankgate::passes::operate::propose::approve;
+use bankgate::passes::operate::refund::cancel;
 use bankgate::passes::refund::{Proof, seen};
 use bankgate::passes::{admit, apply, cases, plan, publish, remedy, seal};
 use bankgate::store::sql::{Tx, Value};
@@ -17,7 +19,7 @@ use bankgate::store::statements::{NewMatch, PayerAccount};
 use super::bank::{BUSY, Word};
 use super::cases::who;
 use super::reconcile::{credit, debit};
-use super::refund::one_is_out;
+use super::refund::{agree, ask, one_is_out, one_of_each, take_orders};
 use super::stuck::{person, the_file};
 use super::world::{SPLIT, World, at, draft, id_number, on_both};
 
@@ -369,4 +371,32 @@ async fn r4_who_is_put_on_the_list_from_an_earlier_day_at_that_moment_is_asked_a
     compared.await.unwrap().unwrap();
     w.cases_pass().await;
     assert_eq!(w.cases("recovery").await, 1);
+}
+
+/// A file is planned for a refund, and sealed, while a person gives the refund up: it does not go out.
+#[tokio::test]
+async fn a_refund_that_is_given_up_while_its_file_is_made_takes_the_file_along() {
+    let mut w = World::on_postgres().await;
+    one_of_each(&mut w, "refund-pipe-gbk", "quota").await;
+    assert_eq!(ask(&w, Why::Ineligible).await.len(), 1);
+    agree(&w, "sun").await.unwrap();
+    assert_eq!((w.plan(SPLIT).await, w.seal(SPLIT).await), (1, 1));
+    // As it was a moment ago, with both steps under way.
+    w.sql("update refund_order set file_out = null").await;
+    w.sql("update file_out set state = 'planned' where kind = 'refund'").await;
+    let (mut planning, mut sealing) = (w.gateway.store.begin().await.unwrap(), w.gateway.store.begin().await.unwrap());
+    let plan = "update refund_order set file_out = (select id from file_out where kind = 'refund')";
+    assert_eq!(planning.exec(plan, Vec::<Value>::new()).await.unwrap(), 1);
+    assert_eq!(sealing.exec("update file_out set state = 'sealed' where kind = 'refund'", Vec::<Value>::new()).await.unwrap(), 1);
+    let (node, now) = (w.another_node(), w.now);
+    let giving_up = tokio::spawn(async move { cancel(&node.gateway, &who("bureau"), "TK-2019-0001", "国库要求重开", now).await });
+    until_backends(&w, "wait_event_type = 'Lock' and query like '%refund_order%'").await;
+    planning.commit().await.unwrap();
+    until_backends(&w, "wait_event_type = 'Lock' and query like '%file_out set updated_at%'").await;
+    sealing.commit().await.unwrap();
+    assert!(giving_up.await.unwrap().unwrap().is_none());
+    assert_eq!(w.texts("select state from file_out where kind = 'refund'").await, ["voided"]);
+    w.settle().await;
+    assert_eq!((take_orders(&w).len(), w.texts("select state from refund_order").await), (0, vec!["cancelled".to_owned()]));
+    w.books_hold().await;
 }
