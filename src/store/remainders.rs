@@ -232,12 +232,13 @@ impl Tx {
         self.exec(sql, args![range.0, range.1, now, event]).await
     }
 
-    /// The instruction that a reissue names, with what remains of it where it was paid in part. What remains is held until this
-    /// transaction ends: a refund order takes no claim of its own for it, so that the two wait for each other here.
+    /// The instruction that a reissue names, with what remains of it where it was paid in part. Both are held until this transaction
+    /// ends: what lapses takes no claim, nor does a refund order for what remains, so that they wait for each other here.
     ///
     /// # Errors
     /// The database refused.
     pub async fn predecessor(&mut self, id: i64) -> Result<Option<Predecessor>, StoreError> {
+        self.exec("update instruction_state set since = since where instruction_id = $1", args![id]).await?;
         self.exec("update remainder set since = since where instruction_id = $1", args![id]).await?;
         let sql = "select i.id, i.root_payment_id, i.claim_key, i.attempt, coalesce(s.amount_fen, i.amount_fen), coalesce(s.state, ''), i.live, b.department, b.project, a.year, \
                    (select max(n.id) from instruction n left join instruction_state v on v.instruction_id = n.id and v.state = 'voided' \

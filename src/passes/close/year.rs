@@ -30,7 +30,9 @@ pub(super) async fn begin(gateway: &Gateway, by: &str, (department, project, of_
     if !tx.periods(Scope::Year, &which).await?.is_empty() || !guard::may_go_back(gateway, &mut tx).await? {
         return Ok(false);
     }
-    lapse(&mut tx, by, (department, project, of_year), now).await?;
+    if lapse(&mut tx, by, (department, project, of_year), now).await?.is_none() {
+        return Ok(false);
+    }
     let to_entry = tx.entry_cut().await?;
     let new = NewPeriod { scope: Scope::Year, period: &name, department, project, close_on, from_entry: 0, to_entry };
     begin_period(gateway, &mut tx, by, &new, Some(of_year), now).await?;
@@ -38,10 +40,11 @@ pub(super) async fn begin(gateway: &Gateway, by: &str, (department, project, of_
     Ok(true)
 }
 
-/// `FailedFinal → Lapsed`, with its money: suspense to carry.
-async fn lapse(tx: &mut Tx, by: &str, (department, project, of_year): Of<'_>, now: Timestamp) -> Result<u64, PassError> {
+/// `FailedFinal → Lapsed`, with its money: suspense to carry. `None`: some of it came to be paid again meanwhile; the next run sees that.
+async fn lapse(tx: &mut Tx, by: &str, (department, project, of_year): Of<'_>, now: Timestamp) -> Result<Option<u64>, PassError> {
+    let Some(lapsed) = tx.lapse(department, project, of_year, now).await? else { return Ok(None) };
     let mut lines = 0;
-    for part in tx.lapse(department, project, of_year, now).await? {
+    for part in lapsed {
         let purse = Purse { department: department.to_owned(), project: project.to_owned(), year: of_year, bank: part.bank.clone() };
         let movement = Movement {
             kind: EntryKind::Lapse,
@@ -55,7 +58,7 @@ async fn lapse(tx: &mut Tx, by: &str, (department, project, of_year): Of<'_>, no
         tx.event("file_out", part.file_out, ("lapse", "failed_final", "lapsed"), by, &words, now).await?;
         lines += part.lines;
     }
-    Ok(lines)
+    Ok(Some(lines))
 }
 
 /// Failures that became final when their year was over and closed: to carry, and back.
@@ -74,10 +77,7 @@ async fn lapse_one(gateway: &Gateway, by: &str, of: Of<'_>, now: Timestamp) -> R
     if !guard::may_go_back(gateway, &mut tx).await? {
         return Ok(Done::default());
     }
-    let lines = lapse(&mut tx, by, of, now).await?;
-    if lines == 0 {
-        return Ok(Done::default());
-    }
+    let Some(lines) = lapse(&mut tx, by, of, now).await?.filter(|lines| *lines > 0) else { return Ok(Done::default()) };
     let ask = Ask { department: of.0, project: of.1, year: of.2, why: Why::EarlierYear, month: "" };
     let orders = refund::propose(gateway, &mut tx, by, &ask, now).await?;
     tracing::info!(department = of.0, project = of.1, year = of.2, lines, orders = orders.len(), "late failures of a closed year go back");

@@ -125,6 +125,13 @@ const LAPSE_REMAINDERS: &str = concat!(
     nobody_has!("remainder", "remainder.part"),
     " returning file_out, batch, amount_fen"
 );
+/// What has just lapsed and is paid again all the same. An update sees no successor that was written while it waited for the row.
+const LAPSED_IN_VAIN: &str = "select 1 from instruction_state s join instruction n on n.previous_id = s.instruction_id and n.part = 0 and n.live = 1 \
+     where s.state = 'lapsed' and s.since = $4 and s.batch in (select b.number from batch b join admission a on a.batch = b.number \
+     where b.department = $1 and b.project = $2 and a.year = $3) \
+     union all select 1 from remainder m join instruction n on n.previous_id = m.instruction_id and n.part = m.part and n.live = 1 \
+     where m.state = 'lapsed' and m.since = $4 and m.batch in (select b.number from batch b join admission a on a.batch = b.number \
+     where b.department = $1 and b.project = $2 and a.year = $3) limit 1";
 
 impl Tx {
     /// The rows behind an account's figure: entries behind one number up to another, those that add, those that remove, or both.
@@ -226,11 +233,18 @@ impl Tx {
         Ok((r.string(0)?, r.string(1)?))
     }
 
-    /// `FailedFinal → Lapsed` for everything of a fiscal year that nobody pays again; says what moved, by file.
+    /// `FailedFinal → Lapsed` for everything of a fiscal year that nobody pays again; says what moved, by file. `None`: some of it came to
+    /// be paid again at this moment, and this transaction is to be dropped.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn lapse(&mut self, department: &str, project: &str, of_year: i32, now: Timestamp) -> Result<Vec<Lapsed>, StoreError> {
+    pub async fn lapse(
+        &mut self,
+        department: &str,
+        project: &str,
+        of_year: i32,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Lapsed>>, StoreError> {
         let mut files: BTreeMap<(String, i64), (u64, i64)> = BTreeMap::new();
         for sql in [LAPSE_LINES, LAPSE_REMAINDERS] {
             for r in self.rows(sql, args![department, project, of_year, now]).await? {
@@ -239,12 +253,16 @@ impl Tx {
                 *fen += r.int(2)?;
             }
         }
+        // Behind the rows' locks, which a reissue takes too before it looks (`predecessor`).
+        if !files.is_empty() && self.opt(LAPSED_IN_VAIN, args![department, project, of_year, now]).await?.is_some() {
+            return Ok(None);
+        }
         let mut lapsed = Vec::new();
         for ((batch, file_out), (lines, fen)) in files {
             let bank = self.one("select bank from file_out where id = $1", args![file_out]).await?.string(0)?;
             lapsed.push(Lapsed { batch, file_out, bank, lines, fen: Fen::new(fen) });
         }
-        Ok(lapsed)
+        Ok(Some(lapsed))
     }
 
     async fn traced(&mut self, rows: &[Row], ineligible: bool) -> Result<Vec<TraceRow>, StoreError> {

@@ -5,6 +5,7 @@ use bankgate::domain::ids::EndToEndId;
 use bankgate::domain::matching::{How, MatchKind};
 use bankgate::domain::money::Fen;
 use bankgate::domain::refund::Why;
+use bankgate::passes::close::close_year;
 use bankgate::passes::operate::choose::propose_choice;
 use bankgate::passes::operate::guard::propose_release;
 use bankgate::passes::operate::matching::propose_match;
@@ -13,15 +14,17 @@ use bankgate::passes::operate::propose::approve;
 use bankgate::passes::operate::refund::cancel;
 use bankgate::passes::refund::{Proof, seen};
 use bankgate::passes::{admit, apply, cases, plan, publish, remedy, seal};
+use bankgate::store::closing::Which;
 use bankgate::store::sql::{Tx, Value};
 use bankgate::store::statements::{NewMatch, PayerAccount};
 
-use super::bank::{BUSY, Word};
+use super::bank::{BUSY, LOST, Word};
 use super::cases::who;
 use super::reconcile::{credit, debit};
 use super::refund::{agree, ask, one_is_out, one_of_each, take_orders};
+use super::returns::give_back;
 use super::stuck::{person, the_file};
-use super::world::{SPLIT, World, at, draft, id_number, on_both};
+use super::world::{SPLIT, World, at, draft, id_number, on_both, reissue};
 
 #[tokio::test]
 async fn i6_q4_a_late_success_and_the_plan_of_its_retry_never_both_win() {
@@ -398,5 +401,44 @@ async fn a_refund_that_is_given_up_while_its_file_is_made_takes_the_file_along()
     assert_eq!(w.texts("select state from file_out where kind = 'refund'").await, ["voided"]);
     w.settle().await;
     assert_eq!((take_orders(&w).len(), w.texts("select state from refund_order").await), (0, vec!["cancelled".to_owned()]));
+    w.books_hold().await;
+}
+
+/// The year ends while a correction is at the gate: what it pays again does not lapse, be it a whole payment or what remains of one.
+#[tokio::test]
+async fn r3_what_is_paid_again_at_the_moment_of_the_years_end_does_not_lapse() {
+    let mut w = World::on_postgres().await;
+    w.release(&draft("B", SPLIT, 0..3)).await;
+    w.settle().await;
+    let slip = w.take_one(SPLIT);
+    w.answer(&slip, &[Word::Paid, LOST, Word::Paid]);
+    w.settle().await;
+    give_back(&w, &slip, &[(2, 4_000, "退票:账户已销户")]);
+    w.settle().await;
+    assert_eq!((w.states("B").await[1].as_str(), w.texts("select state from remainder").await[0].as_str()), ("failed_final", "failed_final"));
+    let mut again = reissue("R", SPLIT, &[1_usize, 2].map(|line| (line, slip.orders[line].reference.clone())));
+    again.rows[1].amount = Fen::new(4_000);
+    again.seal();
+    w.now = at("2019-12-25", "17:00:00");
+    w.release(&again).await;
+    let of_2019 = Which { period: "2019".to_owned(), ..Which::default() };
+    // The gate has written the successors, and the year's end has found what lapses.
+    let (mut gate, mut books) = (w.gateway.store.begin().await.unwrap(), w.gateway.store.begin().await.unwrap());
+    gate.lock_switch().await.unwrap();
+    books.hold_purse("D1", "1", 2019).await.unwrap();
+    let (node, other, year, now) = (w.another_node(), w.another_node(), of_2019.clone(), w.now);
+    let admitting = tokio::spawn(async move { admit::admit(&node.gateway, now).await });
+    until_backends(&w, "wait_event_type = 'Lock' and query like '%counter%'").await;
+    let closing = tokio::spawn(async move { close_year(&other.gateway, &who("bureau"), &year, false, now).await });
+    until_backends(&w, "wait_event_type = 'Lock' and query not like '%counter%'").await;
+    gate.commit().await.unwrap();
+    assert_eq!(admitting.await.unwrap().unwrap().changed, 1);
+    books.commit().await.unwrap();
+    // Whoever finds that it came to be paid again has done nothing, and looks once more.
+    _ = closing.await.unwrap();
+    close_year(&w.gateway, &who("bureau"), &of_2019, false, w.now).await.unwrap();
+    assert_eq!((w.balance("carry").await, w.balance("suspense:correctable").await), (0, 4_000 + slip.orders[1].fen));
+    w.settle_at("2019-12-26", "10:00:00").await;
+    assert_eq!(w.states("R").await, ["sent"; 2], "{:?}", w.refusals().await);
     w.books_hold().await;
 }
