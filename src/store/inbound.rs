@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 
 use super::StoreError;
 use super::sql::{Row, Tx, Value};
+use super::statements::PayerAccount;
 use crate::args;
 use crate::domain::exchange::{InboundKind, Side, StatementEntry, StatementHead};
 use crate::domain::file::FileInState;
@@ -404,7 +405,8 @@ impl Tx {
     }
 
     /// Opens a statement of so many entries of these days. Gives its number and why it does not count, or an empty text: days that
-    /// another statement covers are not counted twice, and which of two that differ is right is not ours to say.
+    /// another statement covers are not counted twice, and which of two that differ is right is not ours to say. The account is held
+    /// until this transaction ends.
     ///
     /// # Errors
     /// The database refused.
@@ -527,6 +529,9 @@ impl Tx {
         if self.one(sql, args![bank, account]).await?.int(0)? == 0 {
             return Ok("foreign: no agreement pays from this account".to_owned());
         }
+        // One at a time: of two that come in at the same moment the second sees the first, and whoever looks for new ones by the greatest
+        // number misses none.
+        self.mark_account(&PayerAccount { bank: bank.to_owned(), account: account.to_owned(), is_cash: false }, "").await?;
         let over = self.statements_over(bank, account, from, to).await?;
         for other in over.iter().filter(|o| (o.from, o.to, o.opening, o.closing) == (from, to, head.opening, head.closing)) {
             if self.sum_of_entries(other.id).await? == *entries {

@@ -1,10 +1,13 @@
 //! Two nodes at the same rows at the same moment.
 
 use bankgate::clock::Stopwatch;
+use bankgate::domain::exchange::StatementHead;
 use bankgate::domain::ids::EndToEndId;
+use bankgate::domain::masked::Account;
 use bankgate::domain::matching::{How, MatchKind};
 use bankgate::domain::money::Fen;
 use bankgate::domain::refund::Why;
+use bankgate::domain::statement::EntriesSum;
 use bankgate::passes::close::close_year;
 use bankgate::passes::operate::choose::propose_choice;
 use bankgate::passes::operate::guard::propose_release;
@@ -415,7 +418,7 @@ async fn r3_what_is_paid_again_at_the_moment_of_the_years_end_does_not_lapse() {
     w.settle().await;
     give_back(&w, &slip, &[(2, 4_000, "退票:账户已销户")]);
     w.settle().await;
-    assert_eq!((w.states("B").await[1].as_str(), w.texts("select state from remainder").await[0].as_str()), ("failed_final", "failed_final"));
+    assert_eq!((&*w.states("B").await[1], &*w.texts("select state from remainder").await[0]), ("failed_final", "failed_final"));
     let mut again = reissue("R", SPLIT, &[1_usize, 2].map(|line| (line, slip.orders[line].reference.clone())));
     again.rows[1].amount = Fen::new(4_000);
     again.seal();
@@ -441,4 +444,38 @@ async fn r3_what_is_paid_again_at_the_moment_of_the_years_end_does_not_lapse() {
     w.settle_at("2019-12-26", "10:00:00").await;
     assert_eq!(w.states("R").await, ["sent"; 2], "{:?}", w.refusals().await);
     w.books_hold().await;
+}
+
+/// Two nodes take in two statements of one day at the same moment: one of them counts, and they are numbered as they come to stand there.
+#[tokio::test]
+async fn of_two_statements_of_a_day_that_come_in_at_the_same_moment_one_counts() {
+    let mut w = World::on_postgres().await;
+    w.now = at("2019-03-18", "09:00:00");
+    w.state(SPLIT, "2019-03-14", 50_000_000, &[credit(300, "", "结息")]);
+    w.state_over(SPLIT, ("2019-03-14", "2019-03-15"), (50_000_000, 50_000_500), &[credit(500, "", "结息")]);
+    for _ in 0..2 {
+        w.now = w.now.plus_minutes(2);
+        w.collect(SPLIT).await;
+    }
+    assert_eq!(w.answers().await, ["archived", "archived"]);
+    // One node is about to commit the first.
+    let id = w.int("select id from file_in where name like '%20190314%'").await;
+    let first = w.gateway.store.read().await.unwrap().file_in(id).await.unwrap().unwrap();
+    w.sql(&format!("update file_in set state = 'applied' where id = {id}")).await;
+    let day = "2019-03-14".parse().unwrap();
+    let head = StatementHead {
+        account: Account::new("510601012345678901"),
+        from: Some(day),
+        to: Some(day),
+        opening: Some(Fen::new(50_000_000)),
+        closing: Some(Fen::new(50_000_300)),
+    };
+    let mut one = w.gateway.store.begin().await.unwrap();
+    assert_eq!(one.open_statement(&first, &head, (day, day), &EntriesSum::default()).await.unwrap(), (1, String::new()));
+    let (node, now) = (w.another_node(), w.now);
+    let two = tokio::spawn(async move { bankgate::passes::stage::stage(&node.gateway, now).await });
+    until_backends(&w, "wait_event_type = 'Lock' and query like '%reconcile_mark%'").await;
+    one.commit().await.unwrap();
+    assert_eq!(two.await.unwrap().unwrap().changed, 1);
+    assert_eq!(w.texts("select problems from statement order by id").await, ["", "conflict with statement 1"]);
 }
