@@ -27,14 +27,15 @@ impl Hands<'_> {
     pub fn faults(&self) -> Vec<Words> {
         let mut faults = Vec::new();
         let hands = [("经办人", "maker", self.maker), ("审核人", "approver", self.approver), ("发放人", "released_by", self.released_by)];
-        for (zh, en, _) in hands.iter().filter(|(_, _, who)| who.trim().is_empty()) {
+        for (zh, en, _) in hands.iter().filter(|(_, _, who)| person_of(who).is_empty()) {
             faults.push(Words::new(format!("{zh}未填写"), format!("{en} is not named")));
         }
-        if !self.maker.is_empty() && self.maker == self.approver {
+        let maker = person_of(self.maker);
+        if !maker.is_empty() && maker == person_of(self.approver) {
             faults.push(Words::new("经办人与审核人为同一人", format!("maker and approver are the same person, {}", self.maker)));
         }
-        let mut people: Vec<&str> =
-            [self.maker, self.approver, self.finance_reviewer, self.released_by].into_iter().filter(|p| !p.trim().is_empty()).collect();
+        let hands = [self.maker, self.approver, self.finance_reviewer, self.released_by];
+        let mut people: Vec<String> = hands.into_iter().map(person_of).filter(|p| !p.is_empty()).collect();
         let hands = people.len();
         people.sort_unstable();
         people.dedup();
@@ -43,6 +44,19 @@ impl Hands<'_> {
         }
         faults
     }
+}
+
+/// Whom a login names (经手人), to be compared and never shown: one person is written `li`, `LI`, `ｌｉ` or with a blank behind it, by whoever
+/// types it. Two accounts of a machine that differ by no more count as one person, which errs on the safe side.
+#[must_use]
+pub fn person_of(login: &str) -> String {
+    let is_seen = |c: &char| !c.is_control() && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{FEFF}');
+    let narrow = |c: char| match c {
+        '\u{3000}' => ' ',
+        '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(c) - 0xFEE0).unwrap_or(c),
+        c => c,
+    };
+    login.chars().filter(is_seen).map(narrow).collect::<String>().trim().to_lowercase()
 }
 
 /// Whether a period is a year, a quarter or a month: `2019`, `2019-Q1`, `2019-03`.
@@ -183,6 +197,10 @@ mod tests {
         assert_eq!(hands("a", "a", "b", "c").len(), 1);
         assert_eq!(hands("a", "b", "", "a").len(), 1);
         assert_eq!(hands("", "", "", "").len(), 3);
+        assert_eq!(hands("", "\u{3000}", "", "").len(), 3);
+        for again in ["a", "A", " a\u{3000}", "\u{FF21}", "\u{FEFF}a\t"] {
+            assert_eq!((hands("a", again, "b", "c").len(), hands("a", "b", "", again).len()), (1, 1), "{again:?}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub mod switch;
 
 use super::{Gateway, PassError};
 use crate::config::ConfigError;
-use crate::domain::batch::Hands;
+use crate::domain::batch::{Hands, person_of};
 use crate::domain::language::{Language, Words};
 use crate::domain::time::Timestamp;
 use crate::format::list::{ListError, ListFault};
@@ -253,7 +253,7 @@ fn not_done_yet(number: &str, hands: &BatchHands, zh: &str, en: &str, who: &str)
 }
 
 fn not_the_same(by: &Operator, zh: &str, en: &str, hands: &[(&str, &str, &str)]) -> Result<(), OperateError> {
-    match hands.iter().find(|(_, _, who)| *who == by.login) {
+    match hands.iter().find(|(_, _, who)| person_of(who) == person_of(&by.login)) {
         None => Ok(()),
         Some((role_zh, role_en, who)) => OperateError::refused(
             format!("{who}是该批次的{role_zh}，不能再{zh}；请由另一人操作"),

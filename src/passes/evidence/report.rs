@@ -8,7 +8,7 @@ use super::super::page::{Block, Page};
 use super::super::report::Addressed;
 use super::super::{Gateway, PassError};
 use super::start_of;
-use crate::domain::batch::Hands;
+use crate::domain::batch::{Hands, person_of};
 use crate::domain::language::Words;
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
@@ -175,7 +175,7 @@ fn hands_flag(gateway: &Gateway, row: &[String]) -> String {
     let mut flags: Vec<String> = hands.faults().into_iter().map(|words| gateway.say(words)).collect();
     let named = [("经办", "maker", maker), ("审核", "approver", approver), ("复核", "reviewer", reviewer), ("发放", "releaser", releaser)];
     for (at, (zh, en, who)) in named.iter().enumerate().filter(|(_, (.., who))| !who.is_empty()) {
-        for (other_zh, other_en, _) in named.iter().skip(at + 1).filter(|(.., other)| other == who) {
+        for (other_zh, other_en, _) in named.iter().skip(at + 1).filter(|(.., other)| person_of(other) == person_of(who)) {
             flags.push(gateway.say(Words::new(format!("{who}既是{zh}又是{other_zh}"), format!("{who} is {en} and {other_en}"))));
         }
     }

@@ -4,6 +4,7 @@
 
 use super::duty::{self, Duty};
 use super::{OperateError, answer, cancel, case, choose, desk, file, matching, partly, refund};
+use crate::domain::batch::person_of;
 use crate::domain::file::FileOutState;
 use crate::domain::ids::EndToEndId;
 use crate::domain::instruction::{Event, InstructionState, coded, step};
@@ -200,7 +201,7 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
     let Some(proposal) = tx.proposal(id).await? else {
         return OperateError::refused(format!("没有待批准的事项{id}"), format!("there is no open proposal {id}"));
     };
-    if proposal.proposed_by == by.login {
+    if person_of(&proposal.proposed_by) == person_of(&by.login) {
         return OperateError::refused(
             format!("事项{id}由{}提出，须由另一人批准", by.login),
             format!("{} proposed {id}: another person approves it", by.login),

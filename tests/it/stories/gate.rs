@@ -41,6 +41,20 @@ async fn a_batch_goes_back_whole_with_every_reason_at_once() {
 }
 
 #[tokio::test]
+async fn who_approves_what_he_made_under_another_spelling_is_seen() {
+    on_both(async |w| {
+        for (number, maker, state) in [("B1", "LI", "returned"), ("B2", "ｌｉ\u{3000}", "returned"), ("B3", "lin", "sent")] {
+            let mut d = draft(number, SPLIT, 0..3);
+            d.maker = maker;
+            w.release(&d).await;
+            w.settle().await;
+            assert_eq!(w.states(number).await, [state; 3], "{maker:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn q11_a_batch_that_was_changed_after_its_approval_goes_back_whole() {
     on_both(async |w| {
         w.release(&draft("B", SPLIT, 0..3)).await;

@@ -150,6 +150,20 @@ async fn r4_ineligible_money_goes_back_only_when_seen() {
 }
 
 #[tokio::test]
+async fn whoever_asked_does_not_approve_under_another_spelling() {
+    on_both(async |w| {
+        one_of_each(w, "", "quota").await;
+        ask(w, Why::Ineligible).await;
+        for again in ["QIAN", "qian ", "ｑｉａｎ", "\u{FEFF}Qian\u{3000}"] {
+            let refused = agree(w, again).await.unwrap_err().to_string();
+            assert!(refused.contains("another person"), "{again:?}: {refused}");
+        }
+        agree(w, "sun").await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn r4_cash_is_back_when_the_statement_shows_it_and_not_when_the_bank_says_so() {
     on_both(async |w| {
         one_of_each(w, "refund-pipe-gbk", "cash").await;
