@@ -1,7 +1,7 @@
 //! The days of the audit log (审计日结): every business day stands in the chain, quiet ones and those on which nothing ran too, and
 //! the chain's head leaves the house each day, so that whoever rewrites the table later must also rewrite other people's mail.
 //!
-//! A day is closed when it is over, in one transaction with its letter: figures, roster where it changed, head. What was missed
+//! A day is closed an hour after it is over, in one transaction with its letter: figures, roster where it changed, head. What was missed
 //! while the daemon was down is made up in order. At a month's end the month's report goes with it.
 
 /// A batch's evidence as a folder.
@@ -22,6 +22,9 @@ use crate::store::sql::Tx;
 
 /// Days closed in one transaction; the next run goes on.
 const DAYS_MAX: usize = 400;
+/// A pass books at the instant at which it began: one that began before midnight, here or on another node, has ended by then. What came
+/// to stand there behind its day's figures would be in no day's.
+const CLOSED_AFTER_MINUTES: i64 = 60;
 
 /// Closes every business day that is over, and mails the head.
 ///
@@ -59,7 +62,7 @@ async fn days_due(gateway: &Gateway, tx: &mut Tx, now: Timestamp) -> Result<Vec<
     let (closed, first) = tx.audit_days().await?;
     let closed = closed.and_then(|day| day.parse::<NaiveDate>().ok());
     let Some(from) = closed.map(next).or_else(|| first.map(|at| at.date(gateway.zone()))) else { return Ok(Vec::new()) };
-    let today = gateway.today(now);
+    let today = gateway.today(now.plus_minutes(-CLOSED_AFTER_MINUTES));
     Ok(from.iter_days().take_while(|day| *day < today).take(DAYS_MAX).collect())
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use bankgate::domain::money::Fen;
 use bankgate::domain::refund::Why;
 use bankgate::passes::evidence::audit_day;
 use bankgate::passes::evidence::export::export;
@@ -37,7 +38,7 @@ async fn every_day_stands_in_the_log_and_its_head_leaves_the_house_once() {
         w.release(&draft("B", SPLIT, 0..3)).await;
         w.settle().await;
         assert_eq!(days(w).await, 0, "today is not over");
-        w.now = at("2019-03-15", "00:00:30");
+        w.now = at("2019-03-15", "01:00:30");
         assert_eq!(days(w).await, 1);
         assert_eq!(mails(w, "audit_head").await, ["audit_head:2019-03-14"]);
         let told = w.texts("select detail from audit where act = 'day'").await.remove(0);
@@ -61,6 +62,30 @@ async fn every_day_stands_in_the_log_and_its_head_leaves_the_house_once() {
         assert_eq!((chain.broken, chain.found.unwrap().subject), (None, "2019-03-15".to_owned()));
         let chain = w.gateway.store.read().await.unwrap().audit_chain(&"0".repeat(64)).await.unwrap();
         assert!(chain.found.is_none() && chain.head.is_some());
+    })
+    .await;
+}
+
+/// A node began to plan before midnight and commits behind it, when the other one looks whether a day is over.
+#[tokio::test]
+async fn what_is_begun_before_midnight_and_ends_behind_it_is_in_its_days_figures() {
+    use bankgate::domain::ledger::{AccountKind, EntryKind, Movement, Purse};
+    use bankgate::store::ledger::{EntryOf, Origin};
+    on_both(async |w| {
+        w.release(&draft("B", SPLIT, 0..3)).await;
+        w.settle().await;
+        w.now = at("2019-03-15", "00:00:30");
+        days(w).await;
+        let mut tx = w.gateway.store.begin().await.unwrap();
+        let purse = Purse { department: "D1".into(), project: "1".into(), year: 2019, bank: SPLIT.into() };
+        let (from, to) = (purse.account(AccountKind::ZeroBalance), purse.account(AccountKind::BankClearing));
+        let movement = Movement { kind: EntryKind::Send, from, to, amount: Fen::new(100) };
+        tx.post(at("2019-03-14", "23:59:59"), &EntryOf::default(), Origin::Ours, &movement).await.unwrap();
+        tx.commit().await.unwrap();
+        w.now = at("2019-03-15", "01:00:30");
+        days(w).await;
+        let (told, entries) = (w.texts("select detail from audit where act = 'day'").await, w.int("select count(*) from entry").await);
+        assert!(told.len() == 1 && told[0].contains(&format!(" entries {entries} moving ")), "{entries} entries: {told:?}");
     })
     .await;
 }
