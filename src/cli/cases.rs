@@ -75,10 +75,10 @@ pub enum CaseCommand {
     Close {
         /// The case
         id: i64,
-        /// As what
-        #[arg(long = "as", value_name = "AS", value_parser = ["evidence"])]
+        /// As what: evidence that nothing is left to do; or paid, of a suspected double payment that was made
+        #[arg(long = "as", value_name = "AS", value_parser = ["evidence", "paid"])]
         closed_as: String,
-        /// What proves that nothing is left to do
+        /// What proves it
         #[arg(long)]
         reason: String,
     },
@@ -124,6 +124,7 @@ pub async fn case(out: &Out, config: &Config, command: CaseCommand) -> Result<Ex
         CaseCommand::Reclassify { id, reason_code, reason } => (id, CaseRequest::Reclassify { code: reason_code, reason }),
         CaseCommand::Cancel { id, reason } => (id, CaseRequest::Cancel { reason }),
         CaseCommand::Recover { id, evidence } => (id, CaseRequest::Recover { evidence }),
+        CaseCommand::Close { id, closed_as, reason } if closed_as == "paid" => (id, CaseRequest::ClosePaid { reason }),
         CaseCommand::Close { id, closed_as: _, reason } => (id, CaseRequest::Close { reason }),
     };
     decide::ask(out, config, Request::Case { id, what }).await

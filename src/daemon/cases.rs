@@ -55,6 +55,11 @@ pub enum CaseRequest {
         /// What proves that nothing is left to do.
         reason: String,
     },
+    /// Propose to close it because its payment was made.
+    ClosePaid {
+        /// What proves it.
+        reason: String,
+    },
 }
 
 pub(super) async fn case(gateway: &Gateway, by: &Operator, id: i64, what: CaseRequest, now: Timestamp) -> Result<Reply, OperateError> {
@@ -85,6 +90,7 @@ pub(super) async fn case(gateway: &Gateway, by: &Operator, id: i64, what: CaseRe
         CaseRequest::Cancel { reason } => Wish::Cancel(reason),
         CaseRequest::Recover { evidence } => Wish::Recover(evidence),
         CaseRequest::Close { reason } => Wish::Close(reason),
+        CaseRequest::ClosePaid { reason } => Wish::Paid(reason),
     };
     let (proposal, effect) = propose(gateway, by, id, wish, now).await?;
     let value = serde_json::json!({ "case": id, "proposal": proposal, "effect": effect });

@@ -1,6 +1,7 @@
 //! Answer lines, proven and applied: a million lines move by one statement, by the same transition table as one.
 
 use super::StoreError;
+use super::again::Again;
 use super::inbound::{CasesOf, EchoRow, Group, LineState, SetShape};
 use super::outbound::FileOut;
 use super::sql::{Row, Tx, Value};
@@ -460,7 +461,8 @@ impl Tx {
         self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(|r| r.int(0)).collect()
     }
 
-    /// Opens a case for money that may have left twice, once for an instruction. Says whether it is new.
+    /// Opens a case for money that may have left twice, once for an instruction; again where persons had cleared it and the bank says
+    /// so once more, but not where they had said that it was paid. Says whether somebody must be told.
     ///
     /// # Errors
     /// The database refused.
@@ -476,7 +478,17 @@ impl Tx {
                    business_date, due_on, opened_at) select 'double_payment_suspected', i.payment_id, i.root_payment_id, i.id, i.batch, $3, $4, i.amount_fen, \
                    'RESULT_UNKNOWN', 'EN', $2, 'operator', $5, $6, $7 from instruction i where i.id = $1 \
                    and not exists (select 1 from failure_case c where c.instruction_id = i.id and c.kind = 'double_payment_suspected')";
-        self.exec(sql, args![instruction, words, department, bank, business_date, due_on, now]).await
+        let opened = self.exec(sql, args![instruction, words, department, bank, business_date, due_on, now]).await?;
+        if opened > 0 {
+            return Ok(opened);
+        }
+        let sql = "select id, amount_fen from failure_case where instruction_id = $1 and kind = 'double_payment_suspected' \
+                   and state = 'closed' and closed_as <> 'paid'";
+        let Some(cleared) = self.opt(sql, args![instruction]).await? else { return Ok(0) };
+        let (reason, owner) = (Reason::ResultUnknown, "operator");
+        let reason = (reason.code(), reason.class().code());
+        let again = Again { case: cleared.int(0)?, amount: cleared.fen(1)?, reason, detail: words, owner, business_date, due_on };
+        Ok(u64::from(self.open_again(&again, "daemon", now).await?))
     }
 
     /// Payments of a file behind this number, by what stands in them.

@@ -111,7 +111,7 @@ impl Tx {
         Ok(moved)
     }
 
-    /// Opens a case for money that may have gone twice.
+    /// Opens a case for money that may have gone twice (`suspect_gone`). Says whether somebody must be told.
     ///
     /// # Errors
     /// The database refused.
@@ -121,15 +121,11 @@ impl Tx {
         successor: i64,
         department: &str,
         bank: &str,
-        (business_date, due_on): (NaiveDate, NaiveDate),
+        dates: (NaiveDate, NaiveDate),
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let sql = "insert into failure_case (kind, payment_id, root_payment_id, instruction_id, batch, department, bank, amount_fen, reason, class, detail, owner, \
-                   business_date, due_on, opened_at) select 'double_payment_suspected', i.payment_id, i.root_payment_id, i.id, i.batch, $3, $4, i.amount_fen, \
-                   'RESULT_UNKNOWN', 'EN', $2, 'operator', $5, $6, $7 from instruction i where i.id = $1 \
-                   and not exists (select 1 from failure_case c where c.instruction_id = i.id and c.kind = 'double_payment_suspected')";
         let words = format!("instruction {successor} pays it again");
-        self.exec(sql, args![instruction, words, department, bank, business_date, due_on, now]).await
+        self.suspect_gone(instruction, &words, (department, bank), dates, now).await
     }
 
     /// Voids the live instructions of a range: their numbers are never used again.

@@ -91,14 +91,16 @@ impl Tx {
         self.opt(sql, args![id, part]).await?.as_ref().map(standing).transpose()
     }
 
-    /// An attempt before this one, of the same claim, that the bank says was credited after all, where persons have not cleared it.
+    /// An attempt before this one, of the same claim, whose money went elsewhere and that the bank says was credited after all, where
+    /// persons have not cleared it.
     ///
     /// # Errors
     /// The database refused.
     pub async fn paid_before(&mut self, id: i64) -> Result<Option<i64>, StoreError> {
         let sql = "select max(o.id) from instruction i join instruction o on o.claim_key = i.claim_key and o.id < i.id \
-                   join instruction_state s on s.instruction_id = o.id and s.state = 'reissued' join failure_case c on c.instruction_id = o.id \
-                   and c.kind = 'double_payment_suspected' and c.state = 'open' where i.id = $1";
+                   join instruction_state s on s.instruction_id = o.id and s.state in ('reissued', 'refunded', 'carried') \
+                   join failure_case c on c.instruction_id = o.id and c.kind = 'double_payment_suspected' and (c.state = 'open' or c.closed_as = 'paid') \
+                   where i.id = $1";
         self.one(sql, args![id]).await?.opt_int(0)
     }
 
@@ -166,6 +168,16 @@ impl Tx {
         let sql = "update failure_case set state = 'closed', closed_at = $3, closed_as = $2 where instruction_id = $1 and state = 'open' \
                    and kind <> 'partial'";
         self.exec(sql, args![instruction, closed_as, now]).await
+    }
+
+    /// Persons say of an instruction that was suspected that it was paid: the bank's saying so again is no news.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn suspect_was_paid(&mut self, instruction: i64, now: Timestamp) -> Result<u64, StoreError> {
+        let sql = "update failure_case set state = 'closed', closed_at = $2, closed_as = 'paid' where instruction_id = $1 \
+                   and kind = 'double_payment_suspected' and state = 'open'";
+        self.exec(sql, args![instruction, now]).await
     }
 
     /// Opens a closed case of this kind again, over what stands there now. Says whether there was one.

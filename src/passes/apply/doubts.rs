@@ -137,9 +137,10 @@ impl Apply<'_> {
         ));
         let next_step =
             self.gateway.say(Words::new(
-                "请立即与银行核实，必要时追回；如后一次发放失败而银行确认前一次已入账，对后一次用 bankgate payment resolve --as paid 认定",
+                "请立即与银行核实，必要时追回；如后一次发放失败而银行确认前一次已入账，对后一次用 bankgate payment resolve --as paid 认定；\
+                 没有后一次的，用 bankgate failure close --as paid 认定已入账",
                 "phone the bank at once; the money may have to be recovered. Where the later attempt failed and the bank confirms the earlier one: \
-                 bankgate payment resolve --as paid, of the later",
+                 bankgate payment resolve --as paid, of the later; where there is no later one: bankgate failure close --as paid",
             ));
         let key = format!("double:{instruction}");
         let incident =

@@ -51,7 +51,10 @@ impl Apply<'_> {
             Some(file) => {
                 let today = self.gateway.today(self.now);
                 let due_on = self.gateway.due_day(today, 1)?;
-                tx.suspect_double(instruction, rival, &self.file.purse.department, &file.bank, (today, due_on), self.now).await?;
+                let department = &self.file.purse.department;
+                if tx.suspect_double(instruction, rival, department, &file.bank, (today, due_on), self.now).await? == 0 {
+                    return Ok(());
+                }
                 let what = self.say(
                     format!("疑似重复支付：第{instruction}号指令先报失败后报成功，同一款项的再次支付（文件{}）已送银行", file.name),
                     format!(

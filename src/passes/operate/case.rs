@@ -75,6 +75,8 @@ pub enum Wish<'a> {
     Cancel(&'a str),
     /// What proves that nothing is left to do.
     Close(&'a str),
+    /// It was paid, though its money went elsewhere: what proves it.
+    Paid(&'a str),
 }
 
 impl Wish<'_> {
@@ -84,19 +86,20 @@ impl Wish<'_> {
             Self::Reclassify(..) => Act::Reclassify,
             Self::Cancel(_) => Act::Cancel,
             Self::Close(_) => Act::CloseCase,
+            Self::Paid(_) => Act::CloseAsPaid,
         }
     }
 
     const fn words(&self) -> &str {
         match self {
-            Self::Recover(words) | Self::Reclassify(_, words) | Self::Cancel(words) | Self::Close(words) => words,
+            Self::Recover(words) | Self::Reclassify(_, words) | Self::Cancel(words) | Self::Close(words) | Self::Paid(words) => words,
         }
     }
 
     fn kept(&self) -> String {
         match self {
             Self::Reclassify(reason, words) => format!("{}{APART}{words}", reason.code()),
-            Self::Recover(words) | Self::Cancel(words) | Self::Close(words) => (*words).to_owned(),
+            Self::Recover(words) | Self::Cancel(words) | Self::Close(words) | Self::Paid(words) => (*words).to_owned(),
         }
     }
 
@@ -105,6 +108,7 @@ impl Wish<'_> {
             Act::Recover => Ok(Wish::Recover(kept)),
             Act::Cancel => Ok(Wish::Cancel(kept)),
             Act::CloseCase => Ok(Wish::Close(kept)),
+            Act::CloseAsPaid => Ok(Wish::Paid(kept)),
             Act::Reclassify => kept
                 .split_once(APART)
                 .and_then(|(code, words)| Reason::from_code(code).map(|reason| Wish::Reclassify(reason, words)))
@@ -163,7 +167,7 @@ pub async fn propose(
         return Ok((None, effect));
     }
     let subject = subject(id);
-    for other in [Act::Recover, Act::Reclassify, Act::Cancel, Act::CloseCase] {
+    for other in [Act::Recover, Act::Reclassify, Act::Cancel, Act::CloseCase, Act::CloseAsPaid] {
         if let Some(open) = tx.proposal_open(other.code(), &subject).await? {
             return OperateError::refused(
                 format!("案件{id}已有待批准事项{open}（{}）；批准用 `bankgate approve {open}`", other.code()),
@@ -216,12 +220,8 @@ pub(super) async fn done(
         }
         Wish::Reclassify(reason, _) => plan.reclassify(tx, reason, now).await?,
         Wish::Cancel(_) => plan.reclassify(tx, Reason::Ineligible, now).await?,
-        Wish::Close(_) => {
-            tx.close_case(id, "evidence", now).await?;
-            if let (true, Some(line)) = (plan.holds_for_suspicion(), &plan.line) {
-                tx.suspect_cleared(line.id).await?;
-            }
-        }
+        Wish::Close(_) => plan.close(tx, false, now).await?,
+        Wish::Paid(_) => plan.close(tx, true, now).await?,
     }
     let what = act.code().rsplit('.').next().unwrap_or_default();
     written(tx, by, (what, &words), id, now).await?;
@@ -274,6 +274,7 @@ impl Plan {
             Wish::Reclassify(reason, _) => plan.may_be_reclassified(reason)?,
             Wish::Cancel(_) => plan.may_be_reclassified(Reason::Ineligible)?,
             Wish::Close(_) => plan.may_be_closed()?,
+            Wish::Paid(_) => plan.may_be_said_paid()?,
         }
         Ok(plan)
     }
@@ -346,6 +347,35 @@ impl Plan {
         Ok(())
     }
 
+    /// That it was paid is said of what holds the claim by itself: only so nothing pays it again.
+    fn may_be_said_paid(&self) -> Result<(), OperateError> {
+        if self.holds_for_suspicion() {
+            return Ok(());
+        }
+        let (id, kind, state) = (self.case.id, &self.case.kind, self.line.as_ref().map_or("", |l| l.state.code()));
+        OperateError::refused(
+            format!("案件{id}（{kind}，支付现为{state}）不能认定为已入账：只有疑似重复支付、且同一款项没有别的发放或退款在办的才可以；请先了结那一笔"),
+            format!(
+                "case {id} ({kind}, its payment is {state}) cannot be said to be paid: only a suspected double payment that nothing else pays or refunds by now; \
+                 settle that first"
+            ),
+        )
+    }
+
+    /// Ends the case. A suspected payment that was not made gives its claim up, one that was made keeps it.
+    async fn close(&self, tx: &mut Tx, as_paid: bool, now: Timestamp) -> Result<(), OperateError> {
+        if !tx.close_case(self.case.id, if as_paid { "paid" } else { "evidence" }, now).await? {
+            return OperateError::refused("该案件刚刚改变，请重试", "the case moved just now: try again");
+        }
+        let Some(line) = self.line.as_ref().filter(|_| self.case.kind == "double_payment_suspected") else { return Ok(()) };
+        if !as_paid && self.holds_for_suspicion() {
+            tx.suspect_cleared(line.id).await?;
+        }
+        // Should the bank say it again, it is told anew.
+        tx.close_incident(&format!("double:{}", line.id), now).await?;
+        Ok(())
+    }
+
     /// Whether the payment's claim is held for nothing but the suspicion that it was made after all.
     fn holds_for_suspicion(&self) -> bool {
         let is_gone = |l: &Standing| {
@@ -367,6 +397,7 @@ impl Plan {
             Wish::Cancel(words) => format!("will not be paid; {words}"),
             Wish::Close(words) if self.holds_for_suspicion() => format!("closed by evidence, and its payment may be made again: {words}"),
             Wish::Close(words) => format!("closed by evidence: {words}"),
+            Wish::Paid(words) => format!("it was paid, and nothing pays it again: {words}"),
         };
         format!("case {} ({}{reference}, batch {}, row {}, {} yuan, {state}): {what}", c.id, c.kind, c.batch, c.seq, c.amount)
     }

@@ -69,7 +69,7 @@ impl FileWish {
             Act::FileRefused => Some(Self::Refused),
             Act::FileOneCopy => Some(Self::OneCopy),
             Act::ResolvePaid | Act::ResolveFailed | Act::ResolvePartly | Act::Opening | Act::Recover | Act::Reclassify => None,
-            Act::Cancel | Act::CloseCase | Act::Refund | Act::RefundReceipt | Act::RefundCancel | Act::Match => None,
+            Act::Cancel | Act::CloseCase | Act::CloseAsPaid | Act::Refund | Act::RefundReceipt | Act::RefundCancel | Act::Match => None,
             Act::FileReread | Act::FileWithout | Act::BankLive | Act::ChooseStatement | Act::BatchCancel => None,
             Act::ReleasePublishing | Act::OpeningReturned => None,
         }

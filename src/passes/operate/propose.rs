@@ -38,6 +38,8 @@ pub enum Act {
     Cancel,
     /// Closes a case that no money hangs on, by evidence.
     CloseCase,
+    /// Says of a payment that may have been made twice that it was made, so that nothing pays it again.
+    CloseAsPaid,
     /// Sends money back to the treasury.
     Refund,
     /// Takes the treasury's word that it has it.
@@ -83,6 +85,7 @@ coded!(Act {
     Reclassify = "failure.reclassify",
     Cancel = "failure.cancel",
     CloseCase = "failure.close",
+    CloseAsPaid = "failure.close_as_paid",
     Refund = "refund.order",
     RefundReceipt = "refund.receipt",
     RefundCancel = "refund.cancel",
@@ -109,7 +112,7 @@ impl Act {
             Self::ResolvePaid | Self::ResolvePartly => Some(Event::ResolvePaid),
             Self::ResolveFailed => Some(Event::ResolveFailed),
             Self::ReleasePublishing => None,
-            Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase => None,
+            Self::Opening | Self::Recover | Self::Reclassify | Self::Cancel | Self::CloseCase | Self::CloseAsPaid => None,
             Self::Refund | Self::RefundReceipt | Self::RefundCancel | Self::Match => None,
             Self::OpeningReturned | Self::ChooseStatement | Self::BatchCancel => None,
             Self::FileRelease | Self::FileVoid | Self::FileResend | Self::FileSent | Self::FileRefused | Self::FileOneCopy => None,
@@ -216,7 +219,9 @@ pub async fn approve(gateway: &Gateway, by: &Operator, id: i64, now: Timestamp) 
     let done = match act {
         Act::ResolvePaid | Act::ResolveFailed => resolve(gateway, &mut tx, by, &proposal, act, now).await?,
         Act::Opening => super::switch::open(&mut tx, by, &proposal, now).await?,
-        Act::Recover | Act::Reclassify | Act::Cancel | Act::CloseCase => case::done(gateway, &mut tx, by, &proposal, act, now).await?,
+        Act::Recover | Act::Reclassify | Act::Cancel | Act::CloseCase | Act::CloseAsPaid => {
+            case::done(gateway, &mut tx, by, &proposal, act, now).await?
+        }
         Act::Refund | Act::RefundReceipt | Act::RefundCancel => refund::approve(gateway, &mut tx, by, &proposal, act, now).await?,
         Act::Match => matching::explain(gateway, &mut tx, by, &proposal, now).await?,
         Act::OpeningReturned => super::switch::returned(&mut tx, &proposal, now).await?,
@@ -373,11 +378,13 @@ async fn resolve(
     }
     if let Some(before) = it.before {
         // The claim goes from the one that was suspected to the one whose money it was; the suspicion is cleared.
+        tx.suspect_was_paid(before, now).await?;
         tx.close_cases(before, "evidence", now).await?;
         tx.close_incident(&format!("double:{before}"), now).await?;
         tx.suspect_cleared(before).await?;
+        let state = tx.own_line(before).await?.map_or(InstructionState::Reissued, |own| own.state).code();
         let words = format!("paid with the money of {}", EndToEndId(instruction));
-        tx.event("instruction", before, (act.code(), "reissued", "reissued"), &by.login, &words, now).await?;
+        tx.event("instruction", before, (act.code(), state, state), &by.login, &words, now).await?;
     }
     if it.next == InstructionState::Paid {
         claim_again(tx, &it.line, now).await?;

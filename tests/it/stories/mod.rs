@@ -39,4 +39,5 @@ mod settlement;
 mod sheets;
 mod stuck;
 mod substitute;
+mod suspected;
 mod times;

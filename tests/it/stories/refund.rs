@@ -186,7 +186,7 @@ async fn r4_cash_is_back_when_the_statement_shows_it_and_not_when_the_bank_says_
 }
 
 /// The year is closed: what was not corrected lapses, as the closing does it.
-async fn lapse(w: &World) {
+pub async fn lapse(w: &World) {
     use bankgate::domain::ledger::{AccountKind, EntryKind, Movement, Purse};
     use bankgate::store::ledger::{EntryOf, Origin};
     let mut tx = w.gateway.store.begin().await.unwrap();
