@@ -403,6 +403,7 @@ async fn resolve(
 /// Who was paid holds the claim, and needs nobody any more.
 pub(super) async fn claim_again(tx: &mut Tx, line: &Standing, now: Timestamp) -> Result<(), OperateError> {
     tx.close_cases(line.id, "evidence", now).await?;
+    tx.close_incident(&format!("double:{}", line.id), now).await?;
     if line.is_live {
         return Ok(());
     }
@@ -429,6 +430,7 @@ async fn settled_as_failed(
     let today = gateway.today(now);
     let due_on = gateway.calendar.add_working_days(today, gateway.config.cases.due_days).map_err(PassError::from)?;
     tx.close_cases(l.id, "evidence", now).await?;
+    tx.close_incident(&format!("double:{}", l.id), now).await?;
     if tx.reopen_case(l, "failed", due_on).await? {
         return Ok(());
     }

@@ -198,7 +198,7 @@ pub async fn cancel(
                 return file_moved(&order);
             }
         }
-        books::give_back(&mut tx, &order, OrderState::Cancelled, &by.login, reason, now).await?;
+        books::give_back(gateway, &mut tx, &order, OrderState::Cancelled, &by.login, reason, now).await?;
     }
     tx.audit(&by.login, "refund.cancel", number, reason, now).await?;
     tx.commit().await?;
@@ -243,7 +243,7 @@ async fn given_up(gateway: &Gateway, tx: &mut Tx, by: &Operator, proposal: &Prop
             tx.close_incident(&format!("{kind}:{id}"), now).await?;
         }
     }
-    books::give_back(tx, &order, OrderState::Cancelled, &by.login, &proposal.reason, now).await?;
+    books::give_back(gateway, tx, &order, OrderState::Cancelled, &by.login, &proposal.reason, now).await?;
     Ok(effect)
 }
 

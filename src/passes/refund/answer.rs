@@ -153,7 +153,7 @@ impl Word<'_> {
             self.answered(tx).await?;
         }
         let why = self.text();
-        books::give_back(tx, &self.order, OrderState::Refused, &self.gateway.holder, &why, self.now).await?;
+        books::give_back(self.gateway, tx, &self.order, OrderState::Refused, &self.gateway.holder, &why, self.now).await?;
         books::tell_refused(self.gateway, tx, &self.order, &why, self.now).await
     }
 

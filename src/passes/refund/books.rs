@@ -1,12 +1,16 @@
 //! An order's lines and money: approved, or given back to where they lay.
 
+use super::super::apply::Booking;
 use super::super::{Gateway, PassError};
-use crate::domain::instruction::Event;
+use crate::domain::instruction::{Event, step};
 use crate::domain::language::Words;
 use crate::domain::ledger::{AccountKind, EntryKind, Movement};
+use crate::domain::reason::{Reason, ReasonClass};
 use crate::domain::refund::{OrderState, Why};
 use crate::domain::time::Timestamp;
+use crate::store::admission::NewCase;
 use crate::store::desk::NewIncident;
+use crate::store::inbound::LineState;
 use crate::store::ledger::{EntryOf, Origin};
 use crate::store::refund::Order;
 use crate::store::sql::Tx;
@@ -35,11 +39,19 @@ pub(crate) async fn approve(tx: &mut Tx, order: &Order, by: &str, now: Timestamp
     Ok(tx.move_refund(order, OrderState::Approved, by, "", now).await?)
 }
 
-/// An approved order comes to nothing: its lines and money go back to where they lay, and may be proposed anew.
+/// An approved order comes to nothing: its lines and money go back to where they lay, and may be proposed anew. The order is held.
 ///
 /// # Errors
 /// An order that is not what its lines are; or the database refused.
-pub(crate) async fn give_back(tx: &mut Tx, order: &Order, to: OrderState, by: &str, why: &str, now: Timestamp) -> Result<(), PassError> {
+pub(crate) async fn give_back(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    order: &Order,
+    to: OrderState,
+    by: &str,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), PassError> {
     for event in order.why.way_back() {
         let moved = tx.move_refund_lines(order.id, *event, now).await?;
         if moved != order.lines {
@@ -56,7 +68,58 @@ pub(crate) async fn give_back(tx: &mut Tx, order: &Order, to: OrderState, by: &s
         amount: order.amount,
     };
     tx.post(now, &of(order), Origin::Ours, &movement).await?;
+    for instruction in tx.paid_on_the_way(order.id).await? {
+        paid_on_the_way(gateway, tx, instruction, now).await?;
+    }
     free(tx, order, to, by, why, now).await
+}
+
+/// The bank said of a line that it was paid while its money was on the way, where no word moves it. Now that word makes of it what it
+/// makes of any failure: a conflict, that holds its claim and goes into no order until two persons settle it.
+async fn paid_on_the_way(gateway: &Gateway, tx: &mut Tx, instruction: i64, now: Timestamp) -> Result<(), PassError> {
+    let Some(line) = tx.standing(instruction).await? else { return Ok(()) };
+    let Some(file) = line.file_out else { return Ok(()) };
+    let file = tx.file(file).await?;
+    let next = step(line.state, Event::BankPaid).map_err(|e| PassError::Broken(e.to_string()))?;
+    let words = "退款途中银行报成功 / the bank said that it was paid while its money was on the way back";
+    let (reason, class) = (Reason::ResultUnknown, Reason::ResultUnknown.class());
+    let booking = Booking { gateway, file: &file, file_in: None, statement: None, now };
+    let from = (line.state, ReasonClass::from_code(&line.class));
+    booking.move_money(tx, None, from, (next, Some(class)), line.amount, 1).await?;
+    let state = LineState {
+        instruction_id: line.id,
+        state: next,
+        amount: line.amount,
+        reason: reason.code(),
+        class: class.code(),
+        words,
+        at: None,
+    };
+    tx.set_state(&file, &state, now).await?;
+    tx.event("instruction", line.id, (Event::BankPaid.code(), line.state.code(), next.code()), &gateway.holder, words, now).await?;
+    let today = gateway.today(now);
+    let due_on = gateway.due_day(today, gateway.config.cases.due_days)?;
+    if tx.reopen_case(&line, "conflict", due_on).await? {
+        return Ok(());
+    }
+    let case = NewCase {
+        kind: "conflict",
+        payment_id: line.payment_id,
+        root_payment_id: line.root_payment_id,
+        instruction_id: Some(line.id),
+        part: 0,
+        batch: line.batch,
+        department: line.department,
+        bank: file.bank,
+        amount: line.amount,
+        reason: reason.code(),
+        class: class.code(),
+        detail: words.to_owned(),
+        owner: "operator",
+        business_date: today,
+        due_on,
+    };
+    Ok(tx.insert_cases(&[case], now).await?)
 }
 
 /// Ends an order whose lines have not moved: withdrawn before its approval.

@@ -7,7 +7,7 @@ use bankgate::domain::refund::Why;
 use bankgate::format::Profile;
 use bankgate::passes::operate::OperateError;
 use bankgate::passes::operate::file::FileWish;
-use bankgate::passes::operate::propose::{approve, withdraw};
+use bankgate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
 use bankgate::passes::operate::refund::{cancel, propose_receipt, sent_by_hand};
 use bankgate::passes::refund::{Ask, Proof, propose, seen};
 use bankgate::store::desk::Operator;
@@ -340,6 +340,36 @@ async fn a_refund_file_that_no_bank_saw_gives_the_days_name_back() {
         assert_eq!(w.texts(ORDER).await, ["TK-2019-0001 cancelled", "TK-2019-0002 cancelled", "TK-2019-0003 sent"]);
         let orders = take_orders(w);
         assert_eq!((orders.len(), orders[0].0.as_str()), (1, "TK_20190314.TXT"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i7_a_payment_that_was_paid_while_its_refund_was_out_is_settled_once_the_refund_comes_to_nothing() {
+    on_both(async |w| {
+        w.polls(SPLIT);
+        let slip = one_of_each(w, "refund-pipe-gbk", "quota").await;
+        let paid = w.balance("paid").await;
+        let [order] = ask(w, Why::Ineligible).await[..] else { panic!("one order") };
+        agree(w, "sun").await.unwrap();
+        w.settle().await;
+        let orders = take_orders(w);
+        w.poll(&slip, &[(1, Word::Paid)]);
+        w.settle().await;
+        assert_eq!((w.states("B").await[1].as_str(), w.incidents("double_payment_suspected").await), ("refunding", 1));
+        says(w, &orders[0].0, order, 10_011, "2001", "国库户名不符");
+        w.settle().await;
+        assert_eq!(w.texts(ORDER).await, ["TK-2019-0001 refused"]);
+        assert_eq!((w.states("B").await[1].as_str(), w.balance("suspense:unknown").await), ("conflict", 10_011));
+        assert_eq!(ask(w, Why::Ineligible).await, [0_i64; 0], "what the payee may have does not go to the treasury too");
+        let EndToEndId(instruction) = EndToEndId::parse(&slip.orders[1].reference).unwrap();
+        propose_resolve(&w.gateway, &person("qian"), instruction, Act::ResolvePaid, "行函[2019]9号：已入账", w.now).await.unwrap();
+        agree(w, "sun").await.unwrap();
+        assert_eq!((w.states("B").await[1].as_str(), lies(w).await), ("paid", [10_022, 0, 0, 0]));
+        assert_eq!((w.balance("suspense:unknown").await, w.balance("paid").await), (0, paid + 10_011));
+        assert_eq!(w.texts("select kind || ' ' || cast(amount_fen as text) from failure_case where state = 'open'").await, ["failed 10022"]);
+        assert_eq!(w.incidents("double_payment_suspected").await, 0);
+        w.books_hold().await;
     })
     .await;
 }
