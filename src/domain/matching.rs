@@ -42,7 +42,7 @@ pub enum MatchKind {
     CreditBack,
     /// All failures' money of one file, back in a lump.
     CreditBackFile,
-    /// What two persons said it is; or a debit that was none of ours, and its reversal.
+    /// What two persons said it is; or a debit that was none of ours, or a refund's, and the credit that took it back.
     Other,
 }
 
@@ -358,6 +358,7 @@ pub fn match_rest(lines: &[Line], books: &mut Books) -> Vec<Found> {
     let mut found: Vec<Option<Found>> = vec![None; lines.len()];
     // What a bank's file said comes back goes before what the statement is the first to say.
     take_named(lines, &names, books, &mut found, was_said);
+    reversal::pair_bounced(lines, &names, books, &mut found);
     take_named(lines, &names, books, &mut found, |line, name, _| line.side == Side::Debit && matches!(name, Named::Refund(_)));
     reversal::pair(lines, &names, books, &mut found);
     // A debit that nothing explains may be what its credit takes back: no return before somebody has looked.

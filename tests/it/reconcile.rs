@@ -133,6 +133,16 @@ fn lines_are_found_by_reference_then_file_then_amount() {
         ("a refund order of another amount", vec![debit(71, &id(90), "")], &["amount"]),
         ("a refund order twice", vec![debit(70, &id(90), ""), debit(70, &id(90), "")], &["refund 90 by reference", "duplicate_debit"]),
         ("a refund that comes back", vec![credit(70, &id(90), "")], &["returned"]),
+        (
+            "a refund that went and came back",
+            vec![debit(70, &id(90), ""), credit(70, &id(90), "")],
+            &["other 0 by reference", "other 0 by reference"],
+        ),
+        (
+            "a refund that went a second time",
+            vec![debit(70, &id(90), ""), credit(70, &id(90), ""), debit(70, &id(90), "")],
+            &["other 0 by reference", "other 0 by reference", "refund 90 by reference"],
+        ),
         ("funds", vec![credit(1000, "", "财政拨款")], &["funding 8 by amount"]),
         ("interest", vec![credit(12, "", "结息")], &["missing_here"]),
         ("a return by its reference", vec![credit(30, &id(11), "退汇")], &["return 11 by reference"]),

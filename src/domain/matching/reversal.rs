@@ -7,9 +7,23 @@ use crate::domain::exchange::Side;
 
 /// Pairs each such debit with the first credit behind it that names the same thing, over the same amount.
 pub(super) fn pair(lines: &[Line], names: &[Option<Named>], books: &Books, found: &mut [Option<Found>]) {
+    pair_those(lines, names, found, |line, name| is_second(line, Some(name), books));
+}
+
+/// The same of the debit of a refund that bounced (退回): it proves no order, and one that was given up asks for none. Where something
+/// else proved the order, or its debit did before, the credit stays a question.
+pub(super) fn pair_bounced(lines: &[Line], names: &[Option<Named>], books: &Books, found: &mut [Option<Found>]) {
+    pair_those(lines, names, found, |_, name| match name {
+        Named::Refund(id) => books.refunds.get(id).is_some_and(|order| !order.is_out || (order.is_proven_here && !order.is_seen)),
+        Named::Item(_) | Named::File(_) => false,
+    });
+}
+
+fn pair_those(lines: &[Line], names: &[Option<Named>], found: &mut [Option<Found>], is_meant: impl Fn(&Line, &Named) -> bool) {
     let is_open = |found: &[Option<Found>], at: usize| matches!(found.get(at), Some(None));
     for (debit, (line, name)) in lines.iter().zip(names).enumerate() {
-        if line.side != Side::Debit || name.is_none() || !is_open(found, debit) || !is_second(line, name.as_ref(), books) {
+        let Some(named) = name.as_ref().filter(|_| line.side == Side::Debit && is_open(found, debit)) else { continue };
+        if !is_meant(line, named) {
             continue;
         }
         let takes_back = |(at, (other, its)): &(usize, (&Line, &Option<Named>))| {

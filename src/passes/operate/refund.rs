@@ -182,7 +182,7 @@ pub async fn cancel(
     }
     let mut tx = gateway.store.begin().await?;
     let order = held_with_its_file(&mut tx, number, now).await?;
-    in_state(&order, &[OrderState::Proposed, OrderState::Approved, OrderState::Sent, OrderState::Accepted])?;
+    in_state(&order, &[OrderState::Proposed, OrderState::Approved, OrderState::Sent, OrderState::Accepted, OrderState::Executed])?;
     if order.state == OrderState::Proposed {
         if let Some(proposal) = order.proposal {
             tx.withdraw_proposal(proposal).await?;
@@ -221,7 +221,7 @@ async fn receipted(gateway: &Gateway, tx: &mut Tx, proposal: &Proposal, now: Tim
 
 async fn given_up(gateway: &Gateway, tx: &mut Tx, by: &Operator, proposal: &Proposal, now: Timestamp) -> Result<String, OperateError> {
     let order = held_with_its_file(tx, &proposal.subject, now).await?;
-    in_state(&order, &[OrderState::Approved, OrderState::Sent, OrderState::Accepted])?;
+    in_state(&order, &[OrderState::Approved, OrderState::Sent, OrderState::Accepted, OrderState::Executed])?;
     let effect = cancel_effect(&order, &proposal.reason);
     if effect != proposal.effect || !proposal.is_of(&effect) {
         return changed(&order, proposal.id);
@@ -234,15 +234,19 @@ async fn given_up(gateway: &Gateway, tx: &mut Tx, by: &Operator, proposal: &Prop
                 format!("file {} is being published: try again shortly", file.name),
             );
         }
-        let why = format!("given up by {} and {}: {}", proposal.proposed_by, by.login, proposal.reason);
-        if !tx.move_file(&file, FileOutState::Refused, &why, &by.login, now).await? {
-            return file_moved(&order);
+        // What the bank said that it had done was answered, and stays so.
+        if file.state != FileOutState::Answered {
+            let why = format!("given up by {} and {}: {}", proposal.proposed_by, by.login, proposal.reason);
+            if !tx.move_file(&file, FileOutState::Refused, &why, &by.login, now).await? {
+                return file_moved(&order);
+            }
+            give_path_back(gateway, tx, &file, now).await?;
         }
-        give_path_back(gateway, tx, &file, now).await?;
         for kind in ["held", "doubt", "presumed", "overdue", "ack_overdue"] {
             tx.close_incident(&format!("{kind}:{id}"), now).await?;
         }
     }
+    tx.close_incident(&format!("refund_conflict:{}", order.number), now).await?;
     books::give_back(gateway, tx, &order, OrderState::Cancelled, &by.login, &proposal.reason, now).await?;
     Ok(effect)
 }
@@ -281,8 +285,9 @@ fn receipt_effect(order: &Order, receipt: &str) -> String {
 }
 
 fn cancel_effect(order: &Order, reason: &str) -> String {
+    let sure = if order.state == OrderState::Executed { "what it did came back to the account" } else { "the bank will not do it" };
     format!(
-        "refund {} ({}, {} lines, {} yuan) is given up, its money lies where it lay; make sure that the bank will not do it: {reason}",
+        "refund {} ({}, {} lines, {} yuan) is given up, its money lies where it lay; make sure that {sure}: {reason}",
         order.number,
         order.state.code(),
         order.lines,

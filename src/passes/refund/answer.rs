@@ -1,6 +1,6 @@
 //! What a bank says of an order (退款回执): taken in, done, refused. It binds by our reference, like the answer to a payment. An
-//! order that is done is proven where a receipt is the proof; one that is refused gives its money back. What contradicts an
-//! end that is on the books changes nothing: a person is told.
+//! order that is done is proven where a receipt is the proof; one that is refused, or came back before it was proven, gives its
+//! money back. What contradicts an end that is on the books changes nothing: a person is told.
 
 use super::super::{Gateway, PassError};
 use super::{Proof, books, seen};
@@ -138,6 +138,11 @@ impl Word<'_> {
     async fn not_done(&self, tx: &mut Tx, end: FileOutState) -> Result<(), PassError> {
         match self.order.state {
             OrderState::Sent | OrderState::Accepted => {}
+            // Done, and sent back since: the last word explains the first.
+            OrderState::Executed if self.answer.outcome == Outcome::Returned && !self.is_doubtful() => {
+                self.move_lines(tx, Event::BankReturned).await?;
+                return self.give_back(tx).await;
+            }
             OrderState::Refused => return Ok(()),
             OrderState::Proposed | OrderState::Approved | OrderState::Executed | OrderState::Refunded | OrderState::Cancelled => {
                 return self.contradicts(tx).await;
@@ -152,6 +157,10 @@ impl Word<'_> {
         } else {
             self.answered(tx).await?;
         }
+        self.give_back(tx).await
+    }
+
+    async fn give_back(&self, tx: &mut Tx) -> Result<(), PassError> {
         let why = self.text();
         books::give_back(self.gateway, tx, &self.order, OrderState::Refused, &self.gateway.holder, &why, self.now).await?;
         books::tell_refused(self.gateway, tx, &self.order, &why, self.now).await
@@ -205,8 +214,13 @@ impl Word<'_> {
     async fn tell(&self, tx: &mut Tx, key: &str, kind: &str, what: Words) -> Result<(), PassError> {
         let number = &self.order.number;
         let next_step = Words::new(
-            format!("请与银行核对，切勿另行退款；查看：bankgate refund show {number}"),
-            format!("ask the bank, and send no other refund meanwhile; look: bankgate refund show {number}"),
+            format!(
+                "请与银行核对，切勿另行退款；查看：bankgate refund show {number}；确认未办或已退回本账户的，由两人作废：bankgate refund cancel {number}"
+            ),
+            format!(
+                "ask the bank, and send no other refund meanwhile; look: bankgate refund show {number}; what was certainly not done, or came back to \
+                 the account, two persons give up: bankgate refund cancel {number}"
+            ),
         );
         let (what, next_step) = (self.gateway.say(what), self.gateway.say(next_step));
         let bank = &self.order.purse.bank;
