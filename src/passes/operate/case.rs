@@ -354,7 +354,9 @@ impl Plan {
         }
         let (id, kind, state) = (self.case.id, &self.case.kind, self.line.as_ref().map_or("", |l| l.state.code()));
         OperateError::refused(
-            format!("案件{id}（{kind}，支付现为{state}）不能认定为已入账：只有疑似重复支付、且同一款项没有别的发放或退款在办的才可以；请先了结那一笔"),
+            format!(
+                "案件{id}（{kind}，支付现为{state}）不能认定为已入账：只有疑似重复支付、且同一款项没有别的发放或退款在办的才可以；请先了结那一笔"
+            ),
             format!(
                 "case {id} ({kind}, its payment is {state}) cannot be said to be paid: only a suspected double payment that nothing else pays or refunds by now; \
                  settle that first"
