@@ -61,6 +61,26 @@ impl Stopwatch {
     }
 }
 
+/// How long ago the `now` of a pass was, by the clock that it goes by.
+#[derive(Clone, Copy, Debug)]
+pub enum Since {
+    /// The machine's clock goes on while the pass works.
+    Real(Stopwatch),
+    /// A stepped clock stands still while anybody works.
+    Still,
+}
+
+impl Since {
+    /// That instant, as late as it is by now.
+    #[must_use]
+    pub fn from(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Real(watch) => now.plus_millis(i64::try_from(watch.elapsed().as_millis()).unwrap_or(i64::MAX)),
+            Self::Still => now,
+        }
+    }
+}
+
 impl Clock {
     /// A stepped clock that shows this instant and has no participants yet.
     #[must_use]
@@ -95,6 +115,15 @@ impl Participant {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What tells how long ago now was, once it is over.
+    #[must_use]
+    pub fn since(&self) -> Since {
+        match self.clock {
+            Clock::System => Since::Real(Stopwatch::start()),
+            Clock::Stepped(_) => Since::Still,
+        }
     }
 
     /// Waits until the clock shows this instant or a later one. Dropping the future ends the wait.

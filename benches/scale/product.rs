@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use bankgate::clock::Stopwatch;
+use bankgate::clock::{Since, Stopwatch};
 use bankgate::config::Config;
 use bankgate::daemon::assemble::assemble;
 use bankgate::domain::file::FileOutState;
@@ -96,7 +96,7 @@ async fn publish_all(gateway: &Gateway, now: Timestamp) -> Result<Done, PassErro
     let clock = gateway.store.database_time(&mut tx).await?;
     let lease = tx.take_lease(BANK, &gateway.holder, 3_600_000, clock).await?.expect("nobody else is here");
     tx.commit().await?;
-    publish::publish(gateway, BANK, &lease, now, Stopwatch::start()).await
+    publish::publish(gateway, BANK, &lease, now, Since::Still).await
 }
 
 /// The passes of an idle desk.

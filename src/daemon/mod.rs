@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Clock, Participant, Stopwatch};
+use crate::clock::{Clock, Participant, Since, Stopwatch};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::passes::{
@@ -182,11 +182,12 @@ async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
 /// # Errors
 /// The first pass that failed. A bank's trouble keeps neither the other banks nor the desk; a failure at the desk keeps those behind it.
 pub async fn round(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
+    let since = Since::Real(Stopwatch::start());
     let mut done = admit::admit(gateway, now).await?;
     let mut trouble = None;
     for bank in gateway.edges.keys() {
         let pass = edge_name(bank);
-        match edge_round(gateway, bank, true, now).await {
+        match edge_round(gateway, bank, true, (now, since)).await {
             Ok(more) => {
                 over(gateway, &[&pass], now).await;
                 done += more;
@@ -434,14 +435,14 @@ struct EdgeTask {
 impl EdgeTask {
     async fn run(mut self) {
         loop {
-            let now = self.clock.now();
+            let (now, since) = (self.clock.now(), self.clock.since());
             let rescan = millis(self.gateway.config.time.rescan);
             let hints = self.wake.looks.load(Ordering::Relaxed);
             let looks = std::mem::replace(&mut self.hints, hints) != hints || self.collected.is_none_or(|at| at.plus_millis(rescan) <= now);
             if looks {
                 self.collected = Some(now);
             }
-            let ended = edge_round(&self.gateway, &self.bank, looks, now).await;
+            let ended = edge_round(&self.gateway, &self.bank, looks, (now, since)).await;
             if matches!(&ended, Ok(done) if done.unsettled > 0) {
                 // Seen once, to be seen again: with the next tick, not at the next rescan.
                 self.collected = None;
@@ -464,8 +465,7 @@ impl EdgeTask {
 ///
 /// # Errors
 /// The database, or a disk of ours. The bank's own trouble is none: it is remembered, and told.
-pub async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, now: Timestamp) -> Result<Done, PassError> {
-    let since = Stopwatch::start();
+pub async fn edge_round(gateway: &Gateway, bank: &str, looks: bool, (now, since): (Timestamp, Since)) -> Result<Done, PassError> {
     // Most rounds find nothing: they take no lease and write nothing.
     if !looks && !gateway.store.read().await?.edge_has_work(bank, gateway.today(now)).await? {
         return Ok(Done::default());
@@ -595,7 +595,7 @@ async fn at_the_bank(
     (bank, mode): (&str, &str),
     lease: &Lease,
     looks: bool,
-    (now, since): (Timestamp, Stopwatch),
+    (now, since): (Timestamp, Since),
 ) -> Result<Visit, PassError> {
     let sent = match mode {
         "live" => send(gateway, bank, lease, (now, since)).await,
@@ -619,7 +619,7 @@ async fn at_the_bank(
     Ok(Visit { done, trouble })
 }
 
-async fn send(gateway: &Gateway, bank: &str, lease: &Lease, (now, since): (Timestamp, Stopwatch)) -> Result<Done, PassError> {
+async fn send(gateway: &Gateway, bank: &str, lease: &Lease, (now, since): (Timestamp, Since)) -> Result<Done, PassError> {
     let mut done = publish::publish(gateway, bank, lease, now, since).await?;
     done += enquire::send(gateway, bank, lease, now).await?;
     done += sweep::sweep(gateway, bank, lease, now).await?;

@@ -12,7 +12,7 @@ use super::plan::is_stale;
 use super::seal::{pinned, spooled, unspool};
 use super::withdraw::withdraw;
 use super::{Done, Edge, Gateway, PassError, join};
-use crate::clock::Stopwatch;
+use crate::clock::Since;
 use crate::domain::file::{Evidence, FileOutState};
 use crate::domain::instruction::{Event, step};
 use crate::domain::language::Words;
@@ -34,7 +34,7 @@ const DUE_HOUR: u32 = 18;
 ///
 /// # Errors
 /// The database, the mailbox, or the spool's disk; the next run goes on where this one stopped.
-pub async fn publish(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestamp, since: Stopwatch) -> Result<Done, PassError> {
+pub async fn publish(gateway: &Gateway, bank: &str, lease: &Lease, now: Timestamp, since: Since) -> Result<Done, PassError> {
     let mut done = withdraw(gateway, bank, lease, now).await?;
     let states = [FileOutState::Publishing, FileOutState::Uploading, FileOutState::Sealed];
     let files = gateway.store.read().await?.files_in(bank, &states).await?;
@@ -139,7 +139,7 @@ struct Run<'a> {
     /// The database that was found to remember.
     trusted: Trusted,
     now: Timestamp,
-    since: Stopwatch,
+    since: Since,
 }
 
 /// The names that one attempt uses, under the bank's inbox.
@@ -263,8 +263,7 @@ impl Run<'_> {
     /// gives it up, but for a second copy of what is out: the bank would refuse that by its date, and a person is told. `None`: in time.
     async fn too_late(&self, file: &FileOut) -> Result<Option<Done>, PassError> {
         let agreement = self.gateway.store.read().await?.agreement(&file.agreement).await?;
-        let elapsed = i64::try_from(self.since.elapsed().as_millis()).unwrap_or(i64::MAX);
-        if !is_stale(self.gateway, &agreement, file.business_date, self.now.plus_millis(elapsed))? {
+        if !is_stale(self.gateway, &agreement, file.business_date, self.since.from(self.now))? {
             return Ok(None);
         }
         if file.copies > 0 {

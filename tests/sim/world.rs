@@ -11,6 +11,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
+use bankgate::clock::Since;
 use bankgate::daemon::{DeskPass, edge_round, told};
 use bankgate::domain::time::Timestamp;
 use bankgate::passes::{Gateway, deliver};
@@ -514,7 +515,7 @@ impl World {
         let run: Run = match work {
             Work::Edge(bank, looks) => Box::pin(async move {
                 let bank = BANKS[bank].0;
-                let ended = edge_round(&gateway, bank, looks, now).await;
+                let ended = edge_round(&gateway, bank, looks, (now, Since::Still)).await;
                 let again = ended.as_ref().ok().map(|done| done.unsettled);
                 let changed = told(&gateway, [(format!("edge:{bank}").as_str(), ended)], now).await;
                 again.map(|again| changed + again)

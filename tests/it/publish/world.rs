@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bankgate::args;
-use bankgate::clock::Stopwatch;
+use bankgate::clock::Since;
 use bankgate::config::Config;
 use bankgate::domain::time::Timestamp;
 use bankgate::format::Profile;
@@ -271,7 +271,7 @@ impl World {
     pub async fn run_under(&self, node: &Gateway, lease: &Lease) -> Result<Done, PassError> {
         plan::plan(node, &lease.bank, self.now).await?;
         seal::seal(node, &lease.bank, self.now).await?;
-        publish::publish(node, &lease.bank, lease, self.now, Stopwatch::start()).await
+        publish::publish(node, &lease.bank, lease, self.now, Since::Still).await
     }
 
     /// Puts what waits into sealed files.

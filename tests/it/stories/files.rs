@@ -1,5 +1,6 @@
 //! Files of banks that come torn, twice, changed, half, poisoned, or not at all.
 
+use bankgate::clock::Since;
 use bankgate::daemon::edge_round;
 
 use super::bank::{LOST, Slip, Word, flag, gbk, result, ungbk};
@@ -288,19 +289,19 @@ fn fails(w: &World, bank: &str, folder: &str, file: &str) {
 async fn i12_an_outbox_that_is_not_there_is_told() {
     on_both(async |w| {
         let slip = sent(w, CLEARING, 0..3).await;
-        edge_round(&w.gateway, CLEARING, true, w.now).await.unwrap();
+        edge_round(&w.gateway, CLEARING, true, (w.now, Since::Still)).await.unwrap();
         assert_eq!(w.incidents("edge_trouble").await, 0, "nothing was put out yet");
         let [outbox, moved] = ["outbox", "elsewhere"].map(|name| w.mailbox(CLEARING).join(name));
         std::fs::rename(&outbox, &moved).unwrap();
         w.now = w.now.plus_minutes(2);
-        edge_round(&w.gateway, CLEARING, true, w.now).await.unwrap();
+        edge_round(&w.gateway, CLEARING, true, (w.now, Since::Still)).await.unwrap();
         let told = w.texts("select what from incident where kind = 'edge_trouble' and state = 'open'").await;
         assert!(matches!(&told[..], [what] if what.ends_with("no such file or directory: outbox")), "{told:?}");
         std::fs::rename(&moved, &outbox).unwrap();
         w.answer(&slip, &[Word::Paid; 3]);
         for _ in 0..2 {
             w.now = w.now.plus_minutes(2);
-            edge_round(&w.gateway, CLEARING, true, w.now).await.unwrap();
+            edge_round(&w.gateway, CLEARING, true, (w.now, Since::Still)).await.unwrap();
         }
         w.apply().await;
         assert_eq!((w.states("B2-0").await, w.incidents("edge_trouble").await), (vec!["paid".to_owned(); 3], 0));
@@ -340,7 +341,7 @@ async fn i12_what_the_server_fails_to_read_keeps_nothing_from_going_out_and_is_t
         fails(w, SPLIT, "statement", &path);
         for told in [0, 0, 1, 1] {
             w.now = w.now.plus_minutes(2);
-            edge_round(&w.gateway, SPLIT, true, w.now).await.unwrap();
+            edge_round(&w.gateway, SPLIT, true, (w.now, Since::Still)).await.unwrap();
             assert_eq!(w.incidents("edge_trouble").await, told);
         }
         w.apply().await;
@@ -348,7 +349,7 @@ async fn i12_what_the_server_fails_to_read_keeps_nothing_from_going_out_and_is_t
         // The next list goes out in the very round that plans it, and that looks at nothing.
         w.release(&draft("C", SPLIT, 6..9)).await;
         w.admit().await;
-        edge_round(&w.gateway, SPLIT, false, w.now).await.unwrap();
+        edge_round(&w.gateway, SPLIT, false, (w.now, Since::Still)).await.unwrap();
         assert_eq!((w.take(SPLIT).len(), w.incidents("edge_trouble").await), (1, 1));
         // The bank mends it.
         let outbox = w.mailbox(SPLIT).join("outbox");
@@ -357,7 +358,7 @@ async fn i12_what_the_server_fails_to_read_keeps_nothing_from_going_out_and_is_t
         w.put(SPLIT, &path, &bytes);
         for _ in 0..2 {
             w.now = w.now.plus_minutes(2);
-            edge_round(&w.gateway, SPLIT, true, w.now).await.unwrap();
+            edge_round(&w.gateway, SPLIT, true, (w.now, Since::Still)).await.unwrap();
         }
         w.apply().await;
         assert_eq!((w.states("A").await, w.incidents("edge_trouble").await), (vec!["paid".to_owned(); 3], 0));

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use bankgate::clock::Since;
 use bankgate::daemon::{DeskPass, edge_round};
 
 use super::bank::Word;
@@ -72,7 +73,7 @@ async fn rounds(w: &mut World) {
             pass.run(&w.gateway, w.now).await.unwrap();
         }
         for (bank, _) in BANKS {
-            edge_round(&w.gateway, bank, true, w.now).await.unwrap();
+            edge_round(&w.gateway, bank, true, (w.now, Since::Still)).await.unwrap();
         }
     }
 }
@@ -115,7 +116,7 @@ async fn quiet_round(w: &World) -> BTreeMap<String, Read> {
     }
     for (bank, _) in BANKS {
         let node = w.started_again().await;
-        edge_round(&node.gateway, bank, true, node.now).await.unwrap();
+        edge_round(&node.gateway, bank, true, (node.now, Since::Still)).await.unwrap();
         found.insert(format!("edge of {bank}"), difference(node, &mut before).await);
     }
     found

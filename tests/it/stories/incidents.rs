@@ -1,6 +1,6 @@
 //! Faults that hit real systems of this kind, told as stories: each function begins with the number of its row in tests/README.md.
 
-use bankgate::clock::Stopwatch;
+use bankgate::clock::{Since, Stopwatch};
 use bankgate::daemon;
 use bankgate::passes::{apply, collect, plan, publish, seal, stage};
 
@@ -41,7 +41,7 @@ async fn o2_a_timer_that_fires_twice_and_a_clock_that_goes_back_make_no_second_f
                 let (a, b) = tokio::join!(seal::seal(&w.gateway, SPLIT, w.now), seal::seal(&other.gateway, SPLIT, w.now));
                 assert_eq!(a.unwrap().changed + b.unwrap().changed, 0, "{day}");
                 let lease = w.lease(SPLIT).await;
-                assert_eq!(publish::publish(&w.gateway, SPLIT, &lease, w.now, Stopwatch::start()).await.unwrap().changed, 0, "{day}");
+                assert_eq!(publish::publish(&w.gateway, SPLIT, &lease, w.now, Since::Still).await.unwrap().changed, 0, "{day}");
                 w.admit().await;
             }
             assert_eq!((out(w, SPLIT), w.int("select count(*) from file_out").await), (first.clone(), 1), "{day}");
@@ -303,7 +303,7 @@ async fn o4_what_a_bank_sees_stands_in_the_journal_before() {
         w.plan(SPLIT).await;
         w.seal(SPLIT).await;
         let lease = w.lease(SPLIT).await;
-        let mut publishing = Box::pin(async { publish::publish(&w.gateway, SPLIT, &lease, w.now, Stopwatch::start()).await.unwrap() });
+        let mut publishing = Box::pin(async { publish::publish(&w.gateway, SPLIT, &lease, w.now, Since::Still).await.unwrap() });
         let is_whole = dies_after(turns, &mut publishing).await;
         drop(publishing);
         let journal = std::fs::read_to_string(w.gateway.config.node.state_dir.join("published.log")).unwrap_or_default();

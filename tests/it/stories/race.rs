@@ -1,6 +1,6 @@
 //! Two nodes at the same rows at the same moment.
 
-use bankgate::clock::Stopwatch;
+use bankgate::clock::{Since, Stopwatch};
 use bankgate::domain::exchange::StatementHead;
 use bankgate::domain::ids::EndToEndId;
 use bankgate::domain::masked::Account;
@@ -53,7 +53,7 @@ async fn i6_q4_a_late_success_and_the_plan_of_its_retry_never_both_win() {
             let planning = tokio::spawn(async move {
                 let planned = plan::plan(&one.gateway, SPLIT, now).await;
                 let sealed = seal::seal(&one.gateway, SPLIT, now).await;
-                let out = publish::publish(&one.gateway, SPLIT, &lease, now, Stopwatch::start()).await;
+                let out = publish::publish(&one.gateway, SPLIT, &lease, now, Since::Still).await;
                 [planned, sealed, out]
             });
             let applying = tokio::spawn(async move {
@@ -348,7 +348,8 @@ async fn t2_a_round_that_is_slow_sends_nothing_behind_the_cutoff() {
     let mut other = w.gateway.store.begin().await.unwrap();
     other.lock_file(the_file(&w).await, w.now).await.unwrap();
     let (node, now) = (w.another_node(), w.now);
-    let publishing = tokio::spawn(async move { publish::publish(&node.gateway, SPLIT, &lease, now, Stopwatch::start()).await });
+    let publishing =
+        tokio::spawn(async move { publish::publish(&node.gateway, SPLIT, &lease, now, Since::Real(Stopwatch::start())).await });
     until_backends(&w, "wait_event_type = 'Lock'").await;
     w.rows("select cast(pg_sleep(3.1) as text)").await;
     other.commit().await.unwrap();
