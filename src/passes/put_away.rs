@@ -1,11 +1,11 @@
 //! What was dealt with is moved away at the bank (归档), and what was moved is looked at where it lies: the bank may have put another file in
 //! its place a moment before. That one is collected from there, and never moved back: a name that the bank gives may be taken again.
-//! What can be seen to be another file is not moved at all: the bank may still be writing it.
+//! What can be seen to be another file is not moved at all: the bank may still be writing it. Nor is the other half of its answer.
 //!
 //! A server may do hours later what it was asked for, with what stands in the place by then. So a move is written down before it is
 //! asked for, each goes to a name of its own, and where its end is not known that name is looked at until it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::collect::{Run, Sight, recognised, replaced, sets};
@@ -43,21 +43,50 @@ async fn move_away(gateway: &Gateway, (edge, bank): (&Edge, &str), mailbox: &mut
     let mut tx = gateway.store.read().await?;
     let (files, moves) = (tx.files_unmoved(bank).await?, tx.moves(bank).await?);
     drop(tx);
+    let mut by_set: BTreeMap<i64, Vec<FileIn>> = BTreeMap::new();
     for file in files {
         if edge.done.is_empty() {
             stays(gateway, &file, None).await?;
-            continue;
+        } else {
+            by_set.entry(file.answer_set).or_default().push(file);
         }
+    }
+    for set in by_set.into_values() {
+        done += move_set(gateway, edge, mailbox, (set, &moves), now).await?;
+    }
+    Ok(done)
+}
+
+/// Files of one answer are looked at before any of them is moved: where the bank has replaced one, it is read beside the others.
+async fn move_set(
+    gateway: &Gateway,
+    edge: &Edge,
+    mailbox: &mut Mailbox,
+    (set, moves): (Vec<FileIn>, &[Move]),
+    now: Timestamp,
+) -> Result<Done, PassError> {
+    let mut done = Done::default();
+    let mut seen = Vec::with_capacity(set.len());
+    for file in set {
+        let stands = mailbox.stat(&join(&edge.outbox, &file.path())).await?;
+        let read = match &stands {
+            Some(stands) => read_as(gateway, &file, stands).await?,
+            None => None,
+        };
+        seen.push((file, stands.is_some(), read));
+    }
+    let has_unread = seen.iter().any(|(_, stands, read)| *stands && read.is_none());
+    for (file, stands, read) in &seen {
         let latest = moves.iter().rfind(|m| m.file_in == file.id);
-        let m = next_move(edge, &file, latest, now);
-        if let Some(stands) = mailbox.stat(&join(&edge.outbox, &file.path())).await? {
-            let waits = latest.is_some_and(|m| now < next_move_at(m.begun_at, m.attempt));
-            match read_as(gateway, &file, &stands).await? {
+        let m = next_move(edge, file, latest, now);
+        if *stands {
+            let waits = latest.is_some_and(|m| now < next_move_at(m.begun_at, m.attempt)) || (has_unread && !is_flag(gateway, file));
+            match *read {
                 Some(read) if read == file.id => {
-                    done += if waits { Done::default() } else { ask(gateway, edge, mailbox, (&file, &m)).await? };
+                    done += if waits { Done::default() } else { ask(gateway, edge, mailbox, (file, &m)).await? };
                 }
                 // The bank replaced it, and that was read: it is moved once that is dealt with.
-                Some(_) => stays(gateway, &file, None).await?,
+                Some(_) => stays(gateway, file, None).await?,
                 // Nobody has read what stands there, and half of it may be written: it is taken from there once it has settled.
                 None => {}
             }
@@ -65,10 +94,15 @@ async fn move_away(gateway: &Gateway, (edge, bank): (&Edge, &str), mailbox: &mut
             // A database that was restored does not know what it moved, nor that it looked.
             done += if begin(gateway, &m).await? { conclude(gateway, mailbox, &m, now).await? } else { Done::default() };
         } else {
-            stays(gateway, &file, None).await?;
+            stays(gateway, file, None).await?;
         }
     }
     Ok(done)
+}
+
+/// Whether a file only says that another is whole. It stays for nobody: what the bank puts in that one's place has a flag of its own.
+fn is_flag(gateway: &Gateway, file: &FileIn) -> bool {
+    gateway.profile(&file.profile).is_ok_and(|p| p.roles(file.kind).iter().any(|r| r.is_flag && r.role == file.role))
 }
 
 /// As which file what stands in a file's place was read; as none where it does not look as it did then.

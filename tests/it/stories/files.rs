@@ -12,7 +12,7 @@ fn spoil(slip: &Slip, words: &[Word], how: impl Fn(String) -> String) -> (String
     (path, gbk(&how(ungbk(&bytes))))
 }
 
-async fn sent(w: &mut World, bank: &'static str, people: std::ops::Range<usize>) -> Slip {
+pub async fn sent(w: &mut World, bank: &'static str, people: std::ops::Range<usize>) -> Slip {
     w.release(&draft(&format!("{bank}-{}", people.start), bank, people)).await;
     w.settle().await;
     w.take_one(bank)

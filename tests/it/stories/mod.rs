@@ -8,6 +8,7 @@ mod absent;
 mod acts;
 mod again;
 mod answers;
+mod away;
 pub mod cases;
 pub mod close;
 mod doctor;
