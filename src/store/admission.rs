@@ -423,34 +423,6 @@ impl Tx {
         Ok(is_set)
     }
 
-    /// Batches that went back and are here again now that this one passes: itself, and those of its project and period that name a
-    /// person whom it names and of whose people none is left out by what has passed since.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn came_back_as(&mut self, batch: &str) -> Result<Vec<String>, StoreError> {
-        let sql = "select substr(i.key, 10) from incident i join batch o on o.number = substr(i.key, 10) join admission a on a.batch = o.number and a.state = 'returned' \
-                   join batch b on b.number = $1 and b.department = o.department and b.project = o.project and b.period = o.period and b.kind = o.kind \
-                   where i.kind = 'batch_returned' and i.state = 'open' and o.number <> $1 order by 1";
-        let returned = self.rows(sql, args![batch]).await?.iter().map(|r| r.string(0)).collect::<Result<Vec<_>, _>>()?;
-        // One by one, and mostly none: lists are long, and a plan may as well begin with comparing all their people.
-        let names_one = "select 1 from payment p join payment q on q.batch = $1 and upper(q.entitled_id) = upper(p.entitled_id) and q.entitled_name = p.entitled_name \
-                         where p.batch = $2 limit 1";
-        // Whoever else it named waits still. Each is looked up by himself, for the same reason; a reissue's row by what it pays again.
-        let lacks_one = "select 1 from payment p join batch o on o.number = p.batch join admission r on r.batch = p.batch where p.batch = $1 \
-                         and (select count(*) from payment q join batch b on b.number = q.batch join admission a on a.batch = q.batch \
-                         where upper(q.entitled_id) = upper(p.entitled_id) and (p.entitled_id <> '' or (q.entitled_name = p.entitled_name \
-                         and q.mandate_no = p.mandate_no)) and q.reissue_of = p.reissue_of and b.department = o.department and b.project = o.project \
-                         and b.period = o.period and b.kind = o.kind and a.state = 'admitted' and a.decided_at >= r.decided_at) = 0 limit 1";
-        let mut found = vec![batch.to_owned()];
-        for other in returned {
-            if self.opt(names_one, args![batch, &other]).await?.is_some() && self.opt(lacks_one, args![&other]).await?.is_none() {
-                found.push(other);
-            }
-        }
-        Ok(found)
-    }
-
     /// Whether a batch has passed the gate.
     ///
     /// # Errors

@@ -68,6 +68,8 @@ pub mod refund;
 pub mod remainders;
 /// What the letters say.
 pub mod reports;
+/// Lists that went back whole.
+pub mod returned;
 /// What was sent back.
 pub mod returns;
 /// Statements of the same days that differ.

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bankgate::daemon;
+use bankgate::domain::masked::IdNumber;
+use bankgate::passes::admit;
 use chrono::NaiveDate;
 
 use super::bank::{BUSY, LOST, Slip, Word};
 use super::close::DEAD;
 use super::history::{BY_ROWS, VACUUM};
 use super::reconcile::{Entry, debit};
-use super::world::{CLEARING, World, at, draft};
+use super::world::{CLEARING, SPLIT, World, at, draft};
 use crate::harness::postgres::Postgres;
 
 /// Paid on, answered on, paid again on, closed on.
@@ -178,4 +180,49 @@ async fn a_working_day_reads_what_is_due_and_no_more_after_ten_months() {
         .map(|(name, n, before)| format!("{name}: {n} rows after ten months, {before} after five"))
         .collect();
     assert!(grown.is_empty(), "\n{}", grown.join("\n"));
+}
+
+/// No index tells people without an identity number from one another: those of a list that went back are looked for in the lists that
+/// passed since, and not among all who ever had none.
+#[tokio::test]
+async fn who_has_no_number_is_not_looked_for_among_all_who_have_none() {
+    let mut world = World::on_postgres().await;
+    let name = world.url.split('?').next().unwrap().rsplit_once('/').unwrap().1.to_owned();
+    for setting in BY_ROWS {
+        Postgres::shared().psql(&world.url, &format!("alter database {name} set {setting}"));
+    }
+    world
+        .sql(
+            "insert into batch (number, kind, department, project, period, pay_on, declared_count, declared_fen, created_at) \
+             values ('H', 'first', 'D1', '1', '2018-03', '2018-03-14', 0, 0, 0)",
+        )
+        .await;
+    let before = "insert into payment (batch, seq, entitled_name, entitled_id, mandate_no, amount_fen) \
+                  select 'H', n, '某人', case when n % 2 = 0 then '' else 'X' || n end, 'M', 1 from generate_series(1, 10000) n";
+    world.sql(before).await;
+    let list = |number: &str, people: Range<usize>| {
+        let mut list = draft(number, SPLIT, people);
+        for row in &mut list.rows {
+            (row.entitled_id, row.mandate_no) = (IdNumber::new(""), format!("M-{}", row.seq));
+            "proxy".clone_into(&mut row.payee_role);
+        }
+        list.seal();
+        list
+    };
+    let mut wrong = list("A", 0..20);
+    wrong.digest = "another".to_owned();
+    world.release(&wrong).await;
+    admit::admit(&world.gateway, world.now).await.unwrap();
+    world.now = world.now.plus_minutes(2);
+    world.release(&list("A-1", 0..10)).await;
+    admit::admit(&world.gateway, world.now).await.unwrap();
+    assert_eq!(world.incidents("batch_returned").await, 1, "half of them wait still");
+    world.release(&list("A-2", 0..20)).await;
+    let pass = async |w: &mut World| {
+        admit::admit(&w.gateway, w.now).await.unwrap();
+    };
+    let read = world.read_by(pass).await;
+    assert_eq!(world.incidents("batch_returned").await, 0);
+    let rows: i64 = read.iter().filter(|(name, _)| name.starts_with("payment")).map(|(_, n)| n).sum();
+    assert!(rows < 5000, "{rows} rows: {read:?}");
 }
