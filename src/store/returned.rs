@@ -11,13 +11,15 @@ type Unnumbered = [String; 3];
 
 impl Tx {
     /// Batches that went back and are here again now that this one passes: itself, and those of its project and period that name a
-    /// person whom it names and of whose people none is left out by what has passed since.
+    /// person whom it names and of whose people none is left out by what has passed since. Where a person may have several entitlements
+    /// in one period, another list that names him says nothing of the one that went back: that is a person's to close.
     ///
     /// # Errors
     /// The database refused.
     pub async fn came_back_as(&mut self, batch: &str) -> Result<Vec<String>, StoreError> {
         let sql = "select substr(i.key, 10) from incident i join batch o on o.number = substr(i.key, 10) join admission a on a.batch = o.number and a.state = 'returned' \
                    join batch b on b.number = $1 and b.department = o.department and b.project = o.project and b.period = o.period and b.kind = o.kind \
+                   join project j on j.code = o.project and j.several_per_period = 0 \
                    where i.kind = 'batch_returned' and i.state = 'open' and o.number <> $1 order by 1";
         let returned = self.rows(sql, args![batch]).await?.iter().map(|r| r.string(0)).collect::<Result<Vec<_>, _>>()?;
         let mut found = vec![batch.to_owned()];

@@ -106,6 +106,28 @@ async fn a_batch_that_went_back_is_named_until_all_its_people_come_again_or_a_pe
     .await;
 }
 
+/// Where people may have several entitlements in one period, a list of the same people may be a further one.
+#[tokio::test]
+async fn a_batch_that_went_back_is_named_by_itself_where_people_are_paid_several_times() {
+    on_both(async |w| {
+        w.sql("update project set several_per_period = 1 where code = '1'").await;
+        let right = draft("B", SPLIT, 0..2);
+        let mut wrong = right.clone();
+        wrong.digest = "another".to_owned();
+        w.release(&wrong).await;
+        w.settle().await;
+        w.release(&draft("C", SPLIT, 0..2)).await;
+        w.settle().await;
+        assert_eq!((w.states("C").await, w.incidents("batch_returned").await), (vec!["sent".to_owned(); 2], 1));
+        // Approved anew as it stands, it passes.
+        let again = format!("update batch set digest = '{}', released_at = {} where number = 'B'", right.digest, w.now.millis() + 60_000);
+        w.sql(&again).await;
+        w.settle().await;
+        assert_eq!((w.states("B").await, w.incidents("batch_returned").await), (vec!["sent".to_owned(); 2], 0));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn q11_what_was_admitted_is_paid_whatever_the_platform_writes_afterwards() {
     on_both(async |w| {
