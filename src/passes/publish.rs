@@ -262,8 +262,7 @@ impl Run<'_> {
     /// What becomes of a file whose hours are over by now: the files before it, or its own upload, may have taken long. The next plan
     /// gives it up, but for a second copy of what is out: the bank would refuse that by its date, and a person is told. `None`: in time.
     async fn too_late(&self, file: &FileOut) -> Result<Option<Done>, PassError> {
-        let agreement = self.gateway.store.read().await?.agreement(&file.agreement).await?;
-        if !is_stale(self.gateway, &agreement, file.business_date, self.since.from(self.now))? {
+        if !self.is_over(file).await? {
             return Ok(None);
         }
         if file.copies > 0 {
@@ -273,6 +272,12 @@ impl Run<'_> {
         }
         tracing::warn!(file = file.id, bank = file.bank, date = %file.business_date, "not published by this run: its hours are over");
         Ok(Some(Done::default()))
+    }
+
+    /// Whether a file's hours are over by now.
+    async fn is_over(&self, file: &FileOut) -> Result<bool, PassError> {
+        let agreement = self.gateway.store.read().await?.agreement(&file.agreement).await?;
+        is_stale(self.gateway, &agreement, file.business_date, self.since.from(self.now))
     }
 
     async fn intend(&self, file: &FileOut, parts: (&str, &str)) -> Result<bool, PassError> {
@@ -366,6 +371,11 @@ impl Run<'_> {
             Recovery::RenameBoth | Recovery::RenameFlag => Evidence::Renamed,
         };
         if verdict == Recovery::RenameBoth {
+            // Nothing of it is out, and the bank would refuse it by its date: its part can be taken back.
+            if self.is_over(file).await? {
+                let why = "its day went by before its parts were renamed, and the bank would refuse it by its date";
+                return self.stop(file, FileOutState::Held, why).await;
+            }
             guard::write_down(self.gateway, &self.trusted, file, file.copies).await?;
         }
         for act in verdict.acts(!file.flag_part_name.is_empty()) {

@@ -312,6 +312,7 @@ const INCIDENTS: [Row; 43] = [
             "stories::gate::t2_the_cut_offs_own_second_is_too_late",
             "stories::race::t2_a_round_that_is_slow_sends_nothing_behind_the_cutoff",
             "stories::times::t2_a_make_up_day_on_which_banks_are_closed_sends_nothing",
+            "stories::times::t2_a_publication_that_is_found_unrenamed_the_next_day_is_taken_back_and_planned_anew",
             "stories::times::t2_a_second_copy_whose_day_goes_by_is_a_persons",
             "stories::times::t2_a_window_over_midnight_is_one_business_day",
             "stories::times::t2_a_year_that_is_not_there_keeps_its_batch_waiting_and_no_other",

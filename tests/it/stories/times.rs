@@ -6,7 +6,7 @@ use bankgate::domain::calendar::Calendar;
 use bankgate::passes::operate::file::FileWish;
 
 use super::bank::Word;
-use super::stuck::{by_two, the_file};
+use super::stuck::{by_two, cut_before_rename, the_file};
 use super::world::{BANKS, CLEARING, COUNTER, SPLIT, World, at, draft, on_both};
 
 /// Everything at every bank's edge and at the desk, at this moment, as one round of the daemon does it.
@@ -127,6 +127,24 @@ async fn t2_a_second_copy_whose_day_goes_by_is_a_persons() {
         by_two(w, id, FileWish::Refused).await;
         w.settle().await;
         assert_eq!((w.states("P").await, w.incidents("file_held").await), (vec!["failed_final".to_owned(); 3], 0));
+    })
+    .await;
+}
+
+/// The line went at the rename, and the server did nothing: the next day the part lies there still, and the bank would refuse it.
+#[tokio::test]
+async fn t2_a_publication_that_is_found_unrenamed_the_next_day_is_taken_back_and_planned_anew() {
+    on_both(async |w| {
+        w.now = at("2019-03-14", "16:29:00");
+        let (id, _) = cut_before_rename(w, COUNTER, 0..3).await;
+        round_at(w, "2019-03-15", "09:00:00").await;
+        assert_eq!((w.files().await, w.incidents("file_held").await), (vec!["held".to_owned()], 1));
+        assert!(w.take(COUNTER).is_empty(), "yesterday's file is no use to the bank");
+        by_two(w, id, FileWish::Void).await;
+        w.settle().await;
+        assert_eq!((w.files().await, dates(w).await), (vec!["voided".to_owned(), "sent".to_owned()], vec!["2019-03-15".to_owned()]));
+        assert_eq!((w.take_one(COUNTER).orders.len(), w.states("P").await), (3, vec!["sent".to_owned(); 3]));
+        assert_eq!(w.incidents("file_held").await, 0);
     })
     .await;
 }
