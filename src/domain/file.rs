@@ -312,6 +312,13 @@ pub const fn next_move_at(begun_at: Timestamp, attempt: i64) -> Timestamp {
     begun_at.plus_minutes(attempt * attempt * AGAIN_MINUTES)
 }
 
+/// When somebody is told that what stands in a file's place is not read by anybody.
+#[must_use]
+pub const fn unread_told_at(since: Timestamp) -> Timestamp {
+    const UNREAD_MINUTES: i64 = 24 * 60;
+    since.plus_minutes(UNREAD_MINUTES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::collect::{Run, Sight, recognised, replaced, sets};
 use super::{Done, Edge, Gateway, PassError, Tried, join};
-use crate::domain::file::{move_watched_until, next_move_at};
+use crate::domain::file::{move_watched_until, next_move_at, unread_told_at};
 use crate::domain::language::Words;
 use crate::domain::time::Timestamp;
 use crate::store::away::Move;
@@ -46,7 +46,7 @@ async fn move_away(gateway: &Gateway, (edge, bank): (&Edge, &str), mailbox: &mut
     let mut by_set: BTreeMap<i64, Vec<FileIn>> = BTreeMap::new();
     for file in files {
         if edge.done.is_empty() {
-            stays(gateway, &file, None).await?;
+            stays(gateway, (&file, None), now).await?;
         } else {
             by_set.entry(file.answer_set).or_default().push(file);
         }
@@ -86,15 +86,15 @@ async fn move_set(
                     done += if waits { Done::default() } else { ask(gateway, edge, mailbox, (file, &m)).await? };
                 }
                 // The bank replaced it, and that was read: it is moved once that is dealt with.
-                Some(_) => stays(gateway, file, None).await?,
+                Some(_) => stays(gateway, (file, None), now).await?,
                 // Nobody has read what stands there, and half of it may be written: it is taken from there once it has settled.
-                None => {}
+                None => tell_unread(gateway, file, now).await?,
             }
         } else if mailbox.stat(&m.path).await?.is_some() {
             // A database that was restored does not know what it moved, nor that it looked.
             done += if begin(gateway, &m).await? { conclude(gateway, mailbox, &m, now).await? } else { Done::default() };
         } else {
-            stays(gateway, file, None).await?;
+            stays(gateway, (file, None), now).await?;
         }
     }
     Ok(done)
@@ -108,8 +108,40 @@ fn is_flag(gateway: &Gateway, file: &FileIn) -> bool {
 /// As which file what stands in a file's place was read; as none where it does not look as it did then.
 async fn read_as(gateway: &Gateway, file: &FileIn, stands: &Entry) -> Result<Option<i64>, PassError> {
     let seen = gateway.store.read().await?.sighting(&file.bank, &file.path()).await?;
-    let alike = seen.filter(|(bytes, modified_s, _, _)| u64::try_from(*bytes) == Ok(stands.bytes) && *modified_s == stands.modified_s);
+    // A server may give a file's time where it is looked at, and none in its listing: then its size speaks.
+    let is_time = |modified_s: i64| modified_s == stands.modified_s || modified_s == 0 || stands.modified_s == 0;
+    let alike = seen.filter(|(bytes, modified_s, _, _)| u64::try_from(*bytes) == Ok(stands.bytes) && is_time(*modified_s));
     Ok(alike.and_then(|(_, _, _, read)| read))
+}
+
+/// What stands in a file's place was not read, and may never be: its folder is listed no more, or what belongs to it is not there. Somebody
+/// is told after a day, and again a day after it was closed.
+async fn tell_unread(gateway: &Gateway, file: &FileIn, now: Timestamp) -> Result<(), PassError> {
+    let key = unread(file);
+    let since = gateway.store.read().await?.sighting(&file.bank, &key).await?.map(|(_, _, at, _)| at);
+    if since.is_some_and(|at| now < unread_told_at(at)) {
+        return Ok(());
+    }
+    let mut tx = gateway.store.begin().await?;
+    tx.sight(&file.bank, &key, (0, 0), None, now).await?;
+    if since.is_some() {
+        let path = file.path();
+        let what = gateway.say(Words::new(
+            format!("银行{}目录中的{path}已不是原先收取的文件，一天以上仍未能收取", file.bank),
+            format!("what stands at bank {} as {path} is not the file that was collected, and could not be collected for a day", file.bank),
+        ));
+        let next_step = gateway.say(Words::new(
+            "请向银行问明该文件，请其连同所属各文件（标志文件、另一半）重新放出，或将其移走；收取或移走后本事项自动关闭",
+            "ask the bank what it is: it puts it out anew with all that belongs to it (its flag, its other half), or takes it away; then this closes",
+        ));
+        tx.incident(&NewIncident { key: &key, kind: "inbound_unread", bank: &file.bank, what: &what, next_step: &next_step }, now).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// The trouble that nobody reads what stands in a file's place; since when is remembered under it too.
+fn unread(file: &FileIn) -> String {
+    format!("unread:{}", file.id)
 }
 
 fn next_move(edge: &Edge, file: &FileIn, latest: Option<&Move>, now: Timestamp) -> Move {
@@ -134,9 +166,10 @@ async fn end(gateway: &Gateway, m: &Move) -> Result<(), PassError> {
 }
 
 /// It is dealt with, and not moved; nor is anything to be expected of a move that was refused.
-async fn stays(gateway: &Gateway, file: &FileIn, refused: Option<&Move>) -> Result<(), PassError> {
+async fn stays(gateway: &Gateway, (file, refused): (&FileIn, Option<&Move>), now: Timestamp) -> Result<(), PassError> {
     let mut tx = gateway.store.begin().await?;
     tx.mark_moved(file.id, 2).await?;
+    tx.close_incident(&unread(file), now).await?;
     if let Some(refused) = refused {
         tx.end_move(refused).await?;
     }
@@ -152,7 +185,7 @@ async fn ask(gateway: &Gateway, edge: &Edge, mailbox: &mut Mailbox, (file, m): (
         // What stands there an earlier database may have moved: it is looked at.
         Ok(()) | Err(TransportError::AlreadyExists { .. }) => conclude(gateway, mailbox, m, m.begun_at).await,
         // Moving is refused here: leave it, and remember that it was dealt with.
-        Err(TransportError::PermissionDenied { .. }) => stays(gateway, file, Some(m)).await.map(|()| Done::default()),
+        Err(TransportError::PermissionDenied { .. }) => stays(gateway, (file, Some(m)), m.begun_at).await.map(|()| Done::default()),
         Err(e) => {
             if !e.is_uncertain() {
                 end(gateway, m).await?;
@@ -172,6 +205,7 @@ async fn conclude(gateway: &Gateway, mailbox: &mut Mailbox, m: &Move, now: Times
     let mut tx = gateway.store.begin().await?;
     let Some(file) = tx.file_in(m.file_in).await? else { return Ok(Done::default()) };
     if lies.is_some() {
+        tx.close_incident(&unread(&file), now).await?;
         // Size and second of what comes next under its name may be the same: it must look new.
         tx.forget_sighting(&file.bank, &file.path()).await?;
     }

@@ -468,7 +468,7 @@ async fn replaced(w: &World) -> Vec<String> {
 }
 
 /// A file of three was sent, and its answer, file 1, applied: it has not been put away yet.
-async fn applied(w: &mut World) -> (Slip, String, Vec<u8>) {
+pub async fn applied(w: &mut World) -> (Slip, String, Vec<u8>) {
     let slip = sent(w, COUNTER, 0..3).await;
     let (path, bytes) = result(&slip, &[Word::Paid, LOST, Word::Paid]).remove(0);
     w.put(COUNTER, &path, &bytes);
