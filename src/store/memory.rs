@@ -272,7 +272,7 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn give_name_back(&mut self, file: i64) -> Result<(), StoreError> {
-        let sql = "update file_out set path_taken = path_taken || '#' || cast(id as text), seq_no = -id where id = $1 and state = 'voided' and copies = 0";
+        let sql = "update file_out set path_taken = path_taken || '#' || cast(id as text), seq_no = -id where id = $1 and state in ('voided', 'abandoned') and copies = 0";
         self.exec(sql, args![file]).await.map(|_| ())
     }
 
@@ -282,7 +282,7 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn free_name_of(&mut self, p: &Published) -> Result<(), StoreError> {
-        let sql = "select id from file_out where bank = $1 and (path_taken = $2 or (business_date = $3 and seq_no = $4)) and state = 'voided' and copies = 0";
+        let sql = "select id from file_out where bank = $1 and (path_taken = $2 or (business_date = $3 and seq_no = $4)) and state in ('voided', 'abandoned') and copies = 0";
         for row in self.rows(sql, args![&p.bank, &p.path, p.date, p.seq_no]).await? {
             self.give_name_back(row.int(0)?).await?;
         }

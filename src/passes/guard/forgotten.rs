@@ -61,7 +61,7 @@ pub(super) async fn bring_back(
             tracing::warn!(file = id, name = file.name, "file given up: {why}");
         }
     }
-    // A day that went by, or a person, may have given up what this database took for unsent.
+    // A day that went by, a person, or a late success may have given up what this database took for unsent.
     for p in forgotten {
         tx.free_name_of(p).await?;
     }

@@ -17,6 +17,7 @@ use bankgate::store::desk::Operator;
 
 use super::bank::{LOST as LOST_CARD, Word};
 use super::doctor::{gone, named};
+use super::late::three_wait_for_tomorrow;
 use super::stuck::{ask, by_two, by_two_saying, the_file};
 use super::world::{CLEARING, COUNTER, SPLIT, World, at, draft, on_both, reissue};
 
@@ -622,6 +623,38 @@ async fn what_a_person_gave_up_before_the_journal_was_asked_gives_its_name_to_wh
         assert_eq!((w.take(CLEARING).len(), w.take(SPLIT).len()), (0, 0), "nothing goes out again");
         assert_eq!(w.int("select count(*) from forgotten_rows where known_as is null").await, 0);
         w.audit("the release").await;
+    })
+    .await;
+}
+
+/// A node without the journal made another file under the name, and a late success stopped that before any bank saw it.
+#[tokio::test]
+async fn what_a_late_success_stopped_gives_its_name_to_what_went_out() {
+    on_both_after_a_loss(async |before, w| {
+        let all_paid = [(0, Word::Paid), (1, Word::Paid), (2, Word::Paid)];
+        let slip = three_wait_for_tomorrow(before, SPLIT).await;
+        before.poll(&slip, &all_paid);
+        before.settle().await;
+        before.release(&draft("N-B4", SPLIT, 10..14)).await;
+        before.settle_at("2019-03-15", "09:00:00").await;
+        let lost = before.take_one(SPLIT);
+        // The backup knows neither of the late success nor of the list.
+        let slip = three_wait_for_tomorrow(w, SPLIT).await;
+        w.now = at("2019-03-15", "09:00:00");
+        w.plan(SPLIT).await;
+        w.poll(&slip, &all_paid);
+        for _ in 0..2 {
+            w.collect(SPLIT).await;
+            w.now = w.now.plus_minutes(2);
+        }
+        w.apply().await;
+        let stopped = w.texts("select name || ' ' || state from file_out where id > 1").await;
+        assert_eq!(stopped, [format!("{} abandoned", lost.path)]);
+        hand_over_the_journal(before, w);
+        w.release(&draft("N-B4", SPLIT, 10..14)).await;
+        w.settle().await;
+        assert_eq!(doubts(w).await, std::slice::from_ref(&lost.path), "people ask the bank by this name");
+        assert!(w.take(SPLIT).is_empty());
     })
     .await;
 }

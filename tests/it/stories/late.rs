@@ -7,7 +7,7 @@ use super::stuck::{by_two, cut_before_rename, the_file};
 use super::world::{CLEARING, COUNTER, SPLIT, World, at, draft, on_both, reissue};
 
 /// Three payments whose bank is busy; their retries wait for tomorrow.
-async fn three_wait_for_tomorrow(w: &mut World, bank: &'static str) -> super::bank::Slip {
+pub async fn three_wait_for_tomorrow(w: &mut World, bank: &'static str) -> super::bank::Slip {
     w.polls(bank);
     w.release(&draft("B", bank, 0..3)).await;
     w.settle().await;
