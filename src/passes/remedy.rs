@@ -6,11 +6,15 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use super::{Done, Gateway, PassError};
+use crate::domain::language::Words;
 use crate::domain::money::Fen;
 use crate::domain::reason::Reason;
 use crate::domain::time::Timestamp;
 use crate::store::admission::NewTranche;
 use crate::store::aftermath::Transient;
+use crate::store::desk::NewIncident;
+use crate::store::outbound::FileOut;
+use crate::store::sql::Tx;
 
 /// Files taken in one run.
 const FILES: i64 = 200;
@@ -31,6 +35,7 @@ pub async fn remedy(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
         let file = tx.file(id).await?;
         let moved = tx.finalise(&file, now).await?;
         if moved > 0 {
+            said_paid_before(gateway, &mut tx, &file, now).await?;
             tx.event("file_out", id, ("finalise", "failed", "failed_final"), &gateway.holder, &format!("{moved} lines"), now).await?;
             tx.commit().await?;
             done.changed += moved;
@@ -39,6 +44,52 @@ pub async fn remedy(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
     done += super::returns::chase(gateway, now).await?;
     done += retry(gateway, now).await?;
     Ok(done)
+}
+
+/// What holds a claim in the stead of an earlier attempt that persons said was paid came to nothing: the claim goes back to that one,
+/// and they are asked once more.
+async fn said_paid_before(gateway: &Gateway, tx: &mut Tx, file: &FileOut, now: Timestamp) -> Result<(), PassError> {
+    let suspects = tx.said_paid_before(file).await?;
+    for instruction in suspects.iter().copied() {
+        let why = ("其后一次发放又失败或退回", "the later attempt that stood in its place failed, or came back");
+        in_question(gateway, tx, (instruction, file.bank.as_str()), why, now).await?;
+    }
+    if !suspects.is_empty() {
+        tx.suspects_hold_their_claims().await?;
+    }
+    Ok(())
+}
+
+/// What persons said was paid, though its money went elsewhere, is in question again: its case is open, and somebody is told.
+///
+/// # Errors
+/// The database; a working day that nobody knows.
+pub(super) async fn in_question(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    (instruction, bank): (i64, &str),
+    (zh, en): (&str, &str),
+    now: Timestamp,
+) -> Result<(), PassError> {
+    let today = gateway.today(now);
+    let due_on = gateway.due_day(today, 1)?;
+    if !tx.suspect_again(instruction, &format!("{zh} / {en}"), (today, due_on), now).await? {
+        return Ok(());
+    }
+    let what = gateway.say(Words::new(
+        format!("第{instruction}号指令曾认定已入账，现又存疑：{zh}"),
+        format!("instruction {instruction} was said to be paid, and is in question again: {en}"),
+    ));
+    let next_step = gateway.say(Words::new(
+        "请与银行核实这笔款项是否在收款人账上：不在的，用 bankgate failure close --as evidence 结案，之后可再发放；在的，\
+         后一次已最终失败的用 bankgate payment resolve --as paid 认定后一次，没有后一次的用 bankgate failure close --as paid",
+        "ask the bank whether the payee has this money. He has not: bankgate failure close --as evidence, and it may be paid again. He has: \
+         bankgate payment resolve --as paid, of the later attempt that failed; where there is none: bankgate failure close --as paid",
+    ));
+    let key = format!("double:{instruction}");
+    let incident = NewIncident { key: &key, kind: "double_payment_suspected", bank, what: &what, next_step: &next_step };
+    tx.incident(&incident, now).await?;
+    Ok(())
 }
 
 async fn retry(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {

@@ -114,6 +114,22 @@ impl Tx {
         Ok(moved + self.finalise_parts(file, now).await?)
     }
 
+    /// Earlier attempts that two persons said were paid, and whose claim nobody holds since later ones of this file failed finally.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn said_paid_before(&mut self, file: &FileOut) -> Result<Vec<i64>, StoreError> {
+        // From attempt to attempt, for claims are found by those that are live only. Each looks its case and its claim up by itself.
+        let sql = "with recursive attempt (id, claim_key) as (select i.previous_id, i.claim_key from instruction_state s \
+                   join instruction i on i.id = s.instruction_id where s.file_out = $1 and s.state = 'failed_final' and i.id >= $2 and i.id <= $3 \
+                   and i.previous_id is not null and i.part = 0 union select p.previous_id, p.claim_key from attempt a \
+                   join instruction p on p.id = a.id where p.previous_id is not null and p.part = 0) \
+                   select a.id from attempt a where (select c.closed_as from failure_case c where c.instruction_id = a.id \
+                   and c.kind = 'double_payment_suspected' and c.part = 0) = 'paid' \
+                   and (select count(*) from instruction o where o.claim_key = a.claim_key and o.live = 1) = 0 order by a.id";
+        self.rows(sql, args![file.id, file.first_id, file.last_id]).await?.iter().map(|r| r.int(0)).collect()
+    }
+
     /// Makes final what remains of partly paid or partly returned lines, by the same conditions.
     async fn finalise_parts(&mut self, file: &FileOut, now: Timestamp) -> Result<u64, StoreError> {
         let sql = format!(

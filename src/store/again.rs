@@ -12,6 +12,7 @@ use super::inbound::CasesOf;
 use super::sql::Tx;
 use crate::args;
 use crate::domain::money::Fen;
+use crate::domain::reason::Reason;
 use crate::domain::time::Timestamp;
 
 /// A case that an instruction has, or a part that remains of it.
@@ -83,6 +84,25 @@ impl Tx {
             self.event("case", of.case, ("reopen", "closed", "open"), actor, &words, now).await?;
         }
         Ok(is_open)
+    }
+
+    /// Opens the case of a suspected second payment again, whatever persons had said of it. Says whether it was closed.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn suspect_again(
+        &mut self,
+        instruction: i64,
+        words: &str,
+        (business_date, due_on): (NaiveDate, NaiveDate),
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "select id, amount_fen from failure_case where instruction_id = $1 and kind = 'double_payment_suspected' and state = 'closed'";
+        let Some(closed) = self.opt(sql, args![instruction]).await? else { return Ok(false) };
+        let (reason, owner) = (Reason::ResultUnknown, "operator");
+        let reason = (reason.code(), reason.class().code());
+        let again = Again { case: closed.int(0)?, amount: closed.fen(1)?, reason, detail: words, owner, business_date, due_on };
+        self.open_again(&again, "daemon", now).await
     }
 
     /// Opens the closed cases of the lines that a set put into this state again: where `open_cases` finds that each has one. Says

@@ -1,7 +1,6 @@
 //! Answer lines, proven and applied: a million lines move by one statement, by the same transition table as one.
 
 use super::StoreError;
-use super::again::Again;
 use super::inbound::{CasesOf, EchoRow, Group, LineState, SetShape};
 use super::outbound::FileOut;
 use super::sql::{Row, Tx, Value};
@@ -482,13 +481,12 @@ impl Tx {
         if opened > 0 {
             return Ok(opened);
         }
-        let sql = "select id, amount_fen from failure_case where instruction_id = $1 and kind = 'double_payment_suspected' \
+        let sql = "select 1 from failure_case where instruction_id = $1 and kind = 'double_payment_suspected' \
                    and state = 'closed' and closed_as <> 'paid'";
-        let Some(cleared) = self.opt(sql, args![instruction]).await? else { return Ok(0) };
-        let (reason, owner) = (Reason::ResultUnknown, "operator");
-        let reason = (reason.code(), reason.class().code());
-        let again = Again { case: cleared.int(0)?, amount: cleared.fen(1)?, reason, detail: words, owner, business_date, due_on };
-        Ok(u64::from(self.open_again(&again, "daemon", now).await?))
+        if self.opt(sql, args![instruction]).await?.is_none() {
+            return Ok(0);
+        }
+        Ok(u64::from(self.suspect_again(instruction, words, (business_date, due_on), now).await?))
     }
 
     /// Payments of a file behind this number, by what stands in them.

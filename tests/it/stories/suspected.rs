@@ -9,6 +9,7 @@ use bankgate::passes::operate::refund::{propose_receipt, sent_by_hand};
 use super::bank::{LOST, Slip, Word};
 use super::cases::who;
 use super::refund::{agree, ask, lapse, one_of_each};
+use super::returns::give_all_back;
 use super::world::{SPLIT, World, draft, on_both, reissue};
 
 const LETTER: &str = "行函[2019]9号";
@@ -28,29 +29,41 @@ async fn answered(w: &World, wish: Wish<'_>) -> Result<String, OperateError> {
     done
 }
 
-/// Two persons settle that the last attempt is paid. Says the effect.
-async fn last_is_paid(w: &World) -> Result<String, OperateError> {
+/// Two persons settle what became of the last attempt. Says the effect.
+async fn last_is(w: &World, act: Act) -> Result<String, OperateError> {
     let last = w.int("select max(id) from instruction").await;
-    let (proposal, _) = propose_resolve(&w.gateway, &who("bureau"), last, Act::ResolvePaid, LETTER, w.now).await?;
+    let (proposal, _) = propose_resolve(&w.gateway, &who("bureau"), last, act, LETTER, w.now).await?;
     let done = approve(&w.gateway, &who("chief"), proposal, w.now).await;
     w.audit("a settlement").await;
     done
 }
 
+/// Two persons settle that the last attempt is paid. Says the effect.
+async fn last_is_paid(w: &World) -> Result<String, OperateError> {
+    last_is(w, Act::ResolvePaid).await
+}
+
+/// A payment that failed is corrected, and the bank says then that it was paid. What the bank had of it, and of its correction, whose
+/// fate it has not told.
+async fn paid_after_all(w: &mut World) -> (Slip, Slip) {
+    w.polls(SPLIT);
+    w.release(&draft("B", SPLIT, 0..2)).await;
+    w.settle().await;
+    let slip = w.take_one(SPLIT);
+    w.answer(&slip, &[LOST, Word::Paid]);
+    w.settle().await;
+    w.release(&reissue("R", SPLIT, &[(0, slip.orders[0].reference.clone())])).await;
+    w.settle().await;
+    let again = w.take_one(SPLIT);
+    w.poll(&slip, &[(0, Word::Paid)]);
+    w.settle().await;
+    (slip, again)
+}
+
 #[tokio::test]
 async fn i6_a_suspicion_that_was_cleared_is_told_again_when_the_bank_says_it_once_more() {
     on_both(async |w| {
-        w.polls(SPLIT);
-        w.release(&draft("B", SPLIT, 0..2)).await;
-        w.settle().await;
-        let slip = w.take_one(SPLIT);
-        w.answer(&slip, &[LOST, Word::Paid]);
-        w.settle().await;
-        w.release(&reissue("R", SPLIT, &[(0, slip.orders[0].reference.clone())])).await;
-        w.settle().await;
-        let again = w.take_one(SPLIT);
-        w.poll(&slip, &[(0, Word::Paid)]);
-        w.settle().await;
+        let (slip, again) = paid_after_all(w).await;
         w.answer(&again, &[LOST]);
         w.settle().await;
         answered(w, Wish::Close(LETTER)).await.unwrap();
@@ -65,6 +78,61 @@ async fn i6_a_suspicion_that_was_cleared_is_told_again_when_the_bank_says_it_onc
         w.poll(&slip, &[(1, Word::Paid), (0, Word::Paid)]);
         w.settle().await;
         assert_eq!(open(w).await, (0, 0), "what persons said is no news");
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i6_what_paid_an_earlier_attempt_and_comes_back_gives_its_claim_to_that_one() {
+    on_both(async |w| {
+        let (slip, again) = paid_after_all(w).await;
+        w.answer(&again, &[LOST]);
+        w.settle().await;
+        last_is_paid(w).await.unwrap();
+        assert_eq!(open(w).await, (0, 0));
+        // The bank credits the correction late, finds that it is one too many, and takes it back.
+        w.poll(&again, &[(0, Word::Paid)]);
+        w.settle().await;
+        give_all_back(w, &again, 0, "退票:账户已销户");
+        w.settle().await;
+        assert_eq!(w.states("R").await, ["failed_final"]);
+        w.release(&reissue("S", SPLIT, &[(0, again.orders[0].reference.clone())])).await;
+        w.settle().await;
+        assert!(w.take(SPLIT).is_empty(), "paid by the first, and then again");
+        assert_eq!((w.states("S").await, open(w).await), (vec!["rejected".to_owned()], (1, 1)), "held for what nobody hears of");
+        let effect = last_is_paid(w).await.unwrap();
+        assert!(effect.contains(&format!("its money paid {}", slip.orders[0].reference)), "{effect}");
+        assert_eq!((w.states("R").await, open(w).await), (vec!["paid".to_owned()], (0, 0)));
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i6_what_paid_an_earlier_attempt_and_is_settled_as_failed_is_free_once_that_one_is_cleared() {
+    on_both(async |w| {
+        let (_, again) = paid_after_all(w).await;
+        w.answer(&again, &[LOST]);
+        w.settle().await;
+        last_is_paid(w).await.unwrap();
+        // The bank says again of the correction that it failed, which is true.
+        w.poll(&again, &[(0, Word::Failed("账户已销户"))]);
+        w.settle().await;
+        assert_eq!(w.states("R").await, ["conflict"]);
+        last_is(w, Act::ResolveFailed).await.unwrap();
+        w.settle().await;
+        assert_eq!((w.states("R").await, open(w).await), (vec!["failed_final".to_owned()], (1, 1)));
+        w.release(&reissue("S", SPLIT, &[(0, again.orders[0].reference.clone())])).await;
+        w.settle().await;
+        assert!(w.take(SPLIT).is_empty(), "paid by the first, and then again");
+        // It was not credited either: the payee is paid by the next.
+        answered(w, Wish::Close(LETTER)).await.unwrap();
+        w.release(&reissue("T", SPLIT, &[(0, again.orders[0].reference.clone())])).await;
+        w.settle().await;
+        w.answer(&w.take_one(SPLIT), &[Word::Paid]);
+        w.settle().await;
+        assert_eq!((w.states("T").await, open(w).await), (vec!["paid".to_owned()], (0, 0)));
         w.books_hold().await;
     })
     .await;
