@@ -42,6 +42,7 @@ pub async fn remedy(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError
         }
     }
     done += super::returns::chase(gateway, now).await?;
+    done += super::returns::back_though_said_paid(gateway, now).await?;
     done += retry(gateway, now).await?;
     Ok(done)
 }

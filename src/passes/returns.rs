@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::apply::Booking;
 use super::publish::result_due;
+use super::remedy::in_question;
 use super::{Done, Gateway, PassError};
 use crate::domain::instruction::{Figure, InstructionState};
 use crate::domain::language::Words;
@@ -371,6 +372,33 @@ pub(super) async fn chase(gateway: &Gateway, now: Timestamp) -> Result<Done, Pas
         ));
         let incident = NewIncident { key: &key, kind: "return_waiting", bank: &file.bank, what: &what, next_step: &next_step };
         if tx.incident(&incident, now).await? {
+            done.changed += 1;
+        }
+        tx.commit().await?;
+    }
+    Ok(done)
+}
+
+/// What persons said was paid, though its money went elsewhere, came back: there is nothing to book, and they are asked once more, for
+/// nothing pays it while they say so. Looked for by itself, for they may have said it while the bank's word was being read.
+///
+/// # Errors
+/// The database; a working day that nobody knows.
+pub(super) async fn back_though_said_paid(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
+    let mut done = Done::default();
+    let files = gateway.store.read().await?.files_back_though_said_paid().await?;
+    for id in files {
+        let mut tx = gateway.store.begin().await?;
+        tx.lock_file(id, now).await?;
+        let file = tx.file(id).await?;
+        for (line, is_all) in tx.back_though_said_paid(&file).await? {
+            if is_all {
+                tx.note_came_back(&line, now).await?;
+            } else {
+                tx.return_became(line.id, NOTHING, now).await?;
+            }
+            let (zh, en) = (format!("银行退回{}元", line.amount), format!("the bank sent back {}", line.amount));
+            in_question(gateway, &mut tx, (line.instruction_id, file.bank.as_str()), (zh.as_str(), en.as_str()), now).await?;
             done.changed += 1;
         }
         tx.commit().await?;

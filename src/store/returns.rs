@@ -117,6 +117,11 @@ pub struct Waiting {
 /// A return that stands where a success may still be to come.
 const WAITS: &str = "('planned', 'sent', 'accepted', 'unknown')";
 
+/// Returns on record that have not taken effect, of lines whose money went elsewhere and that two persons said were paid.
+const BACK_THOUGH_SAID_PAID: &str = "from waiting_return w join instruction i on i.id = w.instruction_id \
+     join instruction_state s on s.instruction_id = w.instruction_id where w.settled_at is null and s.state in ('reissued', 'refunded', 'carried') \
+     and (select c.closed_as from failure_case c where c.instruction_id = w.instruction_id and c.kind = 'double_payment_suspected' and c.part = 0) = 'paid'";
+
 /// Where the bank's own references do not tell two returns of just as much (`l`, `w`) apart.
 const SAME_REF: &str = "(w.bank_ref = '' or l.bank_ref = '' or w.bank_ref = l.bank_ref)";
 
@@ -443,6 +448,29 @@ impl Tx {
         let sql = "update instruction_state set paid_fen = amount_fen, returned_fen = amount_fen where instruction_id = $1";
         self.exec(sql, args![line.instruction_id]).await?;
         self.return_became(line.id, 0, now).await
+    }
+
+    /// Files with such returns (`back_though_said_paid`).
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn files_back_though_said_paid(&mut self) -> Result<Vec<i64>, StoreError> {
+        let sql = format!("select distinct w.file_out {BACK_THOUGH_SAID_PAID} order by w.file_out");
+        self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(|r| r.int(0)).collect()
+    }
+
+    /// Returns on record of lines whose money went elsewhere and that two persons said were paid all the same: no state has a way for
+    /// them. Each with whether all of it came back.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn back_though_said_paid(&mut self, file: &FileOut) -> Result<Vec<(SentBack, bool)>, StoreError> {
+        let sql = format!(
+            "select w.instruction_id, i.payment_id, i.root_payment_id, w.amount_fen, w.reason, w.class, w.raw_text, w.money_on, '', w.id, \
+             case when w.amount_fen = s.amount_fen then 1 else 0 end {BACK_THOUGH_SAID_PAID} and w.file_out = $1 order by w.id"
+        );
+        let rows = self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?;
+        rows.iter().map(|r| Ok((sent_back(r, 0, r.int(9)?)?, r.int(10)? == 1))).collect()
     }
 
     /// Lets them take effect. Says which lines.

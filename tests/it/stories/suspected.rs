@@ -195,3 +195,43 @@ async fn i7_what_was_carried_and_paid_after_all_is_paid_with_the_money_of_its_fa
     })
     .await;
 }
+
+#[tokio::test]
+async fn i5_i7_what_was_carried_and_said_to_be_paid_and_then_comes_back_is_told_and_may_be_paid() {
+    on_both(async |w| {
+        let slip = carried(w).await;
+        w.poll(&slip, &[(2, Word::Paid)]);
+        w.settle().await;
+        answered(w, Wish::Paid(LETTER)).await.unwrap();
+        assert_eq!(open(w).await, (0, 0));
+        give_all_back(w, &slip, 2, "退票:账户已销户");
+        w.settle().await;
+        assert_eq!((w.states("B").await[2].as_str(), open(w).await), ("carried", (1, 1)), "unpaid, and nobody hears of it");
+        answered(w, Wish::Close(LETTER)).await.unwrap();
+        w.release(&reissue("R", SPLIT, &[(2, slip.orders[2].reference.clone())])).await;
+        w.settle().await;
+        w.answer(&w.take_one(SPLIT), &[Word::Paid]);
+        w.settle().await;
+        assert_eq!(w.states("R").await, ["paid"]);
+        // It was credited, and it came back: saying the one of the two again is no news.
+        w.poll(&slip, &[(2, Word::Paid), (0, Word::Paid)]);
+        w.settle().await;
+        assert_eq!(open(w).await, (0, 0));
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i5_i6_what_was_paid_with_the_money_of_its_correction_and_comes_back_is_told() {
+    on_both(async |w| {
+        let (slip, again) = paid_after_all(w).await;
+        w.answer(&again, &[LOST]);
+        w.settle().await;
+        last_is_paid(w).await.unwrap();
+        give_all_back(w, &slip, 0, "退票:账户已销户");
+        w.settle().await;
+        assert_eq!((w.states("B").await[0].as_str(), open(w).await), ("reissued", (1, 1)), "unpaid, and nobody hears of it");
+    })
+    .await;
+}
