@@ -75,14 +75,15 @@ impl Tx {
         self.exec(sql, args![]).await
     }
 
-    /// Persons cleared that an instruction whose money went elsewhere was not paid after all: the claim that it held for their
-    /// sake is free.
+    /// Persons cleared that an instruction that had finally failed was not paid after all: the claim that it held for their sake is
+    /// free, unless its money stands in an order.
     ///
     /// # Errors
     /// The database refused.
     pub async fn suspect_cleared(&mut self, instruction: i64) -> Result<bool, StoreError> {
         let sql = "update instruction set live = 0 where id = $1 and live = 1 and exists (select 1 from instruction_state s where s.instruction_id = $1 \
-                   and s.state in ('reissued', 'refunded', 'carried'))";
+                   and s.state in ('failed_final', 'lapsed', 'reissued', 'refunded', 'carried')) \
+                   and not exists (select 1 from refund_line l where l.instruction_id = $1 and l.part = 0 and l.live = 1)";
         self.exec_one(sql, args![instruction]).await
     }
 

@@ -511,8 +511,24 @@ impl Tx {
                  and instruction_id in ({ids})"
             );
             self.exec(sqlx::AssertSqlSafe(sql), args![now]).await?;
+            self.suspicions_came_back(&ids, now).await?;
         }
         Ok(lines)
+    }
+
+    /// What was suspected to be paid twice came back whole: nothing is left to suspect. Of what was paid in part the rest may still be.
+    async fn suspicions_came_back(&mut self, ids: &str, now: Timestamp) -> Result<(), StoreError> {
+        let these = format!(
+            "kind = 'double_payment_suspected' and state = 'open' and instruction_id in ({ids}) \
+             and not exists (select 1 from remainder m where m.instruction_id = failure_case.instruction_id)"
+        );
+        let sql = format!(
+            "update incident set state = 'closed', last_at = $1 where state = 'open' \
+             and key in (select 'double:' || cast(instruction_id as text) from failure_case where {these})"
+        );
+        self.exec(sqlx::AssertSqlSafe(sql), args![now]).await?;
+        let sql = format!("update failure_case set state = 'closed', closed_at = $1, closed_as = 'evidence' where {these}");
+        self.exec(sqlx::AssertSqlSafe(sql), args![now]).await.map(|_| ())
     }
 
     /// Finds when the bank said that lines were credited. A file's answers are as many as its lines: they are gone through once for

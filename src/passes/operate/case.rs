@@ -25,6 +25,9 @@ use crate::store::sql::Tx;
 /// What is between the reason's code and the words of a proposal to reclassify: no code holds it.
 const APART: &str = ": ";
 
+/// Where a payment stands whose money went elsewhere.
+const GONE: [InstructionState; 3] = [InstructionState::Reissued, InstructionState::Refunded, InstructionState::Carried];
+
 /// Gives a case to somebody.
 ///
 /// # Errors
@@ -349,7 +352,7 @@ impl Plan {
 
     /// That it was paid is said of what holds the claim by itself: only so nothing pays it again.
     fn may_be_said_paid(&self) -> Result<(), OperateError> {
-        if self.holds_for_suspicion() {
+        if self.is_suspected_in(&GONE) {
             return Ok(());
         }
         let (id, kind, state) = (self.case.id, &self.case.kind, self.line.as_ref().map_or("", |l| l.state.code()));
@@ -378,12 +381,16 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether the payment's claim is held for nothing but the suspicion that it was made after all.
+    /// Whether the payment's claim is held for nothing but the suspicion that it was made after all: its money went elsewhere, or lies
+    /// with us and in no order.
     fn holds_for_suspicion(&self) -> bool {
-        let is_gone = |l: &Standing| {
-            l.is_live && matches!(l.state, InstructionState::Reissued | InstructionState::Refunded | InstructionState::Carried)
-        };
-        self.case.kind == "double_payment_suspected" && self.line.as_ref().is_some_and(is_gone)
+        let here = [InstructionState::FailedFinal, InstructionState::Lapsed];
+        self.is_suspected_in(&GONE) || (self.is_suspected_in(&here) && !self.case.in_refund)
+    }
+
+    /// Whether a suspected payment holds its claim and stands in one of these states.
+    fn is_suspected_in(&self, states: &[InstructionState]) -> bool {
+        self.case.kind == "double_payment_suspected" && self.line.as_ref().is_some_and(|l| l.is_live && states.contains(&l.state))
     }
 
     /// In words, from facts alone: the same rows give the same words.

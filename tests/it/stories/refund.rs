@@ -404,20 +404,26 @@ async fn a_refund_file_that_no_bank_saw_gives_the_days_name_back() {
     .await;
 }
 
+/// Money that nobody may keep is on its way back, and the bank says that it was paid. What the bank had, the order and its file's name.
+pub async fn paid_while_it_goes_back(w: &mut World) -> (Slip, i64, String) {
+    w.polls(SPLIT);
+    let slip = one_of_each(w, "refund-pipe-gbk", "quota").await;
+    let [order] = ask(w, Why::Ineligible).await[..] else { panic!("one order") };
+    agree(w, "sun").await.unwrap();
+    w.settle().await;
+    let name = take_orders(w).remove(0).0;
+    w.poll(&slip, &[(1, Word::Paid)]);
+    w.settle().await;
+    assert_eq!((w.states("B").await[1].as_str(), w.incidents("double_payment_suspected").await), ("refunding", 1));
+    (slip, order, name)
+}
+
 #[tokio::test]
 async fn i7_a_payment_that_was_paid_while_its_refund_was_out_is_settled_once_the_refund_comes_to_nothing() {
     on_both(async |w| {
-        w.polls(SPLIT);
-        let slip = one_of_each(w, "refund-pipe-gbk", "quota").await;
+        let (slip, order, name) = paid_while_it_goes_back(w).await;
         let paid = w.balance("paid").await;
-        let [order] = ask(w, Why::Ineligible).await[..] else { panic!("one order") };
-        agree(w, "sun").await.unwrap();
-        w.settle().await;
-        let orders = take_orders(w);
-        w.poll(&slip, &[(1, Word::Paid)]);
-        w.settle().await;
-        assert_eq!((w.states("B").await[1].as_str(), w.incidents("double_payment_suspected").await), ("refunding", 1));
-        says(w, &orders[0].0, order, 10_011, "2001", "国库户名不符");
+        says(w, &name, order, 10_011, "2001", "国库户名不符");
         w.settle().await;
         assert_eq!(w.texts(ORDER).await, ["TK-2019-0001 refused"]);
         assert_eq!((w.states("B").await[1].as_str(), w.balance("suspense:unknown").await), ("conflict", 10_011));

@@ -8,7 +8,7 @@ use bankgate::passes::operate::refund::{propose_receipt, sent_by_hand};
 
 use super::bank::{LOST, Slip, Word};
 use super::cases::who;
-use super::refund::{agree, ask, lapse, one_of_each};
+use super::refund::{agree, ask, lapse, one_of_each, paid_while_it_goes_back, says};
 use super::returns::give_all_back;
 use super::world::{SPLIT, World, draft, on_both, reissue};
 
@@ -232,6 +232,47 @@ async fn i5_i6_what_was_paid_with_the_money_of_its_correction_and_comes_back_is_
         give_all_back(w, &slip, 0, "退票:账户已销户");
         w.settle().await;
         assert_eq!((w.states("B").await[0].as_str(), open(w).await), ("reissued", (1, 1)), "unpaid, and nobody hears of it");
+    })
+    .await;
+}
+
+/// Instructions that stand as finally failed and hold their claim.
+const FAILED_AND_LIVE: &str =
+    "select count(*) from instruction i join instruction_state s on s.instruction_id = i.id where s.state = 'failed_final' and i.live = 1";
+
+#[tokio::test]
+async fn i5_i7_what_was_paid_while_its_refund_was_out_and_comes_back_is_suspected_no_more() {
+    on_both(async |w| {
+        let (slip, order, name) = paid_while_it_goes_back(w).await;
+        says(w, &name, order, 10_011, "2001", "国库户名不符");
+        w.settle().await;
+        assert_eq!(w.states("B").await[1], "conflict");
+        give_all_back(w, &slip, 1, "退票:账户已销户");
+        w.settle().await;
+        assert_eq!((w.states("B").await[1].as_str(), open(w).await, w.int(FAILED_AND_LIVE).await), ("failed_final", (0, 0), 0));
+        w.release(&reissue("R", SPLIT, &[(1, slip.orders[1].reference.clone())])).await;
+        w.settle().await;
+        w.answer(&w.take_one(SPLIT), &[Word::Paid]);
+        w.settle().await;
+        assert_eq!(w.states("R").await, ["paid"]);
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i5_i7_what_came_back_before_its_refund_was_refused_is_free_once_its_suspicion_is_cleared() {
+    on_both(async |w| {
+        let (slip, order, name) = paid_while_it_goes_back(w).await;
+        give_all_back(w, &slip, 1, "退票:账户已销户");
+        w.settle().await;
+        says(w, &name, order, 10_011, "2001", "国库户名不符");
+        w.settle().await;
+        assert_eq!((w.states("B").await[1].as_str(), open(w).await), ("failed_final", (1, 1)));
+        assert!(answered(w, Wish::Paid(LETTER)).await.is_err(), "its money lies with us");
+        let effect = answered(w, Wish::Close(LETTER)).await.unwrap();
+        assert!(effect.contains("its payment may be made again"), "{effect}");
+        assert_eq!((open(w).await, w.int(FAILED_AND_LIVE).await), ((0, 0), 0), "held for nothing");
     })
     .await;
 }
