@@ -104,6 +104,16 @@ impl Tx {
         self.one(sql, args![id]).await?.opt_int(0)
     }
 
+    /// Whether another holds the claim of an instruction, and stands as paid.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn is_paid_beside(&mut self, id: i64) -> Result<bool, StoreError> {
+        let sql = "select 1 from instruction i join instruction o on o.claim_key = i.claim_key and o.live = 1 and o.id <> i.id \
+                   join v_instruction v on v.id = o.id and v.state = 'paid' where i.id = $1";
+        Ok(self.opt(sql, args![id]).await?.is_some())
+    }
+
     /// Whether an instruction stands in a refund order.
     ///
     /// # Errors

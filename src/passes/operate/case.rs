@@ -258,6 +258,8 @@ struct Plan {
     case: CaseFacts,
     /// Where its payment stands; in a case of what remains of a partly paid one, where that does.
     line: Option<Standing>,
+    /// Whether another holds its claim and stands as paid: a suspected payment was made too.
+    is_paid_beside: bool,
 }
 
 impl Plan {
@@ -271,7 +273,13 @@ impl Plan {
             Some(instruction) => tx.standing(instruction).await?,
             None => None,
         };
-        let plan = Self { case, line };
+        let is_paid_beside = match &line {
+            Some(line) if case.kind == "double_payment_suspected" && !line.is_live && GONE.contains(&line.state) => {
+                tx.is_paid_beside(line.id).await?
+            }
+            Some(_) | None => false,
+        };
+        let plan = Self { case, line, is_paid_beside };
         match wish {
             Wish::Recover(_) => plan.may_be_recovered()?,
             Wish::Reclassify(reason, _) => plan.may_be_reclassified(reason)?,
@@ -350,9 +358,9 @@ impl Plan {
         Ok(())
     }
 
-    /// That it was paid is said of what holds the claim by itself: only so nothing pays it again.
+    /// That it was paid is said of what holds the claim by itself, or beside another that is paid: only so nothing pays it again.
     fn may_be_said_paid(&self) -> Result<(), OperateError> {
-        if self.is_suspected_in(&GONE) {
+        if self.is_suspected_in(&GONE) || self.is_paid_beside {
             return Ok(());
         }
         let (id, kind, state) = (self.case.id, &self.case.kind, self.line.as_ref().map_or("", |l| l.state.code()));
@@ -406,6 +414,7 @@ impl Plan {
             Wish::Cancel(words) => format!("will not be paid; {words}"),
             Wish::Close(words) if self.holds_for_suspicion() => format!("closed by evidence, and its payment may be made again: {words}"),
             Wish::Close(words) => format!("closed by evidence: {words}"),
+            Wish::Paid(words) if self.is_paid_beside => format!("it was paid, and so was what holds its claim: {words}"),
             Wish::Paid(words) => format!("it was paid, and nothing pays it again: {words}"),
         };
         format!("case {} ({}{reference}, batch {}, row {}, {} yuan, {state}): {what}", c.id, c.kind, c.batch, c.seq, c.amount)

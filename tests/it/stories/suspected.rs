@@ -276,3 +276,29 @@ async fn i5_i7_what_came_back_before_its_refund_was_refused_is_free_once_its_sus
     })
     .await;
 }
+
+#[tokio::test]
+async fn i6_what_was_paid_twice_is_told_until_persons_say_so_and_no_more_then() {
+    on_both(async |w| {
+        let (slip, again) = paid_after_all(w).await;
+        w.answer(&again, &[Word::Paid]);
+        w.settle().await;
+        answered(w, Wish::Close(LETTER)).await.unwrap();
+        w.poll(&slip, &[(0, Word::Paid), (1, Word::Paid)]);
+        w.settle().await;
+        assert_eq!(open(w).await, (1, 1), "they had said that it was not paid");
+        let effect = answered(w, Wish::Paid(LETTER)).await.unwrap();
+        assert!(effect.contains("so was what holds its claim"), "{effect}");
+        w.poll(&slip, &[(1, Word::Paid), (0, Word::Paid)]);
+        w.settle().await;
+        assert_eq!((w.states("R").await, open(w).await), (vec!["paid".to_owned()], (0, 0)), "what persons said is no news");
+        // What was paid beside it comes back: it holds the claim then.
+        give_all_back(w, &again, 0, "退票:账户已销户");
+        w.settle().await;
+        w.release(&reissue("S", SPLIT, &[(0, again.orders[0].reference.clone())])).await;
+        w.settle().await;
+        assert_eq!((w.states("S").await, open(w).await), (vec!["rejected".to_owned()], (1, 1)));
+        w.books_hold().await;
+    })
+    .await;
+}
