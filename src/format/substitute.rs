@@ -13,6 +13,7 @@ use toml::Spanned;
 
 use super::charset::{Dialect, fold_name, name_fault};
 use super::plan::{Fault, day, fault};
+use crate::domain::batch::person_of;
 
 /// Lines that are named for a rule; the rest is counted.
 const NAMED: usize = 20;
@@ -135,7 +136,7 @@ pub fn checked(written: &[Spanned<SubstituteSpec>], dialects: &[Dialect]) -> Res
             ));
         }
         let approved_by: Vec<String> = spec.approved_by.get_ref().iter().map(|who| who.trim().to_owned()).collect();
-        let different: HashSet<&String> = approved_by.iter().filter(|who| !who.is_empty()).collect();
+        let different: HashSet<String> = approved_by.iter().map(|who| person_of(who)).filter(|who| !who.is_empty()).collect();
         if different.len() < 2 || different.len() < approved_by.len() {
             return Err(fault(
                 &spec.approved_by,

@@ -89,6 +89,7 @@ fn a_rule_that_nobody_may_make_is_refused() {
         (format!("{}{}", rule("龙", "LONG"), rule("\u{4DAE}", "龙")), "has a rule of its own"),
         (good.replace("[\"张敏\", \"李强\"]", "[\"张敏\"]"), "two different people"),
         (good.replace("[\"张敏\", \"李强\"]", "[\"张敏\", \"张敏\"]"), "two different people"),
+        (good.replace("[\"张敏\", \"李强\"]", "[\"li\", \"ＬＩ\"]"), "two different people"),
         (good.replace("代发协议补充条款三", " "), "names the written agreement"),
         (good.replace("2019-03-01", "2019-02-30"), "is not a day"),
         (good.replace("agreed_in", "agreed"), "unknown field"),
