@@ -453,14 +453,15 @@ impl Tx {
     }
 
     /// Lines of an order of which the bank said that they were paid while their money was on the way, where persons have not cleared
-    /// it. One that was sent back explains itself.
+    /// it. One that was sent back explains itself, but for what they said did not come back.
     ///
     /// # Errors
     /// The database refused.
     pub async fn paid_on_the_way(&mut self, id: i64) -> Result<Vec<i64>, StoreError> {
         let sql = "select l.instruction_id from refund_line l join failure_case c on c.instruction_id = l.instruction_id \
                    and c.kind = 'double_payment_suspected' and c.state = 'open' where l.refund_order = $1 and l.part = 0 and l.live = 1 \
-                   and not exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id and w.amount_fen = l.amount_fen) order by 1";
+                   and not exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id and w.amount_fen = l.amount_fen \
+                   and coalesce(w.part, 0) = 0) order by 1";
         self.rows(sql, args![id]).await?.iter().map(|r| r.int(0)).collect()
     }
 

@@ -1,11 +1,15 @@
 //! A payment that comes to grief a second time: what was settled and closed the first time is opened again, and told anew.
 
+use bankgate::domain::refund::Why;
+use bankgate::passes::operate::case::{Wish, propose};
 use bankgate::passes::operate::propose::{Act, approve, propose_resolve};
+use bankgate::passes::operate::refund::cancel;
 use bankgate::passes::report;
 
 use super::bank::{LOST, Slip, Word};
 use super::cases::who;
 use super::reconcile::{credit, debit};
+use super::refund::{agree, ask};
 use super::returns::{credit_back, give_all_back, give_back, statement_credit};
 use super::world::{SPLIT, World, at, draft, on_both};
 
@@ -133,27 +137,55 @@ async fn a_second_contradiction_opens_its_case_again_and_alarms() {
     .await;
 }
 
-/// It failed by the word of two persons since, and may be paid again: what they had said did not come back is no answer to a success.
+/// What they had said did not come back failed by the word of two persons since, and may be paid again.
+async fn it_failed_since(w: &mut World) -> Slip {
+    w.polls(SPLIT);
+    let (slip, id) = the_second_came_back(w).await;
+    it_was_paid(w, id).await;
+    w.poll(&slip, &[(1, LOST)]);
+    w.settle().await;
+    assert_eq!(w.states("B").await, ["paid", "conflict", "paid"]);
+    let words = "行函[2019]8号：并未入账";
+    let (proposal, _) = propose_resolve(&w.gateway, &who("bureau"), id, Act::ResolveFailed, words, w.now).await.unwrap();
+    approve(&w.gateway, &who("chief"), proposal, w.now).await.unwrap();
+    w.settle().await;
+    assert_eq!(w.states("B").await, ["paid", "failed_final", "paid"]);
+    assert_eq!(w.int("select count(*) from instruction where live = 0").await, 1);
+    slip
+}
+
+/// It is no answer to a success.
 #[tokio::test]
 async fn a_return_that_was_undone_explains_no_later_success() {
     on_both(async |w| {
-        w.polls(SPLIT);
-        let (slip, id) = the_second_came_back(w).await;
-        it_was_paid(w, id).await;
-        w.poll(&slip, &[(1, LOST)]);
-        w.settle().await;
-        assert_eq!(w.states("B").await, ["paid", "conflict", "paid"]);
-        let words = "行函[2019]8号：并未入账";
-        let (proposal, _) = propose_resolve(&w.gateway, &who("bureau"), id, Act::ResolveFailed, words, w.now).await.unwrap();
-        approve(&w.gateway, &who("chief"), proposal, w.now).await.unwrap();
-        w.settle().await;
-        assert_eq!(w.states("B").await, ["paid", "failed_final", "paid"]);
-        assert_eq!(w.int("select count(*) from instruction where live = 0").await, 1);
+        let slip = it_failed_since(w).await;
         w.poll(&slip, &[(1, Word::Paid)]);
         w.settle().await;
         assert_eq!(w.states("B").await, ["paid", "conflict", "paid"], "and not paid again meanwhile");
         assert_eq!(w.int("select count(*) from instruction where live = 0").await, 0, "it holds its claim");
         assert_eq!(w.texts("select state from failure_case where kind = 'conflict'").await, ["open"]);
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_return_that_was_undone_explains_no_success_that_was_told_while_the_refund_was_out() {
+    on_both(async |w| {
+        let slip = it_failed_since(w).await;
+        let (case, ..) = w.case_of("failed").await;
+        let wish = Wish::Cancel("全家迁出，不再享受");
+        let (proposal, _) = propose(&w.gateway, &who("bureau"), case, wish, w.now).await.unwrap();
+        approve(&w.gateway, &who("chief"), proposal.unwrap(), w.now).await.unwrap();
+        assert_eq!(ask(w, Why::Ineligible).await.len(), 1);
+        agree(w, "sun").await.unwrap();
+        w.poll(&slip, &[(1, Word::Paid)]);
+        w.settle().await;
+        assert_eq!((w.states("B").await[1].as_str(), w.incidents("double_payment_suspected").await), ("refunding", 1));
+        cancel(&w.gateway, &who("bureau"), "TK-2019-0001", "银行报已入账", w.now).await.unwrap();
+        w.audit("a cancel").await;
+        assert_eq!((w.states("B").await[1].as_str(), w.balance("suspense:unknown").await), ("conflict", slip.orders[1].fen));
+        assert_eq!(ask(w, Why::Ineligible).await, [0_i64; 0], "what the payee may have does not go to the treasury too");
         w.books_hold().await;
     })
     .await;
