@@ -22,11 +22,13 @@ macro_rules! event {
 }
 const EVENT: &str = event!();
 /// Whether what a line says was paid came back, or waits to: all that it stands for, not a part that was taken apart, nor what two
-/// persons said did not take place. A line that says itself that it was sent back may be that same word once more.
+/// persons said did not take place. A line that says itself that it was sent back may be that same word once more. Or its payee gave
+/// it back: what settles otherwise that it was asked back is evidence.
 macro_rules! came_back {
     () => {
-        "exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id and w.amount_fen = s.amount_fen \
-         and (l.outcome = 'returned' or coalesce(w.part, 0) = 0))"
+        "(exists (select 1 from waiting_return w where w.instruction_id = l.instruction_id and w.amount_fen = s.amount_fen \
+         and (l.outcome = 'returned' or coalesce(w.part, 0) = 0)) or exists (select 1 from failure_case c \
+         where c.instruction_id = l.instruction_id and c.kind = 'recovery' and c.closed_as <> 'evidence'))"
     };
 }
 const CAME_BACK: &str = came_back!();

@@ -6,6 +6,7 @@ use bankgate::domain::ids::EndToEndId;
 use bankgate::domain::refund::Why;
 use bankgate::format::Profile;
 use bankgate::passes::operate::OperateError;
+use bankgate::passes::operate::case::{Wish, propose as ask_case};
 use bankgate::passes::operate::file::FileWish;
 use bankgate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
 use bankgate::passes::operate::refund::{cancel, propose_receipt, sent_by_hand};
@@ -435,6 +436,39 @@ async fn i7_a_payment_that_was_paid_while_its_refund_was_out_is_settled_once_the
         assert_eq!((w.balance("suspense:unknown").await, w.balance("paid").await), (0, paid + 10_011));
         assert_eq!(w.texts("select kind from failure_case where state = 'open'").await, ["failed"], "the third's");
         assert_eq!(w.incidents("double_payment_suspected").await, 0);
+        w.books_hold().await;
+    })
+    .await;
+}
+
+/// What its payee had no right to and brought back was paid, and the bank's saying so again is no second payment.
+#[tokio::test]
+async fn what_a_person_gave_back_was_paid_and_the_bank_may_say_so_again() {
+    on_both(async |w| {
+        w.polls(SPLIT);
+        let slip = one_of_each(w, "refund-pipe-gbk", "quota").await;
+        w.exclude(0).await;
+        w.cases_pass().await;
+        let (case, ..) = w.case_of("recovery").await;
+        let (proposal, _) = ask_case(&w.gateway, &person("qian"), case, Wish::Recover("收款凭证2019-001"), w.now).await.unwrap();
+        approve(&w.gateway, &person("sun"), proposal.unwrap(), w.now).await.unwrap();
+        assert_eq!(w.states("B").await, ["recovered", "failed_final", "failed_final"]);
+        let [order] = ask(w, Why::Ineligible).await[..] else { panic!("one order") };
+        agree(w, "sun").await.unwrap();
+        w.settle().await;
+        let orders = take_orders(w);
+        w.poll(&slip, &[(0, Word::Paid)]);
+        w.settle().await;
+        assert_eq!((w.states("B").await[0].as_str(), w.cases("double_payment_suspected").await), ("refunding", 0));
+        says(w, &orders[0].0, order, 20_011, "2001", "国库户名不符");
+        w.settle().await;
+        assert_eq!(w.texts(ORDER).await, ["TK-2019-0001 refused"]);
+        // Said once more, and nothing new either where it waits for the next order.
+        w.poll(&slip, &[(0, Word::Paid), (2, LOST)]);
+        w.settle().await;
+        assert_eq!((w.states("B").await, lies(w).await), (vec!["failed_final".to_owned(); 3], [10_022, 20_011, 0, 0]));
+        assert_eq!((w.balance("suspense:unknown").await, w.incidents("conflict").await), (0, 0));
+        assert_eq!(ask(w, Why::Ineligible).await.len(), 1, "the cash goes to the treasury");
         w.books_hold().await;
     })
     .await;
