@@ -289,6 +289,8 @@ pub const TRANSITIONS: &[Transition] = {
         t(S::Lapsed, E::BankPaid, S::Conflict),
         t(S::Lapsed, E::BankDiffers, S::Conflict),
         t(S::Lapsed, E::Refund, S::Refunding),
+        // As a final failure: its money is what paid an attempt before it.
+        t(S::Lapsed, E::ResolvePaid, S::Paid),
         // From here the money is in an order or gone: a late success is a conflict without money of its own.
         t(S::Refunding, E::BankAccepted, S::Refunding),
         t(S::Refunding, E::BankFailed, S::Refunding),

@@ -97,7 +97,8 @@ impl Tx {
         (business_date, due_on): (NaiveDate, NaiveDate),
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let sql = "select id, amount_fen from failure_case where instruction_id = $1 and kind = 'double_payment_suspected' and state = 'closed'";
+        let sql =
+            "select id, amount_fen from failure_case where instruction_id = $1 and kind = 'double_payment_suspected' and state = 'closed'";
         let Some(closed) = self.opt(sql, args![instruction]).await? else { return Ok(false) };
         let (reason, owner) = (Reason::ResultUnknown, "operator");
         let reason = (reason.code(), reason.class().code());

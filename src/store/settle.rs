@@ -114,6 +114,16 @@ impl Tx {
         Ok(self.opt(sql, args![id]).await?.is_some())
     }
 
+    /// The last attempt behind this one, of the same claim, that failed and whose money lies with us.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn failed_after(&mut self, id: i64) -> Result<Option<i64>, StoreError> {
+        let sql = "select max(o.id) from instruction i join instruction o on o.claim_key = i.claim_key and o.id > i.id \
+                   join instruction_state s on s.instruction_id = o.id and s.state in ('failed_final', 'lapsed') where i.id = $1";
+        self.one(sql, args![id]).await?.opt_int(0)
+    }
+
     /// Whether an instruction stands in a refund order.
     ///
     /// # Errors

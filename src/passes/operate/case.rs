@@ -285,7 +285,10 @@ impl Plan {
             Wish::Reclassify(reason, _) => plan.may_be_reclassified(reason)?,
             Wish::Cancel(_) => plan.may_be_reclassified(Reason::Ineligible)?,
             Wish::Close(_) => plan.may_be_closed()?,
-            Wish::Paid(_) => plan.may_be_said_paid()?,
+            Wish::Paid(_) => {
+                plan.may_be_said_paid()?;
+                plan.has_its_own_money(tx).await?;
+            }
         }
         Ok(plan)
     }
@@ -371,6 +374,22 @@ impl Plan {
             format!(
                 "case {id} ({kind}, its payment is {state}) cannot be said to be paid: only a suspected double payment that nothing else pays or refunds by now; \
                  settle that first"
+            ),
+        )
+    }
+
+    /// Where a later attempt failed, it is that one's money that was paid, and it would lie here for good.
+    async fn has_its_own_money(&self, tx: &mut Tx) -> Result<(), OperateError> {
+        let Some(line) = &self.line else { return Ok(()) };
+        let Some(later) = tx.failed_after(line.id).await? else { return Ok(()) };
+        let (id, later) = (self.case.id, EndToEndId(later));
+        OperateError::refused(
+            format!(
+                "案件{id}：同一款项的后一次发放{later}已失败，其款项仍在；请认定该笔：bankgate payment resolve {later} --as paid --evidence …"
+            ),
+            format!(
+                "case {id}: {later} paid the same and failed, and its money lies here: settle that one, \
+                 bankgate payment resolve {later} --as paid --evidence …"
             ),
         )
     }

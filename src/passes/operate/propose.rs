@@ -288,9 +288,11 @@ impl Settlement {
                 format!("{reference} is paid again by {successor}: settle that one first, or it is paid twice"),
             );
         }
+        let is_lapsed = line.state == InstructionState::Lapsed;
+        let is_final = is_lapsed || line.state == InstructionState::FailedFinal;
         let before = tx.paid_before(instruction).await?;
-        let not_back = if before.is_none() { tx.return_of_all(instruction).await? } else { None };
-        let may = line.state != InstructionState::FailedFinal || before.is_some() || not_back.is_some();
+        let not_back = if before.is_none() && !is_lapsed { tx.return_of_all(instruction).await? } else { None };
+        let may = !is_final || before.is_some() || not_back.is_some();
         let next = act.event().and_then(|event| step(line.state, event).ok()).filter(|_| may);
         let (Some(next), Some(file)) = (next, line.file_out) else {
             return OperateError::refused(
@@ -298,7 +300,6 @@ impl Settlement {
                 format!("{reference} is {}: only what is unknown or in conflict is settled by persons", line.state.code()),
             );
         };
-        let is_final = line.state == InstructionState::FailedFinal;
         let (before, not_back) = (before.filter(|_| is_final), not_back.filter(|_| is_final));
         if is_final && tx.is_refunded_or_asked(instruction).await? {
             return OperateError::refused(

@@ -118,16 +118,22 @@ macro_rules! nobody_has {
 const LAPSE_LINES: &str = concat!(
     "update instruction_state set state = t.next, since = $4 from transition t where t.event = 'lapse' and t.state = instruction_state.state and ",
     nobody_has!("instruction_state", "0"),
-    " returning file_out, batch, amount_fen"
+    // What no order could send back, for another holds its claim: one that was paid after all, it may be, with this money.
+    " and not exists (select 1 from instruction i join instruction o on o.claim_key = i.claim_key and o.live = 1 and o.id <> i.id \
+     where i.id = instruction_state.instruction_id) returning file_out, batch, amount_fen"
 );
 const LAPSE_REMAINDERS: &str = concat!(
     "update remainder set state = t.next, since = $4 from transition t where t.event = 'lapse' and t.state = remainder.state and ",
     nobody_has!("remainder", "remainder.part"),
     " returning file_out, batch, amount_fen"
 );
-/// What has just lapsed and is paid again all the same. An update sees no successor that was written while it waited for the row.
+/// What has just lapsed and is paid again all the same, or lost its claim. An update sees nothing that was written while it waited for the
+/// row.
 const LAPSED_IN_VAIN: &str = "select 1 from instruction_state s join instruction n on n.previous_id = s.instruction_id and n.part = 0 and n.live = 1 \
      where s.state = 'lapsed' and s.since = $4 and s.batch in (select b.number from batch b join admission a on a.batch = b.number \
+     where b.department = $1 and b.project = $2 and a.year = $3) \
+     union all select 1 from instruction_state s join instruction i on i.id = s.instruction_id join instruction o on o.claim_key = i.claim_key and o.live = 1 \
+     and o.id <> i.id where s.state = 'lapsed' and s.since = $4 and s.batch in (select b.number from batch b join admission a on a.batch = b.number \
      where b.department = $1 and b.project = $2 and a.year = $3) \
      union all select 1 from remainder m join instruction n on n.previous_id = m.instruction_id and n.part = m.part and n.live = 1 \
      where m.state = 'lapsed' and m.since = $4 and m.batch in (select b.number from batch b join admission a on a.batch = b.number \

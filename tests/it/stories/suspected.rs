@@ -1,16 +1,17 @@
 //! A failure whose money went elsewhere, and of which the bank says then that it was paid: what persons answer, and what comes after.
 
 use bankgate::domain::refund::Why;
+use bankgate::passes::close::close;
 use bankgate::passes::operate::OperateError;
 use bankgate::passes::operate::case::{Wish, propose};
-use bankgate::passes::operate::propose::{Act, approve, propose_resolve};
+use bankgate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
 use bankgate::passes::operate::refund::{propose_receipt, sent_by_hand};
 
 use super::bank::{LOST, Slip, Word};
 use super::cases::who;
-use super::refund::{agree, ask, lapse, one_of_each, paid_while_it_goes_back, says};
+use super::refund::{agree, ask, lapse, one_of_each, paid_while_it_goes_back, proposal, says};
 use super::returns::give_all_back;
-use super::world::{SPLIT, World, draft, on_both, reissue};
+use super::world::{SPLIT, World, at, draft, on_both, reissue};
 
 const LETTER: &str = "行函[2019]9号";
 
@@ -43,9 +44,8 @@ async fn last_is_paid(w: &World) -> Result<String, OperateError> {
     last_is(w, Act::ResolvePaid).await
 }
 
-/// A payment that failed is corrected, and the bank says then that it was paid. What the bank had of it, and of its correction, whose
-/// fate it has not told.
-async fn paid_after_all(w: &mut World) -> (Slip, Slip) {
+/// The first of two failed, and its correction is at the bank. Both files.
+async fn corrected(w: &mut World) -> [Slip; 2] {
     w.polls(SPLIT);
     w.release(&draft("B", SPLIT, 0..2)).await;
     w.settle().await;
@@ -55,15 +55,32 @@ async fn paid_after_all(w: &mut World) -> (Slip, Slip) {
     w.release(&reissue("R", SPLIT, &[(0, slip.orders[0].reference.clone())])).await;
     w.settle().await;
     let again = w.take_one(SPLIT);
+    [slip, again]
+}
+
+/// A payment that failed is corrected, and the bank says then that it was paid. What the bank had of it, and of its correction, whose
+/// fate it has not told.
+async fn paid_after_all(w: &mut World) -> [Slip; 2] {
+    let [slip, again] = corrected(w).await;
     w.poll(&slip, &[(0, Word::Paid)]);
     w.settle().await;
-    (slip, again)
+    [slip, again]
+}
+
+/// What the end of the year does. Where the year stands then.
+async fn year_end(w: &World) -> Vec<String> {
+    for _ in 0..2 {
+        close(&w.gateway, w.now).await.unwrap();
+        w.audit("a closing").await;
+        w.books_hold().await;
+    }
+    w.texts("select state from period_close where scope = 'year'").await
 }
 
 #[tokio::test]
 async fn i6_a_suspicion_that_was_cleared_is_told_again_when_the_bank_says_it_once_more() {
     on_both(async |w| {
-        let (slip, again) = paid_after_all(w).await;
+        let [slip, again] = paid_after_all(w).await;
         w.answer(&again, &[LOST]);
         w.settle().await;
         answered(w, Wish::Close(LETTER)).await.unwrap();
@@ -86,7 +103,7 @@ async fn i6_a_suspicion_that_was_cleared_is_told_again_when_the_bank_says_it_onc
 #[tokio::test]
 async fn i6_what_paid_an_earlier_attempt_and_comes_back_gives_its_claim_to_that_one() {
     on_both(async |w| {
-        let (slip, again) = paid_after_all(w).await;
+        let [slip, again] = paid_after_all(w).await;
         w.answer(&again, &[LOST]);
         w.settle().await;
         last_is_paid(w).await.unwrap();
@@ -112,7 +129,7 @@ async fn i6_what_paid_an_earlier_attempt_and_comes_back_gives_its_claim_to_that_
 #[tokio::test]
 async fn i6_what_paid_an_earlier_attempt_and_is_settled_as_failed_is_free_once_that_one_is_cleared() {
     on_both(async |w| {
-        let (_, again) = paid_after_all(w).await;
+        let [_, again] = paid_after_all(w).await;
         w.answer(&again, &[LOST]);
         w.settle().await;
         last_is_paid(w).await.unwrap();
@@ -225,7 +242,7 @@ async fn i5_i7_what_was_carried_and_said_to_be_paid_and_then_comes_back_is_told_
 #[tokio::test]
 async fn i5_i6_what_was_paid_with_the_money_of_its_correction_and_comes_back_is_told() {
     on_both(async |w| {
-        let (slip, again) = paid_after_all(w).await;
+        let [slip, again] = paid_after_all(w).await;
         w.answer(&again, &[LOST]);
         w.settle().await;
         last_is_paid(w).await.unwrap();
@@ -280,7 +297,7 @@ async fn i5_i7_what_came_back_before_its_refund_was_refused_is_free_once_its_sus
 #[tokio::test]
 async fn i6_what_was_paid_twice_is_told_until_persons_say_so_and_no_more_then() {
     on_both(async |w| {
-        let (slip, again) = paid_after_all(w).await;
+        let [slip, again] = paid_after_all(w).await;
         w.answer(&again, &[Word::Paid]);
         w.settle().await;
         answered(w, Wish::Close(LETTER)).await.unwrap();
@@ -299,6 +316,48 @@ async fn i6_what_was_paid_twice_is_told_until_persons_say_so_and_no_more_then() 
         w.settle().await;
         assert_eq!((w.states("S").await, open(w).await), (vec!["rejected".to_owned()], (1, 1)));
         w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r3_what_may_have_paid_a_suspected_one_does_not_lapse() {
+    on_both(async |w| {
+        let [_, again] = paid_after_all(w).await;
+        w.answer(&again, &[LOST]);
+        w.settle().await;
+        assert!(answered(w, Wish::Paid(LETTER)).await.is_err(), "the correction's money would lie here for good");
+        w.now = at("2019-12-25", "17:00:00");
+        assert_eq!(year_end(w).await, ["sealed"]);
+        assert_eq!((w.states("R").await, w.balance("carry").await), (vec!["failed_final".to_owned()], 0));
+        last_is_paid(w).await.unwrap();
+        assert_eq!((w.states("R").await, w.balance("suspense:correctable").await), (vec!["paid".to_owned()], 0));
+        assert_eq!((open(w).await, year_end(w).await), ((0, 0), vec!["sealed".to_owned()]));
+    })
+    .await;
+}
+
+/// The suspicion came behind the year's end, and the order came to nothing.
+#[tokio::test]
+async fn r3_what_lapsed_and_turns_out_to_have_paid_a_suspected_one_is_settled_as_paid() {
+    on_both(async |w| {
+        w.now = at("2019-12-24", "10:00:00");
+        let [slip, again] = corrected(w).await;
+        w.answer(&again, &[LOST]);
+        w.settle().await;
+        w.now = at("2019-12-25", "17:00:00");
+        assert_eq!(year_end(w).await, ["refunding"]);
+        assert_eq!((w.states("R").await, w.balance("carry").await), (vec!["lapsed".to_owned()], again.orders[0].fen));
+        w.poll(&slip, &[(0, Word::Paid)]);
+        w.settle().await;
+        assert_eq!(open(w).await, (1, 1));
+        assert!(last_is_paid(w).await.is_err(), "its money stands in an order");
+        withdraw(&w.gateway, &who("bureau"), proposal(w).await, w.now).await.unwrap();
+        assert!(answered(w, Wish::Paid(LETTER)).await.is_err(), "its money would lie in carry for good");
+        let effect = last_is_paid(w).await.unwrap();
+        assert!(effect.contains(&format!("lapsed -> paid: its money paid {}", slip.orders[0].reference)), "{effect}");
+        assert_eq!((w.states("R").await, w.balance("carry").await), (vec!["paid".to_owned()], 0));
+        assert_eq!((open(w).await, year_end(w).await), ((0, 0), vec!["sealed".to_owned()]));
     })
     .await;
 }
