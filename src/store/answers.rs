@@ -446,17 +446,19 @@ impl Tx {
         rows.iter().map(|r| Ok((r.int(0)?, r.code(1, InstructionState::from_code, "an instruction's state")?))).collect()
     }
 
-    /// Lines that two persons settled as partly paid and of which a set says, as no set of the file before, that they were paid.
+    /// Lines that two persons settled as partly paid and of which a set says, as no set of the file before, that they were paid; or says so
+    /// again after somebody was told.
     ///
     /// # Errors
     /// The database refused.
     pub async fn parted_and_paid(&mut self, files: &[i64], file: &FileOut) -> Result<Vec<i64>, StoreError> {
         let sql = format!(
             "select l.instruction_id from remainder m join answer_line l on l.instruction_id = m.instruction_id join instruction_state s \
-             on s.instruction_id = m.instruction_id where m.file_out = $1 and m.reason = 'PARTIAL_PAID' and l.file_in in ({0}) and l.outcome = 'paid' \
-             and l.is_final = 1 and coalesce(l.paid_fen, l.amount_fen, 0) <> s.amount_fen and not exists (select 1 from answer_line e \
-             where e.instruction_id = m.instruction_id and e.outcome = 'paid' and e.is_final = 1 and e.file_in not in ({0}) \
-             and e.file_in in (select f.id from file_in f where f.file_out = $1)) order by 1",
+             on s.instruction_id = m.instruction_id where m.file_out = $1 and not exists (select 1 from waiting_return w where w.instruction_id = m.instruction_id \
+             and w.part = m.part) and l.file_in in ({0}) and l.outcome = 'paid' and l.is_final = 1 and coalesce(l.paid_fen, l.amount_fen, 0) <> s.amount_fen \
+             and (exists (select 1 from failure_case c where c.instruction_id = m.instruction_id and c.kind = 'double_payment_suspected') \
+             or not exists (select 1 from answer_line e where e.instruction_id = m.instruction_id and e.outcome = 'paid' and e.is_final = 1 \
+             and e.file_in not in ({0}) and e.file_in in (select f.id from file_in f where f.file_out = $1))) order by 1",
             list(files)
         );
         self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(|r| r.int(0)).collect()

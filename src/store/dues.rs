@@ -283,6 +283,8 @@ impl Tx {
         }
         let apart = format!("select instruction_id, amount_fen from waiting_return where part > 0 and {}", among("instruction_id", ids));
         let apart = self.sums(apart).await?;
+        let rests = format!("select instruction_id, amount_fen from remainder where state = 'paid' and {}", among("instruction_id", ids));
+        let rests = self.sums(rests).await?;
         let of =
             |kinds: &str| format!("select subject, amount_fen from statement_match where kind in ({kinds}) and {}", among("subject", ids));
         let (debited, back) = (self.sums(of("'instruction'")).await?, self.sums(of("'return', 'credit_back'")).await?);
@@ -308,9 +310,9 @@ impl Tx {
             };
             let item = Item {
                 file: file.id,
-                amount: if file.is_gross { all } else { [amount, sum(&apart)].into_iter().sum() },
+                amount: if file.is_gross { all } else { [amount, sum(&apart), sum(&rests)].into_iter().sum() },
                 word,
-                kept: if matches!(state.as_str(), "paid" | "conflict") { amount } else { Fen::ZERO },
+                kept: if matches!(state.as_str(), "paid" | "conflict") { [amount, sum(&rests)].into_iter().sum() } else { Fen::ZERO },
                 is_gross: file.is_gross,
                 returned,
                 unseen: unseen.remove(&id).unwrap_or_default(),

@@ -334,11 +334,11 @@ const FAILED: &str = concat!(
     successors!(),
     " u on u.id = x.id where u.id is null group by 1, 2, 3"
 );
-/// What remains of partly paid lines: amounts, no payments.
+/// What remains of partly paid lines: amounts, no payments. One that was paid after all stands under its state.
 const REMAINDERS: &str = "select m.batch, m.state, case when c.instruction_id is null then 'none' when c.is_open = 1 then 'open' else c.closed_as end, \
      cast(sum(m.amount_fen) as bigint) from remainder m left join (select instruction_id, part, max(case when state = 'open' then 1 else 0 end) as is_open, \
      max(closed_as) as closed_as from failure_case where kind = 'partial' group by instruction_id, part) c \
-     on c.instruction_id = m.instruction_id and c.part = m.part group by 1, 2, 3";
+     on c.instruction_id = m.instruction_id and c.part = m.part where m.state <> 'paid' group by 1, 2, 3";
 const OPENED: &str = "select o.department, o.project, o.year, o.kind, cast(sum(case when e.kind = 'close' then 0 - o.amount_fen else o.amount_fen end) as bigint) from opening_balance o join entry e on e.opening = o.id \
      group by o.department, o.project, o.year, o.kind";
 const FUNDED: &str = "select f.department, f.project, f.year, cast(sum(f.amount_fen) as bigint) from funding f join entry e on e.funding = f.id \

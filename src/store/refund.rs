@@ -180,8 +180,8 @@ pub struct OrderAnswer {
 pub type Count = (u64, Fen);
 
 /// Whole instructions of a purse ($1 department, $2 project, $3 year) and what remains of partly paid ones. Left out: who is
-/// in an order, whose entitlement somebody else holds, and failures of an account debited in full whose money was not seen
-/// to come back.
+/// in an order, whose entitlement somebody else holds, what remains of one that may have been paid whole, and failures of an account
+/// debited in full whose money was not seen to come back.
 macro_rules! due {
     ($whole:literal, $rest:literal) => {
         concat!(
@@ -200,6 +200,7 @@ macro_rules! due {
             $rest,
             " and not exists (select 1 from instruction o where o.previous_id = i.id and o.part = r.part and o.live = 1) \
              and not exists (select 1 from refund_line l where l.instruction_id = i.id and l.part = r.part and l.live = 1) \
+             and not exists (select 1 from failure_case c where c.instruction_id = r.instruction_id and c.kind = 'double_payment_suspected' and c.state = 'open') \
              and (g.debit_model <> 'gross' or exists (select 1 from statement_match m where (m.kind in ('credit_back', 'return') and m.subject = i.id) \
              or (m.kind in ('credit_back_file', 'return_file') and m.subject = r.file_out)))) x"
         )
@@ -422,7 +423,8 @@ impl Tx {
              join instruction i on i.id = l.instruction_id and i.live = 1 \
              join instruction_state s on s.instruction_id = l.instruction_id and s.amount_fen = l.amount_fen where l.refund_order = $1 and l.part = 0 and l.live = 1 and {may} \
              union all select l.amount_fen from refund_line l join remainder s on s.instruction_id = l.instruction_id and s.part = l.part and s.amount_fen = l.amount_fen \
-             where l.refund_order = $1 and l.part > 0 and l.live = 1 and {may}) x"
+             where l.refund_order = $1 and l.part > 0 and l.live = 1 and {may} and not exists (select 1 from failure_case c \
+             where c.instruction_id = l.instruction_id and c.kind = 'double_payment_suspected' and c.state = 'open')) x"
         );
         let r = self.one(sqlx::AssertSqlSafe(sql), args![o.id]).await?;
         Ok((r.count(0)?, r.fen(1)?))

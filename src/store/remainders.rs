@@ -212,6 +212,46 @@ impl Tx {
         Ok(self.opt("select 1 from remainder where instruction_id = $1 limit 1", args![instruction]).await?.is_some())
     }
 
+    /// Keeps everybody else from what remains of an instruction until this transaction ends: who pays it again or refunds it holds it
+    /// too (`predecessor`).
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn hold_rests(&mut self, instruction: i64) -> Result<(), StoreError> {
+        self.exec("update remainder set since = since where instruction_id = $1", args![instruction]).await.map(|_| ())
+    }
+
+    /// The part of which two persons settled that it was not paid, where no order refunds it: it did not come back.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn parted(&mut self, instruction: i64) -> Result<Option<i64>, StoreError> {
+        let sql = "select m.part from remainder m where m.instruction_id = $1 and not exists (select 1 from waiting_return w \
+                   where w.instruction_id = m.instruction_id and w.part = m.part) and not exists (select 1 from refund_line l \
+                   where l.instruction_id = m.instruction_id and l.part = m.part and l.live = 1) order by m.part limit 1";
+        self.opt(sql, args![instruction]).await?.map(|r| r.int(0)).transpose()
+    }
+
+    /// A part was paid after all, and its case ends. Says whether it still stood where it was read.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn part_was_paid(
+        &mut self,
+        (instruction, part): (i64, i64),
+        (from, to): (InstructionState, InstructionState),
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "update remainder set state = $4, since = $5 where instruction_id = $1 and part = $2 and state = $3";
+        let moved = self.exec_one(sql, args![instruction, part, from.code(), to.code(), now]).await?;
+        if moved {
+            let sql = "update failure_case set state = 'closed', closed_at = $3, closed_as = 'paid' where instruction_id = $1 and part = $2 \
+                       and kind = 'partial' and state = 'open'";
+            self.exec(sql, args![instruction, part, now]).await?;
+        }
+        Ok(moved)
+    }
+
     /// What was not paid of a partly paid instruction, and waits for its money: the part, where it is just so much.
     ///
     /// # Errors
@@ -262,12 +302,13 @@ impl Tx {
     }
 
     /// What remains of an instruction, part by part. One is taken where it is paid again or refunded, and where its money may
-    /// have been paid after all.
+    /// have been paid after all, or two persons say so of what did not come back.
     pub(super) async fn rests(&mut self, id: i64) -> Result<Vec<Part>, StoreError> {
         let sql = "select m.part, m.claim_key, m.amount_fen, m.state, (select max(n.id) from instruction n left join instruction_state v \
                    on v.instruction_id = n.id and v.state = 'voided' where n.previous_id = m.instruction_id and n.part = m.part and v.instruction_id is null), \
                    (select count(*) from refund_line l where l.instruction_id = m.instruction_id and l.part = m.part and l.live = 1) + (select count(*) from failure_case c \
-                   where c.instruction_id = m.instruction_id and c.kind = 'double_payment_suspected' and c.state = 'open') + (select count(*) from instruction n \
+                   where c.instruction_id = m.instruction_id and c.kind = 'double_payment_suspected' and (c.state = 'open' or (c.closed_as = 'paid' and not exists \
+                   (select 1 from waiting_return w where w.instruction_id = m.instruction_id and w.part = m.part)))) + (select count(*) from instruction n \
                    where n.claim_key = m.claim_key and n.live = 1) from remainder m where m.instruction_id = $1 order by m.part";
         let rows = self.rows(sql, args![id]).await?;
         rows.iter()

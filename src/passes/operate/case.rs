@@ -9,7 +9,7 @@ use super::OperateError;
 use super::duty::{self, Duty};
 use super::propose::{Act, is_unchanged};
 use crate::domain::ids::EndToEndId;
-use crate::domain::instruction::{Figure, InstructionState};
+use crate::domain::instruction::{Event, Figure, InstructionState, step};
 use crate::domain::ledger::{EntryKind, Movement};
 use crate::domain::reason::{Reason, ReasonClass};
 use crate::domain::time::Timestamp;
@@ -205,7 +205,10 @@ pub(super) async fn done(
         if !tx.hold_file(&file, now).await? {
             return OperateError::refused("文件状态刚刚改变，请重试", "the file moved just now: try again");
         }
-        // Behind the file's row: what the bank or a statement said of it just before is read.
+        if let Some(instruction) = plan.case.instruction {
+            tx.hold_rests(instruction).await?;
+        }
+        // Behind these rows: what the bank or a statement said of it just before is read, and what pays or refunds its rest.
         let case = find(tx, by, id).await?;
         plan = Plan::of(tx, case, wish).await?;
     }
@@ -260,6 +263,8 @@ struct Plan {
     line: Option<Standing>,
     /// Whether another holds its claim and stands as paid: a suspected payment was made too.
     is_paid_beside: bool,
+    /// Of a suspected one that was partly paid: the part that persons said was not, and where it stands.
+    rest: Option<(i64, Standing)>,
 }
 
 impl Plan {
@@ -279,7 +284,8 @@ impl Plan {
             }
             Some(_) | None => false,
         };
-        let plan = Self { case, line, is_paid_beside };
+        let rest = Self::rest_of(tx, &case).await?;
+        let plan = Self { case, line, is_paid_beside, rest };
         match wish {
             Wish::Recover(_) => plan.may_be_recovered()?,
             Wish::Reclassify(reason, _) => plan.may_be_reclassified(reason)?,
@@ -291,6 +297,12 @@ impl Plan {
             }
         }
         Ok(plan)
+    }
+
+    async fn rest_of(tx: &mut Tx, case: &CaseFacts) -> Result<Option<(i64, Standing)>, OperateError> {
+        let Some(instruction) = case.instruction.filter(|_| case.kind == "double_payment_suspected") else { return Ok(None) };
+        let Some(part) = tx.parted(instruction).await? else { return Ok(None) };
+        Ok(tx.standing_of_rest(instruction, part).await?.map(|rest| (part, rest)))
     }
 
     fn may_be_recovered(&self) -> Result<(), OperateError> {
@@ -361,9 +373,10 @@ impl Plan {
         Ok(())
     }
 
-    /// That it was paid is said of what holds the claim by itself, or beside another that is paid: only so nothing pays it again.
+    /// That it was paid is said of what holds the claim by itself, or beside another that is paid: only so nothing
+    /// pays it again. Or of all of what was partly paid.
     fn may_be_said_paid(&self) -> Result<(), OperateError> {
-        if self.is_suspected_in(&GONE) || self.is_paid_beside {
+        if self.is_suspected_in(&GONE) || self.is_paid_beside || self.is_rest_free() {
             return Ok(());
         }
         let (id, kind, state) = (self.case.id, &self.case.kind, self.line.as_ref().map_or("", |l| l.state.code()));
@@ -400,6 +413,9 @@ impl Plan {
             return OperateError::refused("该案件刚刚改变，请重试", "the case moved just now: try again");
         }
         let Some(line) = self.line.as_ref().filter(|_| self.case.kind == "double_payment_suspected") else { return Ok(()) };
+        if as_paid {
+            self.rest_was_paid(tx, now).await?;
+        }
         if !as_paid && self.holds_for_suspicion() {
             tx.suspect_cleared(line.id).await?;
         }
@@ -418,6 +434,41 @@ impl Plan {
     /// Whether a suspected payment holds its claim and stands in one of these states.
     fn is_suspected_in(&self, states: &[InstructionState]) -> bool {
         self.case.kind == "double_payment_suspected" && self.line.as_ref().is_some_and(|l| l.is_live && states.contains(&l.state))
+    }
+
+    /// Whether what persons said was not paid of it is neither paid again nor in an order: only so it can have been paid with the rest.
+    fn is_rest_free(&self) -> bool {
+        let is_free = |s: InstructionState| {
+            matches!(
+                s,
+                InstructionState::Failed
+                    | InstructionState::FailedFinal
+                    | InstructionState::Lapsed
+                    | InstructionState::Refunded
+                    | InstructionState::Carried
+            )
+        };
+        self.line.as_ref().is_some_and(|l| l.state == InstructionState::Paid)
+            && self.rest.as_ref().is_some_and(|(_, rest)| rest.successor.is_none() && is_free(rest.state))
+    }
+
+    /// What persons said was not paid was: it stands as paid too, with its money, where that lies here.
+    async fn rest_was_paid(&self, tx: &mut Tx, now: Timestamp) -> Result<(), OperateError> {
+        let Some((part, rest)) = self.rest.as_ref().filter(|_| self.is_rest_free()) else { return Ok(()) };
+        // One that is not final yet is so by their word.
+        let to = [Event::Finalise, Event::ResolvePaid].into_iter().fold(rest.state, |at, event| step(at, event).unwrap_or(at));
+        let Some(file) = rest.file_out.filter(|_| to == InstructionState::Paid) else { return Ok(()) };
+        if !tx.part_was_paid((rest.id, *part), (rest.state, to), now).await? {
+            return OperateError::refused("该支付状态刚刚改变，请重试", "the payment moved just now: try again");
+        }
+        let file = tx.file(file).await?;
+        if let (Some(from), Some(to)) = (rest.state.account(ReasonClass::from_code(&rest.class)), to.account(None)) {
+            let movement =
+                Movement { kind: EntryKind::Pay, from: file.purse.account(from), to: file.purse.account(to), amount: rest.amount };
+            let of = EntryOf { batch: rest.batch.clone(), file_out: Some(file.id), ..EntryOf::default() };
+            tx.post(now, &of, Origin::Theirs, &movement).await?;
+        }
+        Ok(())
     }
 
     /// In words, from facts alone: the same rows give the same words.

@@ -125,6 +125,9 @@ const LAPSE_LINES: &str = concat!(
 const LAPSE_REMAINDERS: &str = concat!(
     "update remainder set state = t.next, since = $4 from transition t where t.event = 'lapse' and t.state = remainder.state and ",
     nobody_has!("remainder", "remainder.part"),
+    // Nor what may have been paid whole.
+    " and not exists (select 1 from failure_case c where c.instruction_id = remainder.instruction_id and c.kind = 'double_payment_suspected' \
+     and c.state = 'open')",
     " returning file_out, batch, amount_fen"
 );
 /// What has just lapsed and is paid again all the same, or lost its claim. An update sees nothing that was written while it waited for the

@@ -1,9 +1,12 @@
 //! A failure whose money went elsewhere, and of which the bank says then that it was paid: what persons answer, and what comes after.
 
+use bankgate::domain::ids::EndToEndId;
+use bankgate::domain::money::Fen;
 use bankgate::domain::refund::Why;
 use bankgate::passes::close::close;
 use bankgate::passes::operate::OperateError;
 use bankgate::passes::operate::case::{Wish, propose};
+use bankgate::passes::operate::partly::propose_partly;
 use bankgate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
 use bankgate::passes::operate::refund::{propose_receipt, sent_by_hand};
 
@@ -14,6 +17,8 @@ use super::returns::give_all_back;
 use super::world::{SPLIT, World, at, draft, on_both, reissue};
 
 const LETTER: &str = "行函[2019]9号";
+/// What remains of a partly paid one.
+const REST: &str = "select state from remainder";
 
 /// Open cases and incidents of a second payment.
 async fn open(w: &World) -> (i64, i64) {
@@ -65,6 +70,22 @@ async fn paid_after_all(w: &mut World) -> [Slip; 2] {
     w.poll(&slip, &[(0, Word::Paid)]);
     w.settle().await;
     [slip, again]
+}
+
+/// Two persons settled that sixty yuan of the first were paid.
+async fn parted(w: &mut World) -> Slip {
+    w.polls(SPLIT);
+    w.release(&draft("B", SPLIT, 0..2)).await;
+    w.settle().await;
+    let slip = w.take_one(SPLIT);
+    w.answer(&slip, &[Word::Processing, Word::Paid]);
+    w.settle().await;
+    let EndToEndId(id) = EndToEndId::parse(&slip.orders[0].reference).unwrap();
+    let (proposal, _) = propose_partly(&w.gateway, &who("bureau"), id, Fen::new(6_000), LETTER, w.now).await.unwrap();
+    approve(&w.gateway, &who("chief"), proposal, w.now).await.unwrap();
+    w.settle().await;
+    assert_eq!((w.states("B").await, w.texts(REST).await), (vec!["paid".to_owned(); 2], vec!["failed_final".to_owned()]));
+    slip
 }
 
 /// What the end of the year does. Where the year stands then.
@@ -358,6 +379,60 @@ async fn r3_what_lapsed_and_turns_out_to_have_paid_a_suspected_one_is_settled_as
         assert!(effect.contains(&format!("lapsed -> paid: its money paid {}", slip.orders[0].reference)), "{effect}");
         assert_eq!((w.states("R").await, w.balance("carry").await), (vec!["paid".to_owned()], 0));
         assert_eq!((open(w).await, year_end(w).await), ((0, 0), vec!["sealed".to_owned()]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i7_what_was_partly_paid_and_is_said_to_be_paid_whole_is_neither_refunded_nor_paid_again() {
+    on_both(async |w| {
+        let slip = parted(w).await;
+        let (fen, paid) = (slip.orders[0].fen - 6_000, w.balance("paid").await);
+        let (case, ..) = w.case_of("partial").await;
+        let (cancelled, _) = propose(&w.gateway, &who("bureau"), case, Wish::Cancel("全家迁出，不再享受"), w.now).await.unwrap();
+        approve(&w.gateway, &who("chief"), cancelled.unwrap(), w.now).await.unwrap();
+        assert_eq!((ask(w, Why::Ineligible).await.len(), w.balance("suspense:ineligible").await), (1, fen));
+        w.poll(&slip, &[(0, Word::Paid)]);
+        w.settle().await;
+        assert_eq!(open(w).await, (1, 1));
+        assert!(agree(w, "sun").await.is_err(), "it may be with the payee");
+        assert!(answered(w, Wish::Paid(LETTER)).await.is_err(), "it stands in an order");
+        // The order's proposal is the last one still: an answer that is refused leaves none.
+        withdraw(&w.gateway, &who("bureau"), proposal(w).await, w.now).await.unwrap();
+        assert_eq!(ask(w, Why::Ineligible).await, [0_i64; 0]);
+        answered(w, Wish::Close(LETTER)).await.unwrap();
+        w.poll(&slip, &[(0, Word::Paid), (1, Word::Paid)]);
+        w.settle().await;
+        assert_eq!(open(w).await, (1, 1), "told again");
+        answered(w, Wish::Paid(LETTER)).await.unwrap();
+        assert_eq!((open(w).await, w.texts(REST).await), ((0, 0), vec!["paid".to_owned()]));
+        assert_eq!((w.balance("suspense:ineligible").await, w.balance("paid").await), (0, paid + fen));
+        assert_eq!(w.case_of("partial").await.2, "paid", "nobody is reminded");
+        let mut again = reissue("R", SPLIT, &[(0, slip.orders[0].reference.clone())]);
+        again.rows[0].amount = Fen::new(fen);
+        again.seal();
+        w.release(&again).await;
+        w.poll(&slip, &[(1, Word::Paid), (0, Word::Paid)]);
+        w.settle().await;
+        assert_eq!((w.states("R").await, ask(w, Why::Ineligible).await), (vec!["rejected".to_owned()], Vec::new()));
+        assert_eq!(open(w).await, (0, 0), "what persons said is no news");
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r3_what_remains_of_one_that_may_have_been_paid_whole_does_not_lapse() {
+    on_both(async |w| {
+        let slip = parted(w).await;
+        w.poll(&slip, &[(0, Word::Paid)]);
+        w.settle().await;
+        w.now = at("2019-12-25", "17:00:00");
+        assert_eq!(year_end(w).await, ["sealed"]);
+        assert_eq!((w.texts(REST).await, w.balance("carry").await), (vec!["failed_final".to_owned()], 0));
+        answered(w, Wish::Paid(LETTER)).await.unwrap();
+        assert_eq!((w.texts(REST).await, w.balance("suspense:correctable").await), (vec!["paid".to_owned()], 0));
+        assert_eq!(year_end(w).await, ["sealed"]);
     })
     .await;
 }
