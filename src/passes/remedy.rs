@@ -82,10 +82,10 @@ pub(super) async fn in_question(
         format!("instruction {instruction} was said to be paid, and is in question again: {en}"),
     ));
     let next_step = gateway.say(Words::new(
-        "请与银行核实这笔款项是否在收款人账上：不在的，用 bankgate failure close --as evidence 结案，之后可再发放；在的，\
-         后一次已最终失败的用 bankgate payment resolve --as paid 认定后一次，没有后一次的用 bankgate failure close --as paid",
-        "ask the bank whether the payee has this money. He has not: bankgate failure close --as evidence, and it may be paid again. He has: \
-         bankgate payment resolve --as paid, of the later attempt that failed; where there is none: bankgate failure close --as paid",
+        "请与银行核实这笔款项是否在收款人账上：后一次相互矛盾（conflict）的，先认定后一次；不在的，\
+         用 bankgate failure close --as evidence 结案，之后可再发放；在的，后一次已最终失败的用 bankgate payment resolve --as paid 认定后一次，没有后一次的用 bankgate failure close --as paid",
+        "ask the bank whether the payee has this money. Where the later attempt is in conflict, settle that one first. He has not: \
+         bankgate failure close --as evidence, and it may be paid again. He has: bankgate payment resolve --as paid, of the later attempt that failed; where there is none: bankgate failure close --as paid",
     ));
     let key = format!("double:{instruction}");
     let incident = NewIncident { key: &key, kind: "double_payment_suspected", bank, what: &what, next_step: &next_step };

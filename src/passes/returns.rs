@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::apply::Booking;
 use super::publish::result_due;
+use super::refund::books::contradict;
 use super::remedy::in_question;
 use super::{Done, Gateway, PassError};
-use crate::domain::instruction::{Figure, InstructionState};
+use crate::domain::ids::EndToEndId;
+use crate::domain::instruction::{Event, Figure, InstructionState};
 use crate::domain::language::Words;
 use crate::domain::ledger::EntryKind;
 use crate::domain::money::Fen;
@@ -399,9 +401,27 @@ pub(super) async fn back_though_said_paid(gateway: &Gateway, now: Timestamp) -> 
             }
             let (zh, en) = (format!("银行退回{}元", line.amount), format!("the bank sent back {}", line.amount));
             in_question(gateway, &mut tx, (line.instruction_id, file.bank.as_str()), (zh.as_str(), en.as_str()), now).await?;
+            if is_all {
+                paid_in_its_stead(gateway, &mut tx, line.instruction_id, now).await?;
+            }
             done.changed += 1;
         }
+        tx.suspects_hold_their_claims().await?;
         tx.commit().await?;
     }
     Ok(done)
+}
+
+/// Another attempt stands as paid, it may be with the money of this one that came back: they settle that one too.
+async fn paid_in_its_stead(gateway: &Gateway, tx: &mut Tx, instruction: i64, now: Timestamp) -> Result<(), PassError> {
+    let Some(holder) = tx.paid_beside(instruction).await? else { return Ok(()) };
+    if let Some(file) = tx.file_of(holder).await? {
+        tx.lock_file(file.id, now).await?;
+    }
+    if tx.paid_beside(instruction).await? != Some(holder) {
+        return Ok(());
+    }
+    let (before, holder_of) = (EndToEndId(instruction), EndToEndId(holder));
+    let words = format!("{before}退回，{holder_of}是否入账待核实 / {before} came back: was {holder_of} credited?");
+    contradict(gateway, tx, holder, (Event::BankDiffers, &words), now).await
 }

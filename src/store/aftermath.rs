@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 
 use super::StoreError;
 use super::outbound::FileOut;
+use super::remainders::rest_in_question;
 use super::sql::Tx;
 use crate::args;
 use crate::domain::money::Fen;
@@ -30,7 +31,7 @@ pub struct Transient {
     pub department: String,
     /// How much.
     pub amount: Fen,
-    /// Whether another payment holds the claim.
+    /// Whether another payment holds the claim, or it is in question whether anything remains to be paid.
     pub is_claimed: bool,
 }
 
@@ -114,19 +115,23 @@ impl Tx {
         Ok(moved + self.finalise_parts(file, now).await?)
     }
 
-    /// Earlier attempts that two persons said were paid, and whose claim nobody holds since later ones of this file failed finally.
+    /// Earlier attempts that two persons said were paid, and whose claim nobody behind them holds since later ones of this file failed
+    /// finally.
     ///
     /// # Errors
     /// The database refused.
     pub async fn said_paid_before(&mut self, file: &FileOut) -> Result<Vec<i64>, StoreError> {
-        // From attempt to attempt, for claims are found by those that are live only. Each looks its case and its claim up by itself.
-        let sql = "with recursive attempt (id, claim_key) as (select i.previous_id, i.claim_key from instruction_state s \
+        // From attempt to attempt, for claims are found by those that are live only. Each looks its case and its claim up by itself. The money
+        // of a rest paid the whole; a part that came back did not.
+        let sql = "with recursive attempt (id, part, claim_key) as (select i.previous_id, i.part, i.claim_key from instruction_state s \
                    join instruction i on i.id = s.instruction_id where s.file_out = $1 and s.state = 'failed_final' and i.id >= $2 and i.id <= $3 \
-                   and i.previous_id is not null and i.part = 0 union select p.previous_id, p.claim_key from attempt a \
-                   join instruction p on p.id = a.id where p.previous_id is not null and p.part = 0) \
-                   select a.id from attempt a where (select c.closed_as from failure_case c where c.instruction_id = a.id \
+                   and i.previous_id is not null union select p.previous_id, p.part, p.claim_key from attempt a \
+                   join instruction p on p.id = a.id where p.previous_id is not null) \
+                   select distinct a.id from attempt a where (a.part = 0 or not exists (select 1 from waiting_return w \
+                   where w.instruction_id = a.id and w.part = a.part)) and (select c.closed_as from failure_case c where c.instruction_id = a.id \
                    and c.kind = 'double_payment_suspected' and c.part = 0) = 'paid' \
-                   and (select count(*) from instruction o where o.claim_key = a.claim_key and o.live = 1) = 0 order by a.id";
+                   and not exists (select 1 from instruction o where o.claim_key = a.claim_key and o.live = 1 and o.id not in (select t.id from attempt t)) \
+                   order by a.id";
         self.rows(sql, args![file.id, file.first_id, file.last_id]).await?.iter().map(|r| r.int(0)).collect()
     }
 
@@ -146,12 +151,16 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn transients(&mut self, limit: i64) -> Result<Vec<Transient>, StoreError> {
-        let sql = "select i.id, i.attempt, s.reason, s.file_out, f.agreement, f.bank, i.batch, b.department, s.amount_fen, \
-                   case when exists (select 1 from instruction o where o.claim_key = i.claim_key and o.live = 1) then 1 else 0 end from instruction_state s \
-                   join instruction i on i.id = s.instruction_id join file_out f on f.id = s.file_out join batch b on b.number = f.batch \
-                   where s.state = 'failed_final' and s.class = 'BT' \
-                   and not exists (select 1 from instruction n where n.previous_id = i.id and n.live = 1 and n.part = 0) \
-                   and not exists (select 1 from failure_case c where c.instruction_id = i.id) order by i.id limit $1";
+        let sql = concat!(
+            "select i.id, i.attempt, s.reason, s.file_out, f.agreement, f.bank, i.batch, b.department, s.amount_fen, \
+             case when exists (select 1 from instruction o where o.claim_key = i.claim_key and o.live = 1) or ",
+            rest_in_question!("i"),
+            " then 1 else 0 end from instruction_state s \
+             join instruction i on i.id = s.instruction_id join file_out f on f.id = s.file_out join batch b on b.number = f.batch \
+             where s.state = 'failed_final' and s.class = 'BT' \
+             and not exists (select 1 from instruction n where n.previous_id = i.id and n.live = 1 and n.part = 0) \
+             and not exists (select 1 from failure_case c where c.instruction_id = i.id) order by i.id limit $1"
+        );
         let rows = self.rows(sql, args![limit]).await?;
         rows.iter()
             .map(|r| {

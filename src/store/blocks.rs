@@ -34,13 +34,15 @@ impl Tx {
         Ok(self.exec(sql, args![range.0, range.1, now]).await? + self.move_remainders(range, "void", now).await?)
     }
 
-    /// Who holds the claim of an instruction that does not hold it itself, or pays its person by another entitlement of the
-    /// same project and period.
+    /// Who holds the claim of an instruction that does not hold it itself, pays what persons said remained of it, or pays its person by
+    /// another entitlement of the same project and period.
     ///
     /// # Errors
     /// The database refused.
     pub async fn rival_of(&mut self, instruction: i64) -> Result<Option<i64>, StoreError> {
-        let sql = "select o.id from instruction i join instruction o on o.claim_key = i.claim_key and o.live = 1 and o.id <> i.id where i.id = $1";
+        let sql = "select o.id from instruction i join instruction o on o.claim_key = i.claim_key and o.live = 1 and o.id <> i.id where i.id = $1 \
+                   union all select o.id from remainder m join instruction o on o.claim_key = m.claim_key and o.live = 1 where m.instruction_id = $1 \
+                   and not exists (select 1 from waiting_return w where w.instruction_id = m.instruction_id and w.part = m.part) limit 1";
         if let Some(r) = self.opt(sql, args![instruction]).await? {
             return Ok(Some(r.int(0)?));
         }
@@ -63,14 +65,15 @@ impl Tx {
         self.exec_one(sql, args![instruction]).await
     }
 
-    /// Claims that came free go back to whoever is said to have been paid after all, until persons have cleared it: what was
-    /// paid again in the meantime failed, and must not be tried a third time.
+    /// Claims that came free go back to whoever is said to have been paid after all, until persons have cleared it, or by their word:
+    /// what was paid again in the meantime failed, and must not be tried a third time.
     ///
     /// # Errors
     /// The database refused.
     pub async fn suspects_hold_their_claims(&mut self) -> Result<u64, StoreError> {
         let sql = "update instruction set live = 1 where live = 0 and id in (select max(d.id) from failure_case c join instruction d on d.id = c.instruction_id \
-                   where c.state = 'open' and c.kind = 'double_payment_suspected' group by d.claim_key) \
+                   left join instruction_state s on s.instruction_id = d.id where c.kind = 'double_payment_suspected' and (c.state = 'open' \
+                   or (c.closed_as = 'paid' and s.state in ('reissued', 'refunded', 'carried'))) group by d.claim_key) \
                    and not exists (select 1 from instruction o where o.claim_key = instruction.claim_key and o.live = 1)";
         self.exec(sql, args![]).await
     }

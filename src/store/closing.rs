@@ -8,11 +8,37 @@ pub mod trace;
 use chrono::NaiveDate;
 
 use super::StoreError;
+use super::remainders::rest_in_question;
 use super::sql::{Row, Tx, TxEngine};
 use crate::args;
 use crate::domain::closing::{Figures, ItemKind, PeriodState, Scope, Sum};
 use crate::domain::money::Fen;
 use crate::domain::time::Timestamp;
+
+/// Of a failure: another holds its claim, one that was paid after all, it may be, with this money. No order could send it back.
+macro_rules! held_elsewhere {
+    ($line:literal) => {
+        concat!(
+            "exists (select 1 from instruction i where i.id = ",
+            $line,
+            ".instruction_id and (exists (select 1 from instruction o where o.claim_key = i.claim_key and o.live = 1 and o.id <> i.id) or ",
+            rest_in_question!("i"),
+            "))"
+        )
+    };
+}
+use held_elsewhere;
+/// Of what remains: the whole may have been paid.
+macro_rules! whole_in_question {
+    ($rest:literal) => {
+        concat!(
+            "exists (select 1 from failure_case c where c.instruction_id = ",
+            $rest,
+            ".instruction_id and c.kind = 'double_payment_suspected' and c.state = 'open')"
+        )
+    };
+}
+use whole_in_question;
 
 /// How long who cuts waits for those who write.
 const CUT_PATIENCE: &str = "set local lock_timeout = '5s'";
@@ -258,10 +284,14 @@ impl Tx {
     /// # Errors
     /// The database refused.
     pub async fn years_with_late_failures(&mut self, before: i32) -> Result<Vec<(String, String, i32)>, StoreError> {
-        let sql = "select distinct b.department, b.project, a.year from (select batch from instruction_state where state = 'failed_final' and class <> 'IR' \
-                   union select batch from remainder where state = 'failed_final' and class <> 'IR') s join admission a on a.batch = s.batch \
-                   join batch b on b.number = s.batch where a.year < $1 and exists (select 1 from period_close c where c.scope = 'year' \
-                   and c.period = cast(a.year as text) and c.department = b.department and c.project = b.project) order by 3, 1, 2";
+        let sql = concat!(
+            "select distinct b.department, b.project, a.year from (select batch from instruction_state where state = 'failed_final' and class <> 'IR' and not ",
+            held_elsewhere!("instruction_state"),
+            " union select batch from remainder where state = 'failed_final' and class <> 'IR' and not ",
+            whole_in_question!("remainder"),
+            ") s join admission a on a.batch = s.batch join batch b on b.number = s.batch where a.year < $1 and exists (select 1 from period_close c \
+             where c.scope = 'year' and c.period = cast(a.year as text) and c.department = b.department and c.project = b.project) order by 3, 1, 2"
+        );
         self.rows(sql, args![before]).await?.iter().map(|r| Ok((r.string(0)?, r.string(1)?, year(r, 2)?))).collect()
     }
 

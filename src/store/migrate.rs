@@ -89,6 +89,7 @@ const VERSIONS: &[Version] = &[
     Version { number: 19, name: "absent files", both: &[include_str!("migrations/0019_absent.sql")], postgres: &[], sqlite: &[] },
     Version { number: 20, name: "putting away", both: &[include_str!("migrations/0020_putting_away.sql")], postgres: &[], sqlite: &[] },
     Version { number: 21, name: "people", both: &[include_str!("migrations/0021_people.sql")], postgres: &[], sqlite: &[] },
+    Version { number: 22, name: "suspicions", both: &[include_str!("migrations/0022_double.sql")], postgres: &[], sqlite: &[] },
 ];
 
 static MARK: LazyLock<Result<Regex, regex::Error>> =

@@ -2,6 +2,7 @@
 //! table, and every statement says how many it moved, so that a line that stands elsewhere is seen and never left behind.
 
 use super::StoreError;
+use super::remainders::rest_in_question;
 use super::sql::{Row, Tx};
 use crate::args;
 use crate::domain::exchange::{Outcome, PaymentLine};
@@ -190,6 +191,8 @@ macro_rules! due {
              join instruction_state s on s.batch = b.number join instruction i on i.id = s.instruction_id join file_out f on f.id = s.file_out \
              join agreement g on g.number = f.agreement where b.department = $1 and b.project = $2 and a.year = $3 and ",
             $whole,
+            " and not ",
+            rest_in_question!("i"),
             " and not exists (select 1 from instruction o where o.claim_key = i.claim_key and o.live = 1 and o.id <> i.id) \
              and not exists (select 1 from refund_line l where l.instruction_id = i.id and l.part = 0 and l.live = 1) \
              and (g.debit_model <> 'gross' or s.state = 'recovered' or exists (select 1 from statement_match m where (m.kind in ('credit_back', 'return') \
@@ -421,10 +424,11 @@ impl Tx {
         let sql = format!(
             "select count(*), cast(coalesce(sum(x.fen), 0) as bigint) from (select l.amount_fen as fen from refund_line l \
              join instruction i on i.id = l.instruction_id and i.live = 1 \
-             join instruction_state s on s.instruction_id = l.instruction_id and s.amount_fen = l.amount_fen where l.refund_order = $1 and l.part = 0 and l.live = 1 and {may} \
+             join instruction_state s on s.instruction_id = l.instruction_id and s.amount_fen = l.amount_fen where l.refund_order = $1 and l.part = 0 and l.live = 1 and {may} and not {} \
              union all select l.amount_fen from refund_line l join remainder s on s.instruction_id = l.instruction_id and s.part = l.part and s.amount_fen = l.amount_fen \
              where l.refund_order = $1 and l.part > 0 and l.live = 1 and {may} and not exists (select 1 from failure_case c \
-             where c.instruction_id = l.instruction_id and c.kind = 'double_payment_suspected' and c.state = 'open')) x"
+             where c.instruction_id = l.instruction_id and c.kind = 'double_payment_suspected' and c.state = 'open')) x",
+            rest_in_question!("i")
         );
         let r = self.one(sqlx::AssertSqlSafe(sql), args![o.id]).await?;
         Ok((r.count(0)?, r.fen(1)?))

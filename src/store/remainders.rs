@@ -86,6 +86,21 @@ impl Predecessor {
     }
 }
 
+/// Whether an instruction of this name pays what persons said remained of one, and the bank says of that one that it was paid whole, or they
+/// say so too. What came back remains for certain.
+macro_rules! rest_in_question {
+    ($instruction:literal) => {
+        concat!(
+            "exists (select 1 from remainder m join failure_case c on c.instruction_id = m.instruction_id and c.kind = 'double_payment_suspected' \
+             where m.claim_key = ",
+            $instruction,
+            ".claim_key and (c.state = 'open' or c.closed_as = 'paid') \
+             and not exists (select 1 from waiting_return w where w.instruction_id = m.instruction_id and w.part = m.part))"
+        )
+    };
+}
+pub(super) use rest_in_question;
+
 impl Part {
     /// Whether it may be paid again.
     #[must_use]
@@ -280,10 +295,14 @@ impl Tx {
     pub async fn predecessor(&mut self, id: i64) -> Result<Option<Predecessor>, StoreError> {
         self.exec("update instruction_state set since = since where instruction_id = $1", args![id]).await?;
         self.exec("update remainder set since = since where instruction_id = $1", args![id]).await?;
-        let sql = "select i.id, i.root_payment_id, i.claim_key, i.attempt, coalesce(s.amount_fen, i.amount_fen), coalesce(s.state, ''), i.live, b.department, b.project, a.year, \
-                   (select max(n.id) from instruction n left join instruction_state v on v.instruction_id = n.id and v.state = 'voided' \
-                   where n.previous_id = i.id and n.part = 0 and v.instruction_id is null) from instruction i join batch b on b.number = i.batch \
-                   join admission a on a.batch = i.batch left join instruction_state s on s.instruction_id = i.id where i.id = $1";
+        let sql = concat!(
+            "select i.id, i.root_payment_id, i.claim_key, i.attempt, coalesce(s.amount_fen, i.amount_fen), coalesce(s.state, ''), case when i.live = 1 or ",
+            rest_in_question!("i"),
+            " then 1 else 0 end, b.department, b.project, a.year, (select max(n.id) from instruction n left join instruction_state v \
+             on v.instruction_id = n.id and v.state = 'voided' where n.previous_id = i.id and n.part = 0 and v.instruction_id is null) \
+             from instruction i join batch b on b.number = i.batch join admission a on a.batch = i.batch \
+             left join instruction_state s on s.instruction_id = i.id where i.id = $1"
+        );
         let Some(r) = self.opt(sql, args![id]).await? else { return Ok(None) };
         let (id, state) = (r.int(0)?, r.string(5)?);
         // Where nobody knows what was paid of it, nobody knows what remains.

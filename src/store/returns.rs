@@ -401,7 +401,8 @@ impl Tx {
         self.rows(sqlx::AssertSqlSafe(sql), args![file.id]).await?.iter().map(read).collect()
     }
 
-    /// Failed lines of which a set says that they were paid, and whose return is on record: credited, said not to be, and sent back.
+    /// Failed lines of which a set says that they were paid, and whose return is on record: credited, said not to be, and sent back. Not such
+    /// of which persons said it too: they are asked once more (`back_though_said_paid`).
     ///
     /// # Errors
     /// The database refused.
@@ -412,7 +413,9 @@ impl Tx {
              join instruction_state s on s.instruction_id = w.instruction_id join instruction i on i.id = w.instruction_id where w.file_out = $1 \
              and w.settled_at is null and w.amount_fen = s.amount_fen and s.state in ('failed', 'failed_final', 'reissued', 'lapsed', 'refunding', 'refunded', 'carried') \
              and exists (select 1 from answer_line l \
-             where l.file_in in ({}) and l.instruction_id = w.instruction_id and l.outcome = 'paid' and l.is_final = 1) order by w.instruction_id",
+             where l.file_in in ({}) and l.instruction_id = w.instruction_id and l.outcome = 'paid' and l.is_final = 1) \
+             and not exists (select 1 from failure_case c where c.instruction_id = w.instruction_id and c.kind = 'double_payment_suspected' \
+             and c.closed_as = 'paid' and s.state in ('reissued', 'refunded', 'carried')) order by w.instruction_id",
             list(set)
         );
         let read = |r: &Row| {

@@ -92,26 +92,37 @@ impl Tx {
     }
 
     /// An attempt before this one, of the same claim, whose money went elsewhere and that the bank says was credited after all, where
-    /// persons have not cleared it.
+    /// persons have not cleared it; or one of which this pays what they said remained.
     ///
     /// # Errors
     /// The database refused.
     pub async fn paid_before(&mut self, id: i64) -> Result<Option<i64>, StoreError> {
-        let sql = "select max(o.id) from instruction i join instruction o on o.claim_key = i.claim_key and o.id < i.id \
-                   join instruction_state s on s.instruction_id = o.id and s.state in ('reissued', 'refunded', 'carried') \
-                   join failure_case c on c.instruction_id = o.id and c.kind = 'double_payment_suspected' and (c.state = 'open' or c.closed_as = 'paid') \
-                   where i.id = $1";
+        let sql = "select max(o.id) from (select o.id from instruction i join instruction o on o.claim_key = i.claim_key and o.id < i.id \
+                   join instruction_state s on s.instruction_id = o.id and s.state in ('reissued', 'refunded', 'carried') where i.id = $1 \
+                   union all select m.instruction_id from instruction i join remainder m on m.claim_key = i.claim_key where i.id = $1 \
+                   and not exists (select 1 from waiting_return w where w.instruction_id = m.instruction_id and w.part = m.part)) o \
+                   join failure_case c on c.instruction_id = o.id and c.kind = 'double_payment_suspected' and (c.state = 'open' or c.closed_as = 'paid')";
         self.one(sql, args![id]).await?.opt_int(0)
     }
 
-    /// Whether another holds the claim of an instruction, and stands as paid.
+    /// Another that holds the claim of an instruction, and stands as paid.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn is_paid_beside(&mut self, id: i64) -> Result<bool, StoreError> {
-        let sql = "select 1 from instruction i join instruction o on o.claim_key = i.claim_key and o.live = 1 and o.id <> i.id \
+    pub async fn paid_beside(&mut self, id: i64) -> Result<Option<i64>, StoreError> {
+        let sql = "select o.id from instruction i join instruction o on o.claim_key = i.claim_key and o.live = 1 and o.id <> i.id \
                    join v_instruction v on v.id = o.id and v.state = 'paid' where i.id = $1";
-        Ok(self.opt(sql, args![id]).await?.is_some())
+        self.opt(sql, args![id]).await?.map(|r| r.int(0)).transpose()
+    }
+
+    /// Whether what remains of an instruction was paid by itself.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn is_rest_paid(&mut self, instruction: i64, part: i64) -> Result<bool, StoreError> {
+        let sql = "select 1 from remainder m join instruction o on o.claim_key = m.claim_key and o.live = 1 \
+                   join v_instruction v on v.id = o.id and v.state = 'paid' where m.instruction_id = $1 and m.part = $2";
+        Ok(self.opt(sql, args![instruction, part]).await?.is_some())
     }
 
     /// The last attempt behind this one, of the same claim, that failed and whose money lies with us.

@@ -75,6 +75,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
         (19, "absent files"),
         (20, "putting away"),
         (21, "people"),
+        (22, "suspicions"),
     ]
     .map(|(n, name)| (n, name.to_owned()))
     .to_vec();
@@ -84,7 +85,7 @@ async fn a_fresh_database_is_migrated_once_and_a_dry_run_leaves_no_trace(w: Worl
     assert!(matches!(w.store.check_schema().await, Err(StoreError::SchemaOlder { wanted: 1 })));
     assert_eq!(w.store.migrate().await.unwrap(), dry);
     let again = w.store.migrate().await.unwrap();
-    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ((1..=21).collect::<Vec<_>>().as_slice(), [].as_slice()));
+    assert_eq!((again.had.as_slice(), again.applied.as_slice()), ((1..=22).collect::<Vec<_>>().as_slice(), [].as_slice()));
     w.store.check_schema().await.unwrap();
     assert!(w.tables().await.contains("instruction_state"));
 }
@@ -99,9 +100,9 @@ async fn a_newer_or_altered_schema_is_refused(w: World) {
     }
     w.must("update _sqlx_migrations set checksum = (select checksum from kept where kept.version = _sqlx_migrations.version)").await;
     w.store.check_schema().await.unwrap();
-    w.must("update _sqlx_migrations set version = 99 where version = 21").await;
+    w.must("update _sqlx_migrations set version = 99 where version = 22").await;
     for said in [w.store.migrate().await.err(), w.store.check_schema().await.err(), w.store.migration_plan().await.err()] {
-        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 21 })), "{said:?}");
+        assert!(matches!(said, Some(StoreError::SchemaNewer { found: 99, known: 22 })), "{said:?}");
     }
 }
 

@@ -113,6 +113,8 @@ impl Apply<'_> {
         }
         for instruction in tx.parted_and_paid(&self.ids, &self.file).await? {
             self.gone_twice(tx, instruction, InstructionState::Paid).await?;
+            // Behind that, for it tells what was said.
+            self.reclaim(tx, instruction).await?;
         }
         Ok(())
     }

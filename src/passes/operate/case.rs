@@ -265,6 +265,8 @@ struct Plan {
     is_paid_beside: bool,
     /// Of a suspected one that was partly paid: the part that persons said was not, and where it stands.
     rest: Option<(i64, Standing)>,
+    /// Whether that was paid by itself since.
+    is_rest_paid: bool,
 }
 
 impl Plan {
@@ -280,12 +282,16 @@ impl Plan {
         };
         let is_paid_beside = match &line {
             Some(line) if case.kind == "double_payment_suspected" && !line.is_live && GONE.contains(&line.state) => {
-                tx.is_paid_beside(line.id).await?
+                tx.paid_beside(line.id).await?.is_some()
             }
             Some(_) | None => false,
         };
         let rest = Self::rest_of(tx, &case).await?;
-        let plan = Self { case, line, is_paid_beside, rest };
+        let is_rest_paid = match &rest {
+            Some((part, rest)) => tx.is_rest_paid(rest.id, *part).await?,
+            None => false,
+        };
+        let plan = Self { case, line, is_paid_beside, rest, is_rest_paid };
         match wish {
             Wish::Recover(_) => plan.may_be_recovered()?,
             Wish::Reclassify(reason, _) => plan.may_be_reclassified(reason)?,
@@ -293,6 +299,7 @@ impl Plan {
             Wish::Close(_) => plan.may_be_closed()?,
             Wish::Paid(_) => {
                 plan.may_be_said_paid()?;
+                plan.did_not_come_back(tx).await?;
                 plan.has_its_own_money(tx).await?;
             }
         }
@@ -376,7 +383,7 @@ impl Plan {
     /// That it was paid is said of what holds the claim by itself, or beside another that is paid: only so nothing
     /// pays it again. Or of all of what was partly paid.
     fn may_be_said_paid(&self) -> Result<(), OperateError> {
-        if self.is_suspected_in(&GONE) || self.is_paid_beside || self.is_rest_free() {
+        if self.is_suspected_in(&GONE) || self.is_paid_beside || self.is_rest_free() || self.is_rest_paid {
             return Ok(());
         }
         let (id, kind, state) = (self.case.id, &self.case.kind, self.line.as_ref().map_or("", |l| l.state.code()));
@@ -388,6 +395,19 @@ impl Plan {
                 "case {id} ({kind}, its payment is {state}) cannot be said to be paid: only a suspected double payment that nothing else pays or refunds by now; \
                  settle that first"
             ),
+        )
+    }
+
+    /// What the bank sent back since is not with anybody.
+    async fn did_not_come_back(&self, tx: &mut Tx) -> Result<(), OperateError> {
+        let Some(line) = self.line.as_ref().filter(|l| GONE.contains(&l.state)) else { return Ok(()) };
+        if tx.return_of_all(line.id).await?.is_none() {
+            return Ok(());
+        }
+        let (id, reference) = (self.case.id, EndToEndId(line.id));
+        OperateError::refused(
+            format!("案件{id}：{reference}入账后已由银行退回，不能认定为已入账；请用 bankgate failure close --as evidence 结案"),
+            format!("case {id}: {reference} was credited and sent back since, so it is not paid: bankgate failure close --as evidence"),
         )
     }
 
@@ -418,6 +438,8 @@ impl Plan {
         }
         if !as_paid && self.holds_for_suspicion() {
             tx.suspect_cleared(line.id).await?;
+            // There may be another that is suspected.
+            tx.suspects_hold_their_claims().await?;
         }
         // Should the bank say it again, it is told anew.
         tx.close_incident(&format!("double:{}", line.id), now).await?;

@@ -68,20 +68,29 @@ pub(crate) async fn give_back(
         amount: order.amount,
     };
     tx.post(now, &of(order), Origin::Ours, &movement).await?;
+    let words = "退款途中银行报成功 / the bank said that it was paid while its money was on the way back";
     for instruction in tx.paid_on_the_way(order.id).await? {
-        paid_on_the_way(gateway, tx, instruction, now).await?;
+        contradict(gateway, tx, instruction, (Event::BankPaid, words), now).await?;
     }
     free(tx, order, to, by, why, now).await
 }
 
-/// The bank said of a line that it was paid while its money was on the way, where no word moves it. Now that word makes of it what it
-/// makes of any failure: a conflict, that holds its claim and goes into no order until two persons settle it.
-async fn paid_on_the_way(gateway: &Gateway, tx: &mut Tx, instruction: i64, now: Timestamp) -> Result<(), PassError> {
+/// A word of the bank that moved nothing when it came (it was paid while its money was on the way), or was of another attempt, makes of a
+/// line what it makes of any: a conflict, that holds its claim and goes into no order until two persons settle it.
+///
+/// # Errors
+/// The database; a word that does not contradict where it stands.
+pub(crate) async fn contradict(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    instruction: i64,
+    (event, words): (Event, &str),
+    now: Timestamp,
+) -> Result<(), PassError> {
     let Some(line) = tx.standing(instruction).await? else { return Ok(()) };
     let Some(file) = line.file_out else { return Ok(()) };
     let file = tx.file(file).await?;
-    let next = step(line.state, Event::BankPaid).map_err(|e| PassError::Broken(e.to_string()))?;
-    let words = "退款途中银行报成功 / the bank said that it was paid while its money was on the way back";
+    let next = step(line.state, event).map_err(|e| PassError::Broken(e.to_string()))?;
     let (reason, class) = (Reason::ResultUnknown, Reason::ResultUnknown.class());
     let booking = Booking { gateway, file: &file, file_in: None, statement: None, now };
     let from = (line.state, ReasonClass::from_code(&line.class));
@@ -96,7 +105,7 @@ async fn paid_on_the_way(gateway: &Gateway, tx: &mut Tx, instruction: i64, now: 
         at: None,
     };
     tx.set_state(&file, &state, now).await?;
-    tx.event("instruction", line.id, (Event::BankPaid.code(), line.state.code(), next.code()), &gateway.holder, words, now).await?;
+    tx.event("instruction", line.id, (event.code(), line.state.code(), next.code()), &gateway.holder, words, now).await?;
     let today = gateway.today(now);
     let due_on = gateway.due_day(today, gateway.config.cases.due_days)?;
     if tx.reopen_case(&line, "conflict", due_on).await? {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Period, year};
+use super::super::remainders::rest_in_question;
+use super::{Period, held_elsewhere, whole_in_question, year};
 use crate::args;
 use crate::domain::closing::{ItemKind, Pending, Scope, UnpaidRow};
 use crate::domain::ids::EndToEndId;
@@ -118,16 +119,15 @@ macro_rules! nobody_has {
 const LAPSE_LINES: &str = concat!(
     "update instruction_state set state = t.next, since = $4 from transition t where t.event = 'lapse' and t.state = instruction_state.state and ",
     nobody_has!("instruction_state", "0"),
-    // What no order could send back, for another holds its claim: one that was paid after all, it may be, with this money.
-    " and not exists (select 1 from instruction i join instruction o on o.claim_key = i.claim_key and o.live = 1 and o.id <> i.id \
-     where i.id = instruction_state.instruction_id) returning file_out, batch, amount_fen"
+    " and not ",
+    held_elsewhere!("instruction_state"),
+    " returning file_out, batch, amount_fen"
 );
 const LAPSE_REMAINDERS: &str = concat!(
     "update remainder set state = t.next, since = $4 from transition t where t.event = 'lapse' and t.state = remainder.state and ",
     nobody_has!("remainder", "remainder.part"),
-    // Nor what may have been paid whole.
-    " and not exists (select 1 from failure_case c where c.instruction_id = remainder.instruction_id and c.kind = 'double_payment_suspected' \
-     and c.state = 'open')",
+    " and not ",
+    whole_in_question!("remainder"),
     " returning file_out, batch, amount_fen"
 );
 /// What has just lapsed and is paid again all the same, or lost its claim. An update sees nothing that was written while it waited for the

@@ -10,7 +10,7 @@ use bankgate::passes::operate::partly::propose_partly;
 use bankgate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
 use bankgate::passes::operate::refund::{propose_receipt, sent_by_hand};
 
-use super::bank::{LOST, Slip, Word};
+use super::bank::{BUSY, LOST, Slip, Word};
 use super::cases::who;
 use super::refund::{agree, ask, lapse, one_of_each, paid_while_it_goes_back, proposal, says};
 use super::returns::give_all_back;
@@ -37,7 +37,7 @@ async fn answered(w: &World, wish: Wish<'_>) -> Result<String, OperateError> {
 
 /// Two persons settle what became of the last attempt. Says the effect.
 async fn last_is(w: &World, act: Act) -> Result<String, OperateError> {
-    let last = w.int("select max(id) from instruction").await;
+    let last = w.int("select max(instruction_id) from instruction_state").await;
     let (proposal, _) = propose_resolve(&w.gateway, &who("bureau"), last, act, LETTER, w.now).await?;
     let done = approve(&w.gateway, &who("chief"), proposal, w.now).await;
     w.audit("a settlement").await;
@@ -270,6 +270,116 @@ async fn i5_i6_what_was_paid_with_the_money_of_its_correction_and_comes_back_is_
         give_all_back(w, &slip, 0, "退票:账户已销户");
         w.settle().await;
         assert_eq!((w.states("B").await[0].as_str(), open(w).await), ("reissued", (1, 1)), "unpaid, and nobody hears of it");
+        // The correction stands as paid for that money only.
+        assert_eq!((w.states("R").await, w.balance("suspense:unknown").await), (vec!["conflict".to_owned()], again.orders[0].fen));
+        last_is(w, Act::ResolveFailed).await.unwrap();
+        w.settle().await;
+        answered(w, Wish::Close(LETTER)).await.unwrap();
+        paid_again(w, &again, again.orders[0].fen, "S").await;
+        w.settle().await;
+        w.answer(&w.take_one(SPLIT), &[Word::Paid]);
+        w.settle().await;
+        assert_eq!((w.states("S").await, open(w).await), (vec!["paid".to_owned()], (0, 0)));
+        w.books_hold().await;
+    })
+    .await;
+}
+
+/// What lies in the bank's outbox is read and counts, and nothing follows yet.
+async fn taken_in(w: &mut World) {
+    for _ in 0..2 {
+        w.collect(SPLIT).await;
+        w.now = w.now.plus_minutes(2);
+    }
+    w.apply().await;
+}
+
+#[tokio::test]
+async fn i5_i7_what_came_back_is_told_though_the_bank_says_in_the_same_round_that_it_was_paid() {
+    on_both(async |w| {
+        let slip = carried(w).await;
+        w.poll(&slip, &[(2, Word::Paid)]);
+        w.settle().await;
+        answered(w, Wish::Paid(LETTER)).await.unwrap();
+        give_all_back(w, &slip, 2, "退票:账户已销户");
+        taken_in(w).await;
+        w.poll(&slip, &[(2, Word::Paid), (0, Word::Paid)]);
+        taken_in(w).await;
+        w.settle().await;
+        assert_eq!((w.states("B").await[2].as_str(), open(w).await), ("carried", (1, 1)), "unpaid, and nobody hears of it");
+        assert!(answered(w, Wish::Paid(LETTER)).await.is_err(), "the bank has it back");
+        answered(w, Wish::Close(LETTER)).await.unwrap();
+        w.release(&reissue("R", SPLIT, &[(2, slip.orders[2].reference.clone())])).await;
+        w.settle().await;
+        assert_eq!(w.take_one(SPLIT).orders.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i6_what_another_list_paid_beside_one_that_was_paid_is_not_paid_again_when_it_comes_back() {
+    on_both(async |w| {
+        let slip = carried(w).await;
+        w.release(&draft("C", SPLIT, 2..3)).await;
+        w.settle().await;
+        let other = w.take_one(SPLIT);
+        w.poll(&slip, &[(2, Word::Paid)]);
+        w.settle().await;
+        w.answer(&other, &[Word::Paid]);
+        w.settle().await;
+        assert_eq!((w.states("C").await, open(w).await), (vec!["paid".to_owned()], (1, 1)));
+        answered(w, Wish::Paid(LETTER)).await.unwrap();
+        give_all_back(w, &other, 0, "退票:账户已销户");
+        w.settle().await;
+        assert_eq!(w.states("C").await, ["failed_final"]);
+        w.release(&reissue("D", SPLIT, &[(2, other.orders[0].reference.clone())])).await;
+        w.settle().await;
+        assert_eq!((w.states("D").await, w.take(SPLIT).len()), (vec!["rejected".to_owned()], 0), "the first was paid");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i6_of_two_that_are_suspected_the_other_holds_the_claim_when_one_is_cleared() {
+    on_both(async |w| {
+        let [slip, again] = corrected(w).await;
+        w.answer(&again, &[LOST]);
+        w.settle().await;
+        paid_again(w, &again, again.orders[0].fen, "S").await;
+        w.settle().await;
+        let third = w.take_one(SPLIT);
+        w.poll(&slip, &[(0, Word::Paid)]);
+        w.poll(&again, &[(0, Word::Paid)]);
+        w.settle().await;
+        w.answer(&third, &[LOST]);
+        w.settle().await;
+        assert_eq!((w.states("S").await, open(w).await.0), (vec!["failed_final".to_owned()], 2));
+        let second = w.int("select max(id) from failure_case where kind = 'double_payment_suspected'").await;
+        let (proposal, _) = propose(&w.gateway, &who("bureau"), second, Wish::Close(LETTER), w.now).await.unwrap();
+        approve(&w.gateway, &who("chief"), proposal.unwrap(), w.now).await.unwrap();
+        paid_again(w, &third, third.orders[0].fen, "T").await;
+        w.settle().await;
+        assert_eq!((w.states("T").await, w.take(SPLIT).len()), (vec!["rejected".to_owned()], 0), "the first may have been paid");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i6_what_remained_and_was_paid_beside_the_whole_is_told_until_persons_say_so() {
+    on_both(async |w| {
+        let slip = parted(w).await;
+        paid_again(w, &slip, slip.orders[0].fen - 6_000, "R").await;
+        w.settle().await;
+        w.answer(&w.take_one(SPLIT), &[Word::Paid]);
+        w.settle().await;
+        w.poll(&slip, &[(0, Word::Paid)]);
+        w.settle().await;
+        assert_eq!(open(w).await, (1, 1));
+        answered(w, Wish::Paid(LETTER)).await.unwrap();
+        w.poll(&slip, &[(0, Word::Paid), (1, Word::Paid)]);
+        w.settle().await;
+        assert_eq!((w.states("R").await, open(w).await), (vec!["paid".to_owned()], (0, 0)), "what persons said is no news");
+        w.books_hold().await;
     })
     .await;
 }
@@ -408,15 +518,113 @@ async fn i7_what_was_partly_paid_and_is_said_to_be_paid_whole_is_neither_refunde
         assert_eq!((open(w).await, w.texts(REST).await), ((0, 0), vec!["paid".to_owned()]));
         assert_eq!((w.balance("suspense:ineligible").await, w.balance("paid").await), (0, paid + fen));
         assert_eq!(w.case_of("partial").await.2, "paid", "nobody is reminded");
-        let mut again = reissue("R", SPLIT, &[(0, slip.orders[0].reference.clone())]);
-        again.rows[0].amount = Fen::new(fen);
-        again.seal();
-        w.release(&again).await;
+        paid_again(w, &slip, fen, "R").await;
         w.poll(&slip, &[(1, Word::Paid), (0, Word::Paid)]);
         w.settle().await;
         assert_eq!((w.states("R").await, ask(w, Why::Ineligible).await), (vec!["rejected".to_owned()], Vec::new()));
         assert_eq!(open(w).await, (0, 0), "what persons said is no news");
         w.books_hold().await;
+    })
+    .await;
+}
+
+/// What remains of the first of these is to be paid by this list.
+async fn paid_again(w: &World, slip: &Slip, fen: i64, list: &str) {
+    let mut again = reissue(list, SPLIT, &[(0, slip.orders[0].reference.clone())]);
+    again.rows[0].amount = Fen::new(fen);
+    again.seal();
+    w.release(&again).await;
+}
+
+/// What remained was paid again and failed, and the bank says meanwhile that the first was paid whole. Both files.
+async fn whole_after_all(w: &mut World) -> [Slip; 2] {
+    let slip = parted(w).await;
+    paid_again(w, &slip, slip.orders[0].fen - 6_000, "R").await;
+    w.settle().await;
+    let again = w.take_one(SPLIT);
+    w.poll(&slip, &[(0, Word::Paid)]);
+    w.settle().await;
+    w.answer(&again, &[LOST]);
+    w.settle().await;
+    assert_eq!((w.states("R").await, open(w).await), (vec!["failed_final".to_owned()], (1, 1)));
+    [slip, again]
+}
+
+#[tokio::test]
+async fn i6_what_remained_and_failed_is_not_paid_again_while_the_whole_may_have_been() {
+    on_both(async |w| {
+        let [slip, again] = whole_after_all(w).await;
+        let (fen, paid) = (again.orders[0].fen, w.balance("paid").await);
+        paid_again(w, &again, fen, "S").await;
+        w.settle().await;
+        assert_eq!((w.states("S").await, w.take(SPLIT).len()), (vec!["rejected".to_owned()], 0), "the payee may have it");
+        let failed = w.int("select id from failure_case where kind = 'failed' and state = 'open'").await;
+        let (cancelled, _) = propose(&w.gateway, &who("bureau"), failed, Wish::Cancel("全家迁出，不再享受"), w.now).await.unwrap();
+        approve(&w.gateway, &who("chief"), cancelled.unwrap(), w.now).await.unwrap();
+        assert_eq!(ask(w, Why::Ineligible).await, [0_i64; 0], "nor does it go to the treasury");
+        assert!(answered(w, Wish::Paid(LETTER)).await.is_err(), "the money that paid it would lie here for good");
+        let effect = last_is_paid(w).await.unwrap();
+        assert!(effect.contains(&format!("its money paid {}", slip.orders[0].reference)), "{effect}");
+        assert_eq!((w.states("R").await, open(w).await), (vec!["paid".to_owned()], (0, 0)));
+        assert_eq!(w.balance("paid").await, paid + fen);
+        w.poll(&slip, &[(0, Word::Paid), (1, Word::Paid)]);
+        w.settle().await;
+        assert_eq!(open(w).await, (0, 0), "what persons said is no news");
+        w.books_hold().await;
+        // It was not so.
+        last_is(w, Act::ResolveFailed).await.unwrap_err();
+        give_all_back(w, &again, 0, "退票:账户已销户");
+        w.settle().await;
+        assert_eq!((w.states("R").await, open(w).await), (vec!["failed_final".to_owned()], (1, 1)), "persons are asked once more");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i6_what_remained_and_is_not_out_yet_is_stopped_when_the_whole_was_paid() {
+    on_both(async |w| {
+        let slip = parted(w).await;
+        w.now = at("2019-03-14", "18:00:00");
+        paid_again(w, &slip, slip.orders[0].fen - 6_000, "R").await;
+        w.settle().await;
+        assert_eq!(w.states("R").await, ["pending"]);
+        w.poll(&slip, &[(0, Word::Paid)]);
+        w.settle().await;
+        assert_eq!((open(w).await, w.states("R").await), ((1, 1), vec!["rejected".to_owned()]));
+        w.settle_at("2019-03-15", "10:00:00").await;
+        assert!(w.take(SPLIT).is_empty());
+        assert_eq!(w.texts(REST).await, ["failed_final"]);
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i6_what_remained_and_failed_for_now_is_not_tried_again_while_the_whole_may_have_been_paid() {
+    on_both(async |w| {
+        let slip = parted(w).await;
+        paid_again(w, &slip, slip.orders[0].fen - 6_000, "R").await;
+        w.settle().await;
+        let again = w.take_one(SPLIT);
+        w.poll(&slip, &[(0, Word::Paid)]);
+        w.settle().await;
+        w.answer(&again, &[BUSY]);
+        w.settle().await;
+        assert_eq!((w.states("R").await, w.cases("failed").await), (vec!["failed_final".to_owned()], 1));
+        w.settle_at("2019-03-18", "10:00:00").await;
+        assert!(w.take(SPLIT).is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r3_what_remained_and_failed_does_not_lapse_while_the_whole_may_have_been_paid() {
+    on_both(async |w| {
+        whole_after_all(w).await;
+        w.now = at("2019-12-25", "17:00:00");
+        assert_eq!(year_end(w).await, ["sealed"]);
+        assert_eq!((w.states("R").await, w.balance("carry").await), (vec!["failed_final".to_owned()], 0));
+        assert_eq!(w.gateway.store.read().await.unwrap().years_with_late_failures(2020).await.unwrap(), [], "looked at in vain, for good");
     })
     .await;
 }
