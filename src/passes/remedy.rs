@@ -122,6 +122,10 @@ async fn retry(gateway: &Gateway, now: Timestamp) -> Result<Done, PassError> {
         let first_id = tx.take_numbers("instruction", u64::try_from(ids.len()).unwrap_or_default()).await?;
         let written = tx.insert_successors(&ids, first_id).await?;
         let last_id = first_id + i64::try_from(written).unwrap_or_default() - 1;
+        if tx.is_rest_in_question((first_id, last_id)).await? {
+            // The bank said so just now. Dropped, this transaction never was; the next run leaves it to a person.
+            return Ok(Done::default());
+        }
         let open: Fen = lines.iter().map(|l| l.amount).sum();
         let tranche = NewTranche { batch: &batch, agreement: &agreement, bank: &bank, kind: "retry", first_id, last_id, open, not_before };
         let id = tx.insert_tranche(&tranche, now).await?;

@@ -228,7 +228,7 @@ impl Tx {
     }
 
     /// Keeps everybody else from what remains of an instruction until this transaction ends: who pays it again or refunds it holds it
-    /// too (`predecessor`).
+    /// too (`predecessor`), and so does who pays that again (`is_rest_in_question`).
     ///
     /// # Errors
     /// The database refused.
@@ -267,6 +267,23 @@ impl Tx {
         Ok(moved)
     }
 
+    /// Whether one of these new instructions pays a rest in question. The rests are held first: the word that puts them there sees these
+    /// instructions behind that, or is seen here.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn is_rest_in_question(&mut self, range: (i64, i64)) -> Result<bool, StoreError> {
+        let sql = "update remainder set since = since where claim_key in \
+                   (select i.claim_key from instruction i where i.id >= $1 and i.id <= $2 and i.claim_key < 0)";
+        self.exec(sql, args![range.0, range.1]).await?;
+        let sql = concat!(
+            "select 1 from instruction i where i.id >= $1 and i.id <= $2 and i.claim_key < 0 and ",
+            rest_in_question!("i"),
+            " limit 1"
+        );
+        Ok(self.opt(sql, args![range.0, range.1]).await?.is_some())
+    }
+
     /// What was not paid of a partly paid instruction, and waits for its money: the part, where it is just so much.
     ///
     /// # Errors
@@ -288,13 +305,16 @@ impl Tx {
     }
 
     /// The instruction that a reissue names, with what remains of it where it was paid in part. Both are held until this transaction
-    /// ends: what lapses takes no claim, nor does a refund order for what remains, so that they wait for each other here.
+    /// ends: what lapses takes no claim, nor does a refund order for what remains, so that they wait for each other here. So is the rest
+    /// that it paid itself, for which the bank's word on the whole waits.
     ///
     /// # Errors
     /// The database refused.
     pub async fn predecessor(&mut self, id: i64) -> Result<Option<Predecessor>, StoreError> {
         self.exec("update instruction_state set since = since where instruction_id = $1", args![id]).await?;
         self.exec("update remainder set since = since where instruction_id = $1", args![id]).await?;
+        let paid = "update remainder set since = since where claim_key = (select i.claim_key from instruction i where i.id = $1)";
+        self.exec(paid, args![id]).await?;
         let sql = concat!(
             "select i.id, i.root_payment_id, i.claim_key, i.attempt, coalesce(s.amount_fen, i.amount_fen), coalesce(s.state, ''), case when i.live = 1 or ",
             rest_in_question!("i"),

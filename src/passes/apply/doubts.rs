@@ -112,6 +112,8 @@ impl Apply<'_> {
             self.gone_twice(tx, instruction, state).await?;
         }
         for instruction in tx.parted_and_paid(&self.ids, &self.file).await? {
+            // Whoever is paying what remained again, at this moment, is seen behind this, or sees what is said here.
+            tx.hold_rests(instruction).await?;
             self.gone_twice(tx, instruction, InstructionState::Paid).await?;
             // Behind that, for it tells what was said.
             self.reclaim(tx, instruction).await?;

@@ -27,6 +27,7 @@ use super::reconcile::{credit, debit};
 use super::refund::{agree, ask, one_is_out, one_of_each, take_orders};
 use super::returns::give_back;
 use super::stuck::{person, the_file};
+use super::suspected::{paid_again, parted, taken_in};
 use super::world::{SPLIT, World, at, draft, id_number, on_both, reissue};
 
 #[tokio::test]
@@ -454,6 +455,64 @@ async fn the_year_ends_over(lines: &[usize]) {
     w.settle_at("2019-12-26", "10:00:00").await;
     assert_eq!(w.states("R").await, vec!["sent"; lines.len()], "{:?}", w.refusals().await);
     w.books_hold().await;
+}
+
+/// What remained of a partly paid one failed, and is at the gate again while the bank's word that all was paid is applied: each waits for
+/// the other at the rest.
+#[tokio::test]
+async fn i6_what_remained_is_not_paid_again_at_the_moment_in_which_the_whole_was_paid() {
+    let mut w = World::on_postgres().await;
+    let slip = parted(&mut w).await;
+    paid_again(&w, &slip, slip.orders[0].fen - 6_000, "R").await;
+    w.settle().await;
+    let again = w.take_one(SPLIT);
+    w.answer(&again, &[LOST]);
+    w.settle().await;
+    paid_again(&w, &again, again.orders[0].fen, "S").await;
+    w.poll(&slip, &[(0, Word::Paid)]);
+    w.collect(SPLIT).await;
+    w.now = w.now.plus_minutes(2);
+    w.collect(SPLIT).await;
+    bankgate::passes::stage::stage(&w.gateway, w.now).await.unwrap();
+    // The gate has written the successor, which nobody sees yet.
+    let mut gate = w.gateway.store.begin().await.unwrap();
+    gate.lock_switch().await.unwrap();
+    let (node, other, now) = (w.another_node(), w.another_node(), w.now);
+    let admitting = tokio::spawn(async move { admit::admit(&node.gateway, now).await });
+    until_backends(&w, "wait_event_type = 'Lock' and query like '%counter%'").await;
+    let applying = tokio::spawn(async move { apply::apply(&other.gateway, now).await });
+    until_backends(&w, "wait_event_type = 'Lock' and query like '%update remainder%'").await;
+    gate.commit().await.unwrap();
+    assert_eq!(admitting.await.unwrap().unwrap().changed, 1);
+    assert_eq!(applying.await.unwrap().unwrap().changed, 1);
+    w.settle().await;
+    assert_eq!((w.states("S").await, w.take(SPLIT).len()), (vec!["rejected".to_owned()], 0), "paid beside the whole");
+    w.books_hold().await;
+}
+
+/// So does what would be tried again by itself.
+#[tokio::test]
+async fn i6_what_remained_is_not_tried_again_at_the_moment_in_which_the_whole_was_paid() {
+    let mut w = World::on_postgres().await;
+    let slip = parted(&mut w).await;
+    paid_again(&w, &slip, slip.orders[0].fen - 6_000, "R").await;
+    w.settle().await;
+    w.answer(&w.take_one(SPLIT), &[BUSY]);
+    taken_in(&mut w).await;
+    assert_eq!(w.states("R").await, ["failed"]);
+    // The word on the whole is being applied, and nobody sees that yet.
+    let (whole, day) = (w.int("select instruction_id from remainder").await, "2019-03-14".parse().unwrap());
+    let mut word = w.gateway.store.begin().await.unwrap();
+    word.hold_rests(whole).await.unwrap();
+    assert_eq!(word.suspect_gone(whole, "又报全额成功", ("D1", SPLIT), (day, day), w.now).await.unwrap(), 1);
+    let (node, now) = (w.another_node(), w.now);
+    let trying = tokio::spawn(async move { remedy::remedy(&node.gateway, now).await });
+    until_backends(&w, "wait_event_type = 'Lock' and query like '%update remainder%'").await;
+    word.commit().await.unwrap();
+    trying.await.unwrap().unwrap();
+    remedy::remedy(&w.gateway, w.now).await.unwrap();
+    let tried = w.int("select count(*) from instruction where attempt > 2").await;
+    assert_eq!((tried, w.states("R").await, w.cases("failed").await), (0, vec!["failed_final".to_owned()], 1));
 }
 
 /// Two nodes take in two statements of one day at the same moment: one of them counts, and they are numbered as they come to stand there.

@@ -73,7 +73,7 @@ async fn paid_after_all(w: &mut World) -> [Slip; 2] {
 }
 
 /// Two persons settled that sixty yuan of the first were paid.
-async fn parted(w: &mut World) -> Slip {
+pub async fn parted(w: &mut World) -> Slip {
     w.polls(SPLIT);
     w.release(&draft("B", SPLIT, 0..2)).await;
     w.settle().await;
@@ -286,7 +286,7 @@ async fn i5_i6_what_was_paid_with_the_money_of_its_correction_and_comes_back_is_
 }
 
 /// What lies in the bank's outbox is read and counts, and nothing follows yet.
-async fn taken_in(w: &mut World) {
+pub async fn taken_in(w: &mut World) {
     for _ in 0..2 {
         w.collect(SPLIT).await;
         w.now = w.now.plus_minutes(2);
@@ -529,7 +529,7 @@ async fn i7_what_was_partly_paid_and_is_said_to_be_paid_whole_is_neither_refunde
 }
 
 /// What remains of the first of these is to be paid by this list.
-async fn paid_again(w: &World, slip: &Slip, fen: i64, list: &str) {
+pub async fn paid_again(w: &World, slip: &Slip, fen: i64, list: &str) {
     let mut again = reissue(list, SPLIT, &[(0, slip.orders[0].reference.clone())]);
     again.rows[0].amount = Fen::new(fen);
     again.seal();
