@@ -191,9 +191,10 @@ macro_rules! due {
              join instruction_state s on s.batch = b.number join instruction i on i.id = s.instruction_id join file_out f on f.id = s.file_out \
              join agreement g on g.number = f.agreement where b.department = $1 and b.project = $2 and a.year = $3 and ",
             $whole,
-            " and not ",
+            // What a payee gave back is the treasury's, whatever he has besides.
+            " and (s.state = 'recovered' or not ",
             rest_in_question!("i"),
-            " and not exists (select 1 from instruction o where o.claim_key = i.claim_key and o.live = 1 and o.id <> i.id) \
+            ") and not exists (select 1 from instruction o where o.claim_key = i.claim_key and o.live = 1 and o.id <> i.id) \
              and not exists (select 1 from refund_line l where l.instruction_id = i.id and l.part = 0 and l.live = 1) \
              and (g.debit_model <> 'gross' or s.state = 'recovered' or exists (select 1 from statement_match m where (m.kind in ('credit_back', 'return') \
              and m.subject = i.id) or (m.kind in ('credit_back_file', 'return_file') and m.subject = s.file_out))) \
@@ -424,7 +425,8 @@ impl Tx {
         let sql = format!(
             "select count(*), cast(coalesce(sum(x.fen), 0) as bigint) from (select l.amount_fen as fen from refund_line l \
              join instruction i on i.id = l.instruction_id and i.live = 1 \
-             join instruction_state s on s.instruction_id = l.instruction_id and s.amount_fen = l.amount_fen where l.refund_order = $1 and l.part = 0 and l.live = 1 and {may} and not {} \
+             join instruction_state s on s.instruction_id = l.instruction_id and s.amount_fen = l.amount_fen where l.refund_order = $1 and l.part = 0 and l.live = 1 and {may} \
+             and (s.state = 'recovered' or not {}) \
              union all select l.amount_fen from refund_line l join remainder s on s.instruction_id = l.instruction_id and s.part = l.part and s.amount_fen = l.amount_fen \
              where l.refund_order = $1 and l.part > 0 and l.live = 1 and {may} and not exists (select 1 from failure_case c \
              where c.instruction_id = l.instruction_id and c.kind = 'double_payment_suspected' and c.state = 'open')) x",

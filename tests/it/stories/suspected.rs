@@ -618,6 +618,30 @@ async fn i6_what_remained_and_failed_for_now_is_not_tried_again_while_the_whole_
 }
 
 #[tokio::test]
+async fn r2_what_a_payee_gave_back_of_what_remained_goes_to_the_treasury() {
+    on_both(async |w| {
+        let slip = parted(w).await;
+        paid_again(w, &slip, slip.orders[0].fen - 6_000, "R").await;
+        w.settle().await;
+        let again = w.take_one(SPLIT);
+        w.answer(&again, &[Word::Paid]);
+        w.poll(&slip, &[(0, Word::Paid)]);
+        w.settle().await;
+        answered(w, Wish::Paid(LETTER)).await.unwrap();
+        w.exclude(0).await;
+        w.cases_pass().await;
+        let asked = "select c.id from failure_case c join instruction i on i.id = c.instruction_id where c.kind = 'recovery' and i.part > 0";
+        let (given, _) = propose(&w.gateway, &who("bureau"), w.int(asked).await, Wish::Recover(LETTER), w.now).await.unwrap();
+        approve(&w.gateway, &who("chief"), given.unwrap(), w.now).await.unwrap();
+        assert_eq!((w.states("R").await, w.balance("suspense:ineligible").await), (vec!["recovered".to_owned()], again.orders[0].fen));
+        assert_eq!(ask(w, Why::Ineligible).await.len(), 1, "nobody may keep it, and nothing leads away");
+        agree(w, "sun").await.unwrap();
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn r3_what_remained_and_failed_does_not_lapse_while_the_whole_may_have_been_paid() {
     on_both(async |w| {
         whole_after_all(w).await;
