@@ -380,7 +380,10 @@ async fn resolve(
     if let Some(before) = it.before {
         // The claim goes from the one that was suspected to the one whose money it was; the suspicion is cleared.
         tx.suspect_was_paid(before, now).await?;
-        tx.close_cases(before, "evidence", now).await?;
+        // Of one that was parted the rest was paid: what came back of the other part, or is asked back, goes its own way.
+        if !tx.has_remainder(before).await? {
+            tx.close_cases(before, "evidence", now).await?;
+        }
         tx.close_incident(&format!("double:{before}"), now).await?;
         tx.suspect_cleared(before).await?;
         let state = tx.own_line(before).await?.map_or(InstructionState::Reissued, |own| own.state).code();

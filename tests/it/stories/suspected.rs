@@ -13,7 +13,7 @@ use bankgate::passes::operate::refund::{propose_receipt, sent_by_hand};
 use super::bank::{BUSY, LOST, Slip, Word};
 use super::cases::who;
 use super::refund::{agree, ask, lapse, one_of_each, paid_while_it_goes_back, proposal, says};
-use super::returns::give_all_back;
+use super::returns::{give_all_back, give_back};
 use super::world::{SPLIT, World, at, draft, on_both, reissue};
 
 const LETTER: &str = "行函[2019]9号";
@@ -618,6 +618,25 @@ async fn i6_what_remained_and_failed_for_now_is_not_tried_again_while_the_whole_
 }
 
 #[tokio::test]
+async fn i5_what_came_back_of_the_other_part_keeps_its_case_when_the_rest_is_said_to_be_paid() {
+    on_both(async |w| {
+        let [slip, _] = whole_after_all(w).await;
+        give_back(w, &slip, &[(0, 6_000, "退票:账户已销户")]);
+        w.settle().await;
+        assert_eq!((w.states("B").await[0].as_str(), open(w).await), ("failed_final", (1, 1)));
+        last_is_paid(w).await.unwrap();
+        assert_eq!((w.case_of("returned").await.1.as_str(), open(w).await), ("open", (0, 0)), "unpaid, and nobody hears of it");
+        paid_again(w, &slip, 6_000, "S").await;
+        w.settle().await;
+        w.answer(&w.take_one(SPLIT), &[Word::Paid]);
+        w.settle().await;
+        assert_eq!(w.states("S").await, ["paid"]);
+        w.books_hold().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn r2_what_a_payee_gave_back_of_what_remained_goes_to_the_treasury() {
     on_both(async |w| {
         let slip = parted(w).await;
@@ -630,7 +649,8 @@ async fn r2_what_a_payee_gave_back_of_what_remained_goes_to_the_treasury() {
         answered(w, Wish::Paid(LETTER)).await.unwrap();
         w.exclude(0).await;
         w.cases_pass().await;
-        let asked = "select c.id from failure_case c join instruction i on i.id = c.instruction_id where c.kind = 'recovery' and i.part > 0";
+        let asked =
+            "select c.id from failure_case c join instruction i on i.id = c.instruction_id where c.kind = 'recovery' and i.part > 0";
         let (given, _) = propose(&w.gateway, &who("bureau"), w.int(asked).await, Wish::Recover(LETTER), w.now).await.unwrap();
         approve(&w.gateway, &who("chief"), given.unwrap(), w.now).await.unwrap();
         assert_eq!((w.states("R").await, w.balance("suspense:ineligible").await), (vec!["recovered".to_owned()], again.orders[0].fen));
