@@ -126,7 +126,7 @@ impl Tx {
         let sql = "with recursive attempt (id, part, claim_key) as (select i.previous_id, i.part, i.claim_key from instruction_state s \
                    join instruction i on i.id = s.instruction_id where s.file_out = $1 and s.state = 'failed_final' and i.id >= $2 and i.id <= $3 \
                    and i.previous_id is not null union select p.previous_id, p.part, p.claim_key from attempt a \
-                   join instruction p on p.id = a.id where p.previous_id is not null) \
+                   join instruction p on p.id = a.id where a.part = 0 and p.previous_id is not null) \
                    select distinct a.id from attempt a where (a.part = 0 or not exists (select 1 from waiting_return w \
                    where w.instruction_id = a.id and w.part = a.part)) and (select c.closed_as from failure_case c where c.instruction_id = a.id \
                    and c.kind = 'double_payment_suspected' and c.part = 0) = 'paid' \
