@@ -227,9 +227,9 @@ const FLOWS: &str = "select a.year, a.kind, e.kind, cast(coalesce(sum(case when 
      from account a join posting p on p.account = a.id join entry e on e.id = p.entry \
      where a.department = $1 and a.project = $2 and ($3 = 0 or a.year = $3) and p.entry <= $5 group by a.year, a.kind, e.kind order by a.year, a.kind, e.kind";
 
-const FATES: &str = "select i.year, coalesce(case when i.part > 0 then m.state else s.state end, i.state), coalesce(case when i.part > 0 then m.class else s.class end, i.class), \
+const FATES: &str = "select i.year, coalesce(m.state, s.state, i.state), coalesce(m.class, s.class, i.class), \
      coalesce(o.number, ''), coalesce(o.state, ''), (select max(e.id) from entry e where e.refund_order = o.id and e.kind = 'close'), count(*), cast(sum(i.amount_fen) as bigint) from period_item i \
-     left join instruction_state s on i.part = 0 and s.instruction_id = i.instruction_id left join remainder m on m.part = i.part and m.instruction_id = i.instruction_id \
+     left join instruction_state s on s.instruction_id = i.instruction_id left join remainder m on m.part = i.part and m.instruction_id = i.instruction_id \
      left join refund_order o on o.id = (select max(r.refund_order) from refund_line r join refund_order q on q.id = r.refund_order \
      where r.instruction_id = i.instruction_id and r.part = i.part and q.state not in ('refused', 'cancelled')) \
      where i.period = $1 and i.kind = $2 group by 1, 2, 3, 4, 5, 6 order by 1, 4, 2";

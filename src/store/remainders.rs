@@ -247,24 +247,29 @@ impl Tx {
         self.opt(sql, args![instruction]).await?.map(|r| r.int(0)).transpose()
     }
 
-    /// A part was paid after all, and its case ends. Says whether it still stood where it was read.
+    /// A part was paid with the rest after all, and its case ends: it remains no more, and what stands as paid is one sum again, so that
+    /// it can come back as one. Says whether it still stood where it was read.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn part_was_paid(
+    pub async fn rejoin_part(
         &mut self,
         (instruction, part): (i64, i64),
-        (from, to): (InstructionState, InstructionState),
+        (from, amount): (InstructionState, Fen),
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let sql = "update remainder set state = $4, since = $5 where instruction_id = $1 and part = $2 and state = $3";
-        let moved = self.exec_one(sql, args![instruction, part, from.code(), to.code(), now]).await?;
-        if moved {
-            let sql = "update failure_case set state = 'closed', closed_at = $3, closed_as = 'paid' where instruction_id = $1 and part = $2 \
-                       and kind = 'partial' and state = 'open'";
-            self.exec(sql, args![instruction, part, now]).await?;
+        let sql = "delete from remainder where instruction_id = $1 and part = $2 and state = $3 and amount_fen = $4";
+        if !self.exec_one(sql, args![instruction, part, from.code(), amount]).await? {
+            return Ok(false);
         }
-        Ok(moved)
+        let sql = "update instruction_state set amount_fen = amount_fen + $3, paid_fen = paid_fen + $3, since = $4 where instruction_id = $1 and state = $2";
+        let is_joined = self.exec_one(sql, args![instruction, InstructionState::Paid.code(), amount, now]).await?;
+        let sql = "update failure_case set amount_fen = amount_fen + $2 where instruction_id = $1 and kind = 'recovery' and state = 'open'";
+        self.exec(sql, args![instruction, amount]).await?;
+        let sql = "update failure_case set state = 'closed', closed_at = $3, closed_as = 'paid' where instruction_id = $1 and part = $2 \
+                   and kind = 'partial' and state = 'open'";
+        self.exec(sql, args![instruction, part, now]).await?;
+        Ok(is_joined)
     }
 
     /// Whether one of these new instructions pays a rest in question. The rests are held first: the word that puts them there sees these

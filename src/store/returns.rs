@@ -531,7 +531,10 @@ impl Tx {
         );
         self.exec(sqlx::AssertSqlSafe(sql), args![now]).await?;
         let sql = format!("update failure_case set state = 'closed', closed_at = $1, closed_as = 'evidence' where {these}");
-        self.exec(sqlx::AssertSqlSafe(sql), args![now]).await.map(|_| ())
+        self.exec(sqlx::AssertSqlSafe(sql), args![now]).await?;
+        // Nor does it hold its claim any more because persons said that it was paid.
+        let sql = format!("update failure_case set closed_as = 'evidence' where {}", these.replace("state = 'open'", "closed_as = 'paid'"));
+        self.exec(sqlx::AssertSqlSafe(sql), args![]).await.map(|_| ())
     }
 
     /// Finds when the bank said that lines were credited. A file's answers are as many as its lines: they are gone through once for

@@ -429,13 +429,13 @@ impl Plan {
 
     /// Ends the case. A suspected payment that was not made gives its claim up, one that was made keeps it.
     async fn close(&self, tx: &mut Tx, as_paid: bool, now: Timestamp) -> Result<(), OperateError> {
+        if as_paid {
+            self.rest_was_paid(tx, now).await?;
+        }
         if !tx.close_case(self.case.id, if as_paid { "paid" } else { "evidence" }, now).await? {
             return OperateError::refused("该案件刚刚改变，请重试", "the case moved just now: try again");
         }
         let Some(line) = self.line.as_ref().filter(|_| self.case.kind == "double_payment_suspected") else { return Ok(()) };
-        if as_paid {
-            self.rest_was_paid(tx, now).await?;
-        }
         if !as_paid && self.holds_for_suspicion() {
             tx.suspect_cleared(line.id).await?;
             // There may be another that is suspected.
@@ -474,16 +474,17 @@ impl Plan {
             && self.rest.as_ref().is_some_and(|(_, rest)| rest.successor.is_none() && is_free(rest.state))
     }
 
-    /// What persons said was not paid was: it stands as paid too, with its money, where that lies here.
+    /// What persons said was not paid was: it stands as paid with the other part, and so does its money, where that lies here.
     async fn rest_was_paid(&self, tx: &mut Tx, now: Timestamp) -> Result<(), OperateError> {
         let Some((part, rest)) = self.rest.as_ref().filter(|_| self.is_rest_free()) else { return Ok(()) };
         // One that is not final yet is so by their word.
         let to = [Event::Finalise, Event::ResolvePaid].into_iter().fold(rest.state, |at, event| step(at, event).unwrap_or(at));
         let Some(file) = rest.file_out.filter(|_| to == InstructionState::Paid) else { return Ok(()) };
-        if !tx.part_was_paid((rest.id, *part), (rest.state, to), now).await? {
+        let file = tx.file(file).await?;
+        // Behind the file's row: a return of the other part is booked with what stands as paid, before this or after it.
+        if !tx.hold_file(&file, now).await? || !tx.rejoin_part((rest.id, *part), (rest.state, rest.amount), now).await? {
             return OperateError::refused("该支付状态刚刚改变，请重试", "the payment moved just now: try again");
         }
-        let file = tx.file(file).await?;
         if let (Some(from), Some(to)) = (rest.state.account(ReasonClass::from_code(&rest.class)), to.account(None)) {
             let movement =
                 Movement { kind: EntryKind::Pay, from: file.purse.account(from), to: file.purse.account(to), amount: rest.amount };
@@ -507,6 +508,7 @@ impl Plan {
             Wish::Close(words) if self.holds_for_suspicion() => format!("closed by evidence, and its payment may be made again: {words}"),
             Wish::Close(words) => format!("closed by evidence: {words}"),
             Wish::Paid(words) if self.is_paid_beside => format!("it was paid, and so was what holds its claim: {words}"),
+            Wish::Paid(words) if self.is_rest_free() => format!("it was paid whole, and nothing of it is paid again: {words}"),
             Wish::Paid(words) => format!("it was paid, and nothing pays it again: {words}"),
         };
         format!("case {} ({}{reference}, batch {}, row {}, {} yuan, {state}): {what}", c.id, c.kind, c.batch, c.seq, c.amount)

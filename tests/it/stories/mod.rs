@@ -34,6 +34,7 @@ mod publication;
 mod race;
 pub mod reconcile;
 pub mod refund;
+mod rests;
 mod returns;
 mod reversal;
 mod settlement;

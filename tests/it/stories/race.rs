@@ -9,6 +9,7 @@ use bankgate::domain::money::Fen;
 use bankgate::domain::refund::Why;
 use bankgate::domain::statement::EntriesSum;
 use bankgate::passes::close::close_year;
+use bankgate::passes::operate::case::{Wish, propose};
 use bankgate::passes::operate::choose::propose_choice;
 use bankgate::passes::operate::guard::propose_release;
 use bankgate::passes::operate::matching::propose_match;
@@ -25,9 +26,10 @@ use super::bank::{BUSY, LOST, Word};
 use super::cases::who;
 use super::reconcile::{credit, debit};
 use super::refund::{agree, ask, one_is_out, one_of_each, take_orders};
+use super::rests::parted;
 use super::returns::give_back;
 use super::stuck::{person, the_file};
-use super::suspected::{paid_again, parted, taken_in};
+use super::suspected::{paid_again, taken_in};
 use super::world::{SPLIT, World, at, draft, id_number, on_both, reissue};
 
 #[tokio::test]
@@ -513,6 +515,27 @@ async fn i6_what_remained_is_not_tried_again_at_the_moment_in_which_the_whole_wa
     remedy::remedy(&w.gateway, w.now).await.unwrap();
     let tried = w.int("select count(*) from instruction where attempt > 2").await;
     assert_eq!((tried, w.states("R").await, w.cases("failed").await), (0, vec!["failed_final".to_owned()], 1));
+}
+
+/// Persons say that all was paid while the bank's word on what stands as paid of it is being applied: they wait for that.
+#[tokio::test]
+async fn i5_what_was_partly_paid_is_one_sum_behind_the_word_that_is_being_applied_of_it() {
+    let mut w = World::on_postgres().await;
+    let slip = parted(&mut w).await;
+    w.poll(&slip, &[(0, Word::Paid)]);
+    w.settle().await;
+    let (case, ..) = w.case_of("double_payment_suspected").await;
+    let (proposal, _) = propose(&w.gateway, &who("bureau"), case, Wish::Paid("行函[2019]9号"), w.now).await.unwrap();
+    let file = w.int("select file_out from remainder").await;
+    let mut word = w.gateway.store.begin().await.unwrap();
+    word.lock_file(file, w.now).await.unwrap();
+    let (node, now) = (w.another_node(), w.now);
+    let answering = tokio::spawn(async move { approve(&node.gateway, &who("chief"), proposal.unwrap(), now).await.unwrap() });
+    until_backends(&w, "wait_event_type = 'Lock' and query like '%update file_out%'").await;
+    word.commit().await.unwrap();
+    answering.await.unwrap();
+    assert_eq!(w.int("select amount_fen from instruction_state order by instruction_id limit 1").await, slip.orders[0].fen);
+    w.books_hold().await;
 }
 
 /// Two nodes take in two statements of one day at the same moment: one of them counts, and they are numbered as they come to stand there.

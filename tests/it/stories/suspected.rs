@@ -1,33 +1,29 @@
 //! A failure whose money went elsewhere, and of which the bank says then that it was paid: what persons answer, and what comes after.
 
-use bankgate::domain::ids::EndToEndId;
 use bankgate::domain::money::Fen;
 use bankgate::domain::refund::Why;
 use bankgate::passes::close::close;
 use bankgate::passes::operate::OperateError;
 use bankgate::passes::operate::case::{Wish, propose};
-use bankgate::passes::operate::partly::propose_partly;
 use bankgate::passes::operate::propose::{Act, approve, propose_resolve, withdraw};
 use bankgate::passes::operate::refund::{propose_receipt, sent_by_hand};
 
-use super::bank::{BUSY, LOST, Slip, Word};
+use super::bank::{LOST, Slip, Word};
 use super::cases::who;
 use super::refund::{agree, ask, lapse, one_of_each, paid_while_it_goes_back, proposal, says};
-use super::returns::{give_all_back, give_back};
+use super::returns::give_all_back;
 use super::world::{SPLIT, World, at, draft, on_both, reissue};
 
-const LETTER: &str = "行函[2019]9号";
-/// What remains of a partly paid one.
-const REST: &str = "select state from remainder";
+pub const LETTER: &str = "行函[2019]9号";
 
 /// Open cases and incidents of a second payment.
-async fn open(w: &World) -> (i64, i64) {
+pub async fn open(w: &World) -> (i64, i64) {
     let cases = w.int("select count(*) from failure_case where kind = 'double_payment_suspected' and state = 'open'").await;
     (cases, w.incidents("double_payment_suspected").await)
 }
 
 /// Two persons answer.
-async fn answered(w: &World, wish: Wish<'_>) -> Result<String, OperateError> {
+pub async fn answered(w: &World, wish: Wish<'_>) -> Result<String, OperateError> {
     let (case, _, _) = w.case_of("double_payment_suspected").await;
     let (proposal, _) = propose(&w.gateway, &who("bureau"), case, wish, w.now).await?;
     let done = approve(&w.gateway, &who("chief"), proposal.unwrap(), w.now).await;
@@ -36,7 +32,7 @@ async fn answered(w: &World, wish: Wish<'_>) -> Result<String, OperateError> {
 }
 
 /// Two persons settle what became of the last attempt. Says the effect.
-async fn last_is(w: &World, act: Act) -> Result<String, OperateError> {
+pub async fn last_is(w: &World, act: Act) -> Result<String, OperateError> {
     let last = w.int("select max(instruction_id) from instruction_state").await;
     let (proposal, _) = propose_resolve(&w.gateway, &who("bureau"), last, act, LETTER, w.now).await?;
     let done = approve(&w.gateway, &who("chief"), proposal, w.now).await;
@@ -45,7 +41,7 @@ async fn last_is(w: &World, act: Act) -> Result<String, OperateError> {
 }
 
 /// Two persons settle that the last attempt is paid. Says the effect.
-async fn last_is_paid(w: &World) -> Result<String, OperateError> {
+pub async fn last_is_paid(w: &World) -> Result<String, OperateError> {
     last_is(w, Act::ResolvePaid).await
 }
 
@@ -72,24 +68,16 @@ async fn paid_after_all(w: &mut World) -> [Slip; 2] {
     [slip, again]
 }
 
-/// Two persons settled that sixty yuan of the first were paid.
-pub async fn parted(w: &mut World) -> Slip {
-    w.polls(SPLIT);
-    w.release(&draft("B", SPLIT, 0..2)).await;
-    w.settle().await;
-    let slip = w.take_one(SPLIT);
-    w.answer(&slip, &[Word::Processing, Word::Paid]);
-    w.settle().await;
-    let EndToEndId(id) = EndToEndId::parse(&slip.orders[0].reference).unwrap();
-    let (proposal, _) = propose_partly(&w.gateway, &who("bureau"), id, Fen::new(6_000), LETTER, w.now).await.unwrap();
-    approve(&w.gateway, &who("chief"), proposal, w.now).await.unwrap();
-    w.settle().await;
-    assert_eq!((w.states("B").await, w.texts(REST).await), (vec!["paid".to_owned(); 2], vec!["failed_final".to_owned()]));
-    slip
+/// The first of these, or what remains of it, is to be paid by this list.
+pub async fn paid_again(w: &World, slip: &Slip, fen: i64, list: &str) {
+    let mut again = reissue(list, SPLIT, &[(0, slip.orders[0].reference.clone())]);
+    again.rows[0].amount = Fen::new(fen);
+    again.seal();
+    w.release(&again).await;
 }
 
 /// What the end of the year does. Where the year stands then.
-async fn year_end(w: &World) -> Vec<String> {
+pub async fn year_end(w: &World) -> Vec<String> {
     for _ in 0..2 {
         close(&w.gateway, w.now).await.unwrap();
         w.audit("a closing").await;
@@ -364,26 +352,6 @@ async fn i6_of_two_that_are_suspected_the_other_holds_the_claim_when_one_is_clea
     .await;
 }
 
-#[tokio::test]
-async fn i6_what_remained_and_was_paid_beside_the_whole_is_told_until_persons_say_so() {
-    on_both(async |w| {
-        let slip = parted(w).await;
-        paid_again(w, &slip, slip.orders[0].fen - 6_000, "R").await;
-        w.settle().await;
-        w.answer(&w.take_one(SPLIT), &[Word::Paid]);
-        w.settle().await;
-        w.poll(&slip, &[(0, Word::Paid)]);
-        w.settle().await;
-        assert_eq!(open(w).await, (1, 1));
-        answered(w, Wish::Paid(LETTER)).await.unwrap();
-        w.poll(&slip, &[(0, Word::Paid), (1, Word::Paid)]);
-        w.settle().await;
-        assert_eq!((w.states("R").await, open(w).await), (vec!["paid".to_owned()], (0, 0)), "what persons said is no news");
-        w.books_hold().await;
-    })
-    .await;
-}
-
 /// Instructions that stand as finally failed and hold their claim.
 const FAILED_AND_LIVE: &str =
     "select count(*) from instruction i join instruction_state s on s.instruction_id = i.id where s.state = 'failed_final' and i.live = 1";
@@ -489,202 +457,6 @@ async fn r3_what_lapsed_and_turns_out_to_have_paid_a_suspected_one_is_settled_as
         assert!(effect.contains(&format!("lapsed -> paid: its money paid {}", slip.orders[0].reference)), "{effect}");
         assert_eq!((w.states("R").await, w.balance("carry").await), (vec!["paid".to_owned()], 0));
         assert_eq!((open(w).await, year_end(w).await), ((0, 0), vec!["sealed".to_owned()]));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn i7_what_was_partly_paid_and_is_said_to_be_paid_whole_is_neither_refunded_nor_paid_again() {
-    on_both(async |w| {
-        let slip = parted(w).await;
-        let (fen, paid) = (slip.orders[0].fen - 6_000, w.balance("paid").await);
-        let (case, ..) = w.case_of("partial").await;
-        let (cancelled, _) = propose(&w.gateway, &who("bureau"), case, Wish::Cancel("全家迁出，不再享受"), w.now).await.unwrap();
-        approve(&w.gateway, &who("chief"), cancelled.unwrap(), w.now).await.unwrap();
-        assert_eq!((ask(w, Why::Ineligible).await.len(), w.balance("suspense:ineligible").await), (1, fen));
-        w.poll(&slip, &[(0, Word::Paid)]);
-        w.settle().await;
-        assert_eq!(open(w).await, (1, 1));
-        assert!(agree(w, "sun").await.is_err(), "it may be with the payee");
-        assert!(answered(w, Wish::Paid(LETTER)).await.is_err(), "it stands in an order");
-        // The order's proposal is the last one still: an answer that is refused leaves none.
-        withdraw(&w.gateway, &who("bureau"), proposal(w).await, w.now).await.unwrap();
-        assert_eq!(ask(w, Why::Ineligible).await, [0_i64; 0]);
-        answered(w, Wish::Close(LETTER)).await.unwrap();
-        w.poll(&slip, &[(0, Word::Paid), (1, Word::Paid)]);
-        w.settle().await;
-        assert_eq!(open(w).await, (1, 1), "told again");
-        answered(w, Wish::Paid(LETTER)).await.unwrap();
-        assert_eq!((open(w).await, w.texts(REST).await), ((0, 0), vec!["paid".to_owned()]));
-        assert_eq!((w.balance("suspense:ineligible").await, w.balance("paid").await), (0, paid + fen));
-        assert_eq!(w.case_of("partial").await.2, "paid", "nobody is reminded");
-        paid_again(w, &slip, fen, "R").await;
-        w.poll(&slip, &[(1, Word::Paid), (0, Word::Paid)]);
-        w.settle().await;
-        assert_eq!((w.states("R").await, ask(w, Why::Ineligible).await), (vec!["rejected".to_owned()], Vec::new()));
-        assert_eq!(open(w).await, (0, 0), "what persons said is no news");
-        w.books_hold().await;
-    })
-    .await;
-}
-
-/// What remains of the first of these is to be paid by this list.
-pub async fn paid_again(w: &World, slip: &Slip, fen: i64, list: &str) {
-    let mut again = reissue(list, SPLIT, &[(0, slip.orders[0].reference.clone())]);
-    again.rows[0].amount = Fen::new(fen);
-    again.seal();
-    w.release(&again).await;
-}
-
-/// What remained was paid again and failed, and the bank says meanwhile that the first was paid whole. Both files.
-async fn whole_after_all(w: &mut World) -> [Slip; 2] {
-    let slip = parted(w).await;
-    paid_again(w, &slip, slip.orders[0].fen - 6_000, "R").await;
-    w.settle().await;
-    let again = w.take_one(SPLIT);
-    w.poll(&slip, &[(0, Word::Paid)]);
-    w.settle().await;
-    w.answer(&again, &[LOST]);
-    w.settle().await;
-    assert_eq!((w.states("R").await, open(w).await), (vec!["failed_final".to_owned()], (1, 1)));
-    [slip, again]
-}
-
-#[tokio::test]
-async fn i6_what_remained_and_failed_is_not_paid_again_while_the_whole_may_have_been() {
-    on_both(async |w| {
-        let [slip, again] = whole_after_all(w).await;
-        let (fen, paid) = (again.orders[0].fen, w.balance("paid").await);
-        paid_again(w, &again, fen, "S").await;
-        w.settle().await;
-        assert_eq!((w.states("S").await, w.take(SPLIT).len()), (vec!["rejected".to_owned()], 0), "the payee may have it");
-        let failed = w.int("select id from failure_case where kind = 'failed' and state = 'open'").await;
-        let (cancelled, _) = propose(&w.gateway, &who("bureau"), failed, Wish::Cancel("全家迁出，不再享受"), w.now).await.unwrap();
-        approve(&w.gateway, &who("chief"), cancelled.unwrap(), w.now).await.unwrap();
-        assert_eq!(ask(w, Why::Ineligible).await, [0_i64; 0], "nor does it go to the treasury");
-        assert!(answered(w, Wish::Paid(LETTER)).await.is_err(), "the money that paid it would lie here for good");
-        let effect = last_is_paid(w).await.unwrap();
-        assert!(effect.contains(&format!("its money paid {}", slip.orders[0].reference)), "{effect}");
-        assert_eq!((w.states("R").await, open(w).await), (vec!["paid".to_owned()], (0, 0)));
-        assert_eq!(w.balance("paid").await, paid + fen);
-        w.poll(&slip, &[(0, Word::Paid), (1, Word::Paid)]);
-        w.settle().await;
-        assert_eq!(open(w).await, (0, 0), "what persons said is no news");
-        w.books_hold().await;
-        // It was not so.
-        last_is(w, Act::ResolveFailed).await.unwrap_err();
-        give_all_back(w, &again, 0, "退票:账户已销户");
-        w.settle().await;
-        assert_eq!((w.states("R").await, open(w).await), (vec!["failed_final".to_owned()], (1, 1)), "persons are asked once more");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn i6_what_remained_and_is_not_out_yet_is_stopped_when_the_whole_was_paid() {
-    on_both(async |w| {
-        let slip = parted(w).await;
-        w.now = at("2019-03-14", "18:00:00");
-        paid_again(w, &slip, slip.orders[0].fen - 6_000, "R").await;
-        w.settle().await;
-        assert_eq!(w.states("R").await, ["pending"]);
-        w.poll(&slip, &[(0, Word::Paid)]);
-        w.settle().await;
-        assert_eq!((open(w).await, w.states("R").await), ((1, 1), vec!["rejected".to_owned()]));
-        w.settle_at("2019-03-15", "10:00:00").await;
-        assert!(w.take(SPLIT).is_empty());
-        assert_eq!(w.texts(REST).await, ["failed_final"]);
-        w.books_hold().await;
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn i6_what_remained_and_failed_for_now_is_not_tried_again_while_the_whole_may_have_been_paid() {
-    on_both(async |w| {
-        let slip = parted(w).await;
-        paid_again(w, &slip, slip.orders[0].fen - 6_000, "R").await;
-        w.settle().await;
-        let again = w.take_one(SPLIT);
-        w.poll(&slip, &[(0, Word::Paid)]);
-        w.settle().await;
-        w.answer(&again, &[BUSY]);
-        w.settle().await;
-        assert_eq!((w.states("R").await, w.cases("failed").await), (vec!["failed_final".to_owned()], 1));
-        w.settle_at("2019-03-18", "10:00:00").await;
-        assert!(w.take(SPLIT).is_empty());
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn i5_what_came_back_of_the_other_part_keeps_its_case_when_the_rest_is_said_to_be_paid() {
-    on_both(async |w| {
-        let [slip, _] = whole_after_all(w).await;
-        give_back(w, &slip, &[(0, 6_000, "退票:账户已销户")]);
-        w.settle().await;
-        assert_eq!((w.states("B").await[0].as_str(), open(w).await), ("failed_final", (1, 1)));
-        last_is_paid(w).await.unwrap();
-        assert_eq!((w.case_of("returned").await.1.as_str(), open(w).await), ("open", (0, 0)), "unpaid, and nobody hears of it");
-        paid_again(w, &slip, 6_000, "S").await;
-        w.settle().await;
-        w.answer(&w.take_one(SPLIT), &[Word::Paid]);
-        w.settle().await;
-        assert_eq!(w.states("S").await, ["paid"]);
-        w.books_hold().await;
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn r2_what_a_payee_gave_back_of_what_remained_goes_to_the_treasury() {
-    on_both(async |w| {
-        let slip = parted(w).await;
-        paid_again(w, &slip, slip.orders[0].fen - 6_000, "R").await;
-        w.settle().await;
-        let again = w.take_one(SPLIT);
-        w.answer(&again, &[Word::Paid]);
-        w.poll(&slip, &[(0, Word::Paid)]);
-        w.settle().await;
-        answered(w, Wish::Paid(LETTER)).await.unwrap();
-        w.exclude(0).await;
-        w.cases_pass().await;
-        let asked =
-            "select c.id from failure_case c join instruction i on i.id = c.instruction_id where c.kind = 'recovery' and i.part > 0";
-        let (given, _) = propose(&w.gateway, &who("bureau"), w.int(asked).await, Wish::Recover(LETTER), w.now).await.unwrap();
-        approve(&w.gateway, &who("chief"), given.unwrap(), w.now).await.unwrap();
-        assert_eq!((w.states("R").await, w.balance("suspense:ineligible").await), (vec!["recovered".to_owned()], again.orders[0].fen));
-        assert_eq!(ask(w, Why::Ineligible).await.len(), 1, "nobody may keep it, and nothing leads away");
-        agree(w, "sun").await.unwrap();
-        w.books_hold().await;
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn r3_what_remained_and_failed_does_not_lapse_while_the_whole_may_have_been_paid() {
-    on_both(async |w| {
-        whole_after_all(w).await;
-        w.now = at("2019-12-25", "17:00:00");
-        assert_eq!(year_end(w).await, ["sealed"]);
-        assert_eq!((w.states("R").await, w.balance("carry").await), (vec!["failed_final".to_owned()], 0));
-        assert_eq!(w.gateway.store.read().await.unwrap().years_with_late_failures(2020).await.unwrap(), [], "looked at in vain, for good");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn r3_what_remains_of_one_that_may_have_been_paid_whole_does_not_lapse() {
-    on_both(async |w| {
-        let slip = parted(w).await;
-        w.poll(&slip, &[(0, Word::Paid)]);
-        w.settle().await;
-        w.now = at("2019-12-25", "17:00:00");
-        assert_eq!(year_end(w).await, ["sealed"]);
-        assert_eq!((w.texts(REST).await, w.balance("carry").await), (vec!["failed_final".to_owned()], 0));
-        answered(w, Wish::Paid(LETTER)).await.unwrap();
-        assert_eq!((w.texts(REST).await, w.balance("suspense:correctable").await), (vec!["paid".to_owned()], 0));
-        assert_eq!(year_end(w).await, ["sealed"]);
     })
     .await;
 }
