@@ -6,27 +6,23 @@
 
 mod books;
 mod breaks;
+mod days;
 pub(crate) mod follow;
 /// The report of a day, and its replay.
 pub mod report;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 
 use super::returns::{self, Noted};
 use super::{Done, Gateway, PassError, Tried};
-use crate::domain::language::Words;
 use crate::domain::matching::{self, Found, Line};
 use crate::domain::time::Timestamp;
-use crate::domain::verdict::{Gap, Verdict};
-use crate::store::desk::NewIncident;
 use crate::store::sql::Tx;
-use crate::store::statements::{NewMatch, NewRun, PayerAccount, RunRow};
+use crate::store::statements::{NewMatch, PayerAccount};
 
 use books::Opened;
-use breaks::Wanted;
-use report::{Inputs, OpenItem};
 
 pub(crate) use books::load;
 
@@ -83,7 +79,7 @@ async fn account(gateway: &Gateway, of: &PayerAccount, now: Timestamp) -> Result
     touched.extend(wanted.pending.iter().map(|p| p.0));
     touched.extend(tx.days_chosen(of).await?);
     let runs = match stated {
-        Some((first, last)) => days(gateway, &mut tx, of, (first, last), &touched, &wanted, now).await?,
+        Some(stated) => days::journal(gateway, &mut tx, of, stated, &touched, &wanted, now).await?,
         None => 0,
     };
     tx.mark_account(of, &at).await?;
@@ -154,121 +150,4 @@ async fn follow_and_keep(gateway: &Gateway, tx: &mut Tx, lines: &[Line], found: 
     returns::meet_noted(gateway, tx, &mut noted, now).await?;
     tx.insert_matches(&matches, now).await?;
     Ok(u64::try_from(matches.len()).unwrap_or(u64::MAX))
-}
-
-/// Journals the days whose report is another than before. A green day that nothing touched is left alone.
-async fn days(
-    gateway: &Gateway,
-    tx: &mut Tx,
-    of: &PayerAccount,
-    (first, last): (NaiveDate, NaiveDate),
-    touched: &BTreeSet<NaiveDate>,
-    wanted: &Wanted,
-    now: Timestamp,
-) -> Result<u64, PassError> {
-    let today = gateway.today(now);
-    let horizon = today.checked_sub_days(Days::new(DAYS_BACK)).unwrap_or(first).max(first);
-    let from = touched.first().copied().unwrap_or(horizon).min(horizon).max(first);
-    let until = today.pred_opt().unwrap_or(today).max(last);
-    let before: BTreeMap<String, RunRow> = tx.runs_since(of, from).await?.into_iter().map(|r| (r.on_date.clone(), r)).collect();
-    let contested = tx.days_contested(of, from, until).await?;
-    let mut journalled = 0;
-    for day in from.iter_days().take_while(|day| *day <= until) {
-        let known = before.get(&day.to_string());
-        let is_green = known.is_some_and(|r| r.verdict == Verdict::Reconciled.code());
-        if day < horizon && !touched.contains(&day) {
-            continue;
-        }
-        let is_contested = contested.contains(&day);
-        if is_green && !touched.contains(&day) && !is_contested {
-            continue;
-        }
-        let sheets = tx.statements_over(&of.bank, &of.account, day, day).await?;
-        let is_bank_day = gateway.calendar.is_bank_day(day)?;
-        let is_new_day = sheets.is_empty() && !touched.contains(&day);
-        if !is_bank_day && sheets.is_empty() || (is_new_day && day >= today) {
-            continue;
-        }
-        let ids: Vec<i64> = sheets.iter().map(|s| s.id).collect();
-        let begins = sheets.first().map_or(day, |s| s.from);
-        let inputs = Inputs {
-            bank: of.bank.clone(),
-            account: of.account.clone(),
-            on: day,
-            before: tx.statement_before(of, begins).await?.map(|(id, _)| id),
-            is_contested,
-            last_match: tx.last_match(&ids).await?,
-            statements: ids,
-            open: open_of_day(wanted, day),
-        };
-        let made = report::make(tx, inputs).await?;
-        if known.is_some_and(|r| r.sha256 == made.sha256) {
-            continue;
-        }
-        let r = &made.report;
-        let run = NewRun {
-            of,
-            on: day,
-            verdict: made.verdict,
-            balances: (r.opening, r.closing),
-            residual: r.residual,
-            counts: (r.lines, r.matched, r.breaks),
-            report: (&made.text, &made.sha256),
-        };
-        let id = tx.insert_run(&run, now).await?;
-        journalled += 1;
-        tracing::debug!(bank = of.bank, %day, run = id, verdict = made.verdict.code(), "a day was reconciled");
-        if known.is_none_or(|r| r.verdict != made.verdict.code()) {
-            alarm(gateway, tx, of, day, &made, now).await?;
-        }
-    }
-    Ok(journalled)
-}
-
-fn open_of_day(wanted: &Wanted, day: NaiveDate) -> Vec<OpenItem> {
-    let breaks = wanted.breaks.iter().filter(|b| b.on == day).map(|b| OpenItem {
-        key: b.key.clone(),
-        kind: b.kind.code().to_owned(),
-        subject: b.subject.clone(),
-        expected: b.expected,
-        found: b.found,
-        is_pending: false,
-    });
-    let pending = wanted.pending.iter().filter(|(on, _)| *on == day).map(|(_, item)| item.clone());
-    let mut open: Vec<OpenItem> = breaks.chain(pending).collect();
-    open.sort_by(|a, b| a.key.cmp(&b.key));
-    open
-}
-
-/// One alarm per bank and day; over when nothing of that day is open any more.
-async fn alarm(
-    gateway: &Gateway,
-    tx: &mut Tx,
-    of: &PayerAccount,
-    day: NaiveDate,
-    made: &report::Made,
-    now: Timestamp,
-) -> Result<(), PassError> {
-    let key = format!("reconcile:{}:{day}", of.bank);
-    // A statement that is only late is chased as a file that is; here it is a verdict, not an alarm.
-    let is_late = made.gaps == [Gap::NoStatement];
-    let is_bad = made.verdict == Verdict::Breaks || (made.verdict == Verdict::Incomplete && !is_late);
-    if !is_bad {
-        if tx.breaks_of_day(&of.bank, day).await? == 0 {
-            tx.close_incident(&key, now).await?;
-        }
-        return Ok(());
-    }
-    let account = crate::domain::masked::Account::new(&of.account);
-    let (breaks, gaps) = (made.report.breaks, made.gaps.len());
-    let what = gateway.say(Words::new(
-        format!("银行{}账户{account} {day} 对账不平：差异{breaks}项，对账单连续性问题{gaps}项", of.bank),
-        format!("bank {} account {account} on {day} does not reconcile: {breaks} breaks, {gaps} faults of the statement", of.bank),
-    ));
-    let next_step = gateway.say(Words::new(
-        format!("逐笔查看：bankgate reconcile show --date {day}；全部差异：bankgate reconcile breaks"),
-        format!("line by line: bankgate reconcile show --date {day}; all that differs: bankgate reconcile breaks"),
-    ));
-    tx.incident(&NewIncident { key: &key, kind: "reconcile", bank: &of.bank, what: &what, next_step: &next_step }, now).await?;
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Statements (对账单) and what their lines were matched with. Lines and matches only grow; which of them count, and which
 //! files still have money to be seen, is read from what is marked as done, so that history costs nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -25,6 +25,17 @@ pub struct PayerAccount {
     pub account: String,
     /// Whether an agreement pays from cash.
     pub is_cash: bool,
+}
+
+/// The days that a statement covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The statement.
+    pub id: i64,
+    /// The first day.
+    pub from: NaiveDate,
+    /// The last day.
+    pub to: NaiveDate,
 }
 
 /// A line as people see it, with what it was matched with.
@@ -390,14 +401,24 @@ impl Tx {
         self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(sheet).collect()
     }
 
-    /// The statement before a day: number and closing balance.
+    /// The statement before a day.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn statement_before(&mut self, of: &PayerAccount, day: NaiveDate) -> Result<Option<(i64, Option<Fen>)>, StoreError> {
-        let sql = "select id, closing_fen from statement where bank = $1 and account = $2 and problems = '' and to_date < $3 order by to_date desc, id desc limit 1";
-        let row = self.opt(sql, args![&of.bank, &of.account, day]).await?;
-        row.map(|r| Ok((r.int(0)?, r.opt_int(1)?.map(Fen::new)))).transpose()
+    pub async fn statement_before(&mut self, of: &PayerAccount, day: NaiveDate) -> Result<Option<i64>, StoreError> {
+        let sql = "select id from statement where bank = $1 and account = $2 and problems = '' and to_date < $3 order by to_date desc, id desc limit 1";
+        self.opt(sql, args![&of.bank, &of.account, day]).await?.map(|r| r.int(0)).transpose()
+    }
+
+    /// Which statements that count overlap a span of days, by number.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn statements_spanning(&mut self, of: &PayerAccount, from: NaiveDate, to: NaiveDate) -> Result<Vec<Span>, StoreError> {
+        let sql = "select id, from_date, to_date from statement where bank = $1 and account = $2 and problems = '' and from_date <= $4 \
+                   and to_date >= $3 order by id";
+        let rows = self.rows(sql, args![&of.bank, &of.account, from, to]).await?;
+        rows.iter().map(|r| Ok(Span { id: r.int(0)?, from: r.date(1)?, to: r.date(2)? })).collect()
     }
 
     /// The day of the first statement since a day that does not begin where the one before it ended.
@@ -519,13 +540,17 @@ impl Tx {
         self.one(sqlx::AssertSqlSafe(sql), args![on]).await?.int(0)
     }
 
-    /// The newest match of statements.
+    /// The newest match of each of these statements that has one.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn last_match(&mut self, statements: &[i64]) -> Result<i64, StoreError> {
-        let sql = format!("select coalesce(max(id), 0) from statement_match where statement in ({})", ids_or_none(statements));
-        self.one(sqlx::AssertSqlSafe(sql), args![]).await?.int(0)
+    pub async fn last_matches(&mut self, statements: &BTreeSet<i64>) -> Result<BTreeMap<i64, i64>, StoreError> {
+        if statements.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let ids: Vec<i64> = statements.iter().copied().collect();
+        let sql = format!("select statement, max(id) from statement_match where statement in ({}) group by statement", list(&ids));
+        self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(|r| Ok((r.int(0)?, r.int(1)?))).collect()
     }
 
     /// A statement for people, with its lines.

@@ -1,11 +1,13 @@
 //! Breaks and runs of reconciliation. A break is one row while it is open; a run is never changed.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::StoreError;
 use super::sql::{Row, Tx};
-use super::statements::{BreakRow, NewBreak, NewRun, PayerAccount, RunRow};
+use super::statements::{BreakRow, NewBreak, NewRun, PayerAccount, RunRow, list};
 use crate::args;
 use crate::domain::time::Timestamp;
 
@@ -190,6 +192,18 @@ impl Tx {
         let Some(row) = self.opt(sqlx::AssertSqlSafe(format!("{RUN} where id = $1")), args![id]).await? else { return Ok(None) };
         let report = self.one("select report from reconcile_run where id = $1", args![id]).await?.string(0)?;
         Ok(Some((run_row(&row)?, report)))
+    }
+
+    /// The reports of runs.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn reports(&mut self, runs: &[i64]) -> Result<BTreeMap<i64, String>, StoreError> {
+        if runs.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let sql = format!("select id, report from reconcile_run where id in ({})", list(runs));
+        self.rows(sqlx::AssertSqlSafe(sql), args![]).await?.iter().map(|r| Ok((r.int(0)?, r.string(1)?))).collect()
     }
 
     /// Journals a run.
